@@ -78,9 +78,9 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     let compiler = Compiler::find(progress)?;
     let sources = sources(project, "src")?;
     let generated = prepare(project, &world)?;
-    let made = tempfile::tempdir().map_err(Error::file("make", &env::temp_dir()))?;
-    let made = made.path().join("module.wasm");
     let mut clang = compiler.command();
+    let temporary = process::temporary_directory(&mut clang)?;
+    let made = temporary.path().join("module.wasm");
     // Relative paths, which the messages of the module have.
     clang
         .current_dir(&project.directory)

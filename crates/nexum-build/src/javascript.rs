@@ -50,9 +50,9 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     let wit = world.write(&output, INIT)?;
     let entry = output.join("entry.js");
     write_file(&entry, entry_point(&world).as_bytes())?;
-    let made = tempfile::tempdir().map_err(Error::file("make", &std::env::temp_dir()))?;
-    let made = made.path().join("module.wasm");
     let mut node = Command::new("node");
+    let temporary = process::temporary_directory(&mut node)?;
+    let made = temporary.path().join("module.wasm");
     node.arg(&tool)
         .arg("--wit")
         .arg(&wit)

@@ -1,5 +1,6 @@
 //! Child processes, whose errors name the command.
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
 
 use crate::progress::check;
 use crate::{Error, Progress};
@@ -80,6 +82,18 @@ pub fn stdout(command: &mut Command, progress: &dyn Progress) -> Result<String, 
     let (status, stdout) = finish(child, command, progress)?;
     succeeded(command, status, String::new)?;
     text(command, stdout)
+}
+
+/// Gives a command a temporary directory of its own. Dropping the value removes the directory, with the files that
+/// an interrupted command left there.
+///
+/// # Errors
+///
+/// Fails if the directory cannot be made.
+pub(crate) fn temporary_directory(command: &mut Command) -> Result<TempDir, Error> {
+    let directory = tempfile::tempdir().map_err(Error::file("make", &env::temp_dir()))?;
+    command.env("TMPDIR", directory.path());
+    Ok(directory)
 }
 
 /// Whether a program with this name can start.
@@ -192,7 +206,7 @@ fn end_of(output: &[u8]) -> String {
 /// dependencies read variables of these names: cargo would compile some dependencies again for each
 /// directory that this program was built in.
 fn without_package(command: &mut Command) -> &mut Command {
-    let names = std::env::vars_os().map(|(name, _)| name);
+    let names = env::vars_os().map(|(name, _)| name);
     let of_package = names.filter(|name| is_of_package(&name.to_string_lossy()));
     of_package.fold(command, |command, name| command.env_remove(name))
 }
@@ -220,7 +234,7 @@ mod tests {
     #[test]
     fn a_child_does_not_see_the_package_of_this_program() {
         // Cargo sets the variable for tests, too.
-        assert_eq!(std::env::var("CARGO_PKG_NAME").as_deref(), Ok("nexum-build"));
+        assert_eq!(env::var("CARGO_PKG_NAME").as_deref(), Ok("nexum-build"));
         let variables = output(&mut Command::new("env"), &Silent).expect("the variables of a child");
         assert!(variables.contains("PATH="), "{variables}");
         assert!(!variables.lines().any(is_of_package), "{variables}");
@@ -239,6 +253,17 @@ mod tests {
     fn an_error_has_the_end_of_a_long_output() {
         let lines: Vec<_> = (0..100).map(|number| number.to_string()).collect();
         assert_eq!(end_of(lines.join("\n").as_bytes()), lines[60..].join("\n"));
+    }
+
+    #[test]
+    fn files_of_a_killed_command_are_removed() {
+        let mut command = shell("mkdir \"$TMPDIR/made\" && echo large > \"$TMPDIR/made/file\"; kill -KILL $$");
+        let directory = temporary_directory(&mut command).expect("a directory");
+        output(&mut command, &Silent).expect_err("a failure");
+        let path = directory.path().to_owned();
+        assert!(path.join("made/file").exists());
+        drop(directory);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -52,9 +52,10 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     let wit = world.write(&output, "init")?;
     let entry = output.join("entry");
     write_file(&entry.join(format!("{ENTRY}.py")), entry_point(&world).as_bytes())?;
-    let made = tempfile::tempdir().map_err(Error::file("make", &env::temp_dir()))?;
-    let made = made.path().join("module.wasm");
     let mut python = Command::new("python3");
+    // The tool writes the files of Python into it, and does not remove them after a signal.
+    let temporary = process::temporary_directory(&mut python)?;
+    let made = temporary.path().join("module.wasm");
     python.arg(tool.join("bin/componentize-py")).env("PYTHONPATH", &tool);
     // The tool would add the packages of an active environment to the module.
     python.env_remove("VIRTUAL_ENV");
@@ -125,6 +126,7 @@ fn packages(project: &Project, progress: &dyn Progress) -> Result<Option<PathBuf
     ]);
     pip.args(["--python-version", PYTHON, "--target"]).arg(&directory);
     pip.arg("--requirement").arg(&requirements);
+    let _temporary = process::temporary_directory(&mut pip)?;
     step(progress, "packages of requirements.txt", || {
         process::output(&mut pip, progress)
     })?;

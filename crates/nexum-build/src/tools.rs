@@ -31,6 +31,7 @@ impl Wheel {
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         pip.args(["--no-deps", "--only-binary=:all:", "--require-hashes"]);
         pip.arg("--target").arg(prefix).arg("--requirement").arg(&requirements);
+        let _temporary = process::temporary_directory(&mut pip)?;
         process::output(&mut pip, progress).map(drop)
     }
 

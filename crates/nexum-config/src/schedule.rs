@@ -15,6 +15,16 @@ use crate::topic::ScheduleId;
 /// The longest schedule, in characters: six fields, each with a list of all its values.
 pub const SCHEDULE_CHARS_MAX: usize = 512;
 
+/// The fields with their values, in the order of the text. Five fields have no second.
+const FIELDS: [(&str, &str); 6] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day", "1 to 31"),
+    ("month", "1 to 12, or JAN to DEC"),
+    ("weekday", "0 to 7, or SUN to SAT"),
+];
+
 /// Recurring times: five fields in the order of `crontab`, or six with the seconds first.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -29,7 +39,20 @@ pub enum ScheduleError {
     /// The text is longer than [`SCHEDULE_CHARS_MAX`].
     #[error("a schedule has at most {SCHEDULE_CHARS_MAX} characters")]
     Length,
-    /// The text does not have the form of a schedule.
+    /// The text has another number of fields.
+    #[error("not a schedule: expected five fields, or six with the seconds first, and it has {0}")]
+    Fields(usize),
+    /// A field has a value that it cannot have.
+    #[error("not a schedule: the {name} {text:?} is not valid, expected {values}")]
+    Field {
+        /// The name of the field.
+        name: &'static str,
+        /// The text of the field.
+        text: String,
+        /// The values of the field.
+        values: &'static str,
+    },
+    /// The text does not have the form of a schedule for another reason.
     #[error("not a schedule")]
     Form(#[source] CronError),
     /// No date matches the schedule, for example the 30th of February.
@@ -78,11 +101,44 @@ impl FromStr for Schedule {
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .build();
-        let cron = parser.parse(&text).map_err(ScheduleError::Form)?;
+        let cron = parser.parse(&text).map_err(|source| fault(&parser, &fields, source))?;
         let schedule = Self { text, cron };
         // The parser searches a few thousand years.
         schedule.next_after(0).ok_or(ScheduleError::Never)?;
         Ok(schedule)
+    }
+}
+
+/// The error for fields that the parser refuses.
+fn fault(parser: &CronParser, fields: &[&str], source: CronError) -> ScheduleError {
+    let Some(known) = FIELDS
+        .len()
+        .checked_sub(fields.len())
+        .and_then(|skipped| FIELDS.get(skipped..))
+    else {
+        return ScheduleError::Fields(fields.len());
+    };
+    if known.len() + 1 < FIELDS.len() {
+        return ScheduleError::Fields(fields.len());
+    }
+    let is_faulty = |at: usize, field: &str| {
+        let alone: Vec<_> = (0..fields.len())
+            .map(|other| if other == at { field } else { "*" })
+            .collect();
+        parser.parse(&alone.join(" ")).is_err()
+    };
+    let faulty = fields
+        .iter()
+        .zip(known)
+        .enumerate()
+        .find(|(at, (field, _))| is_faulty(*at, field));
+    match faulty {
+        Some((_, (field, (name, values)))) => ScheduleError::Field {
+            name,
+            text: (*field).to_owned(),
+            values,
+        },
+        None => ScheduleError::Form(source),
     }
 }
 
@@ -127,10 +183,42 @@ mod tests {
     #[test]
     fn what_is_no_schedule_is_refused() {
         for (text, expected) in [
-            ("", "not a schedule"),
-            ("* * * *", "not a schedule"),
-            ("* * * * * * *", "not a schedule"),
-            ("61 * * * *", "not a schedule"),
+            (
+                "",
+                "not a schedule: expected five fields, or six with the seconds first, and it has 0",
+            ),
+            (
+                "* * * *",
+                "not a schedule: expected five fields, or six with the seconds first, and it has 4",
+            ),
+            (
+                "* * * * * * *",
+                "not a schedule: expected five fields, or six with the seconds first, and it has 7",
+            ),
+            (
+                "61 * * * *",
+                "not a schedule: the minute \"61\" is not valid, expected 0 to 59",
+            ),
+            (
+                "60 * * * * *",
+                "not a schedule: the second \"60\" is not valid, expected 0 to 59",
+            ),
+            (
+                "* 24 * * *",
+                "not a schedule: the hour \"24\" is not valid, expected 0 to 23",
+            ),
+            (
+                "* * 1,0 * *",
+                "not a schedule: the day \"1,0\" is not valid, expected 1 to 31",
+            ),
+            (
+                "* * * FOO *",
+                "not a schedule: the month \"FOO\" is not valid, expected 1 to 12, or JAN to DEC",
+            ),
+            (
+                "* * * * 8",
+                "not a schedule: the weekday \"8\" is not valid, expected 0 to 7, or SUN to SAT",
+            ),
             ("0 0 30 2 *", "no date matches the schedule"),
             ("0 0 31 2,4,6,9,11 *", "no date matches the schedule"),
             (&"1,".repeat(400), "a schedule has at most 512 characters"),

@@ -5,6 +5,7 @@ mod expand;
 mod handler;
 mod nearest;
 mod parse;
+mod schedule;
 mod scope;
 mod subscription;
 

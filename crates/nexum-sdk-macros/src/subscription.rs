@@ -6,6 +6,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Error, LitStr, Meta, Result, Token, Type as RustType};
 
 use crate::arguments::{self, Known, Type, ascii, quoted};
+use crate::schedule;
 use crate::scope::Scope;
 
 const CHAIN: [Known; 4] = [
@@ -139,26 +140,18 @@ fn event(input: ParseStream<'_>) -> Result<(Kind, Subscription)> {
     Ok((Kind::Event(Box::new(event)), Subscription { parts, scope }))
 }
 
-/// The number of fields of a schedule, without and with seconds.
-const SCHEDULE_FIELDS: [usize; 2] = [5, 6];
-
 fn tick(input: ParseStream<'_>) -> Result<(Kind, Subscription)> {
     if !input.peek(LitStr) {
         return Err(
             input.error("say when: `#[on_tick(\"*/5 * * * *\")]`, with minute, hour, day, month and weekday in UTC")
         );
     }
-    let schedule: LitStr = input.parse()?;
+    let literal: LitStr = input.parse()?;
     if !input.is_empty() {
         input.parse::<Token![,]>()?;
     }
-    let text = ascii(&schedule.value(), schedule.span())?;
-    if !SCHEDULE_FIELDS.contains(&text.split_whitespace().count()) {
-        return Err(Error::new_spanned(
-            schedule,
-            "a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first",
-        ));
-    }
+    let text = ascii(&literal.value(), literal.span())?;
+    schedule::check(&text).map_err(|error| Error::new_spanned(literal, error))?;
     let mut read = vec![("schedule".to_owned(), quoted(&text))];
     read.extend(arguments::read(input, &[MISSED])?);
     Ok((Kind::Tick, table("cron", &read)))

@@ -75,9 +75,13 @@ impl EthFlow {
         })
     }
 
-    // The chains, the contracts and the three events are in nexum.toml, where the operator can change
-    // them.
-    #[on_logs]
+    // The chains and the contracts are in nexum.toml, where the operator can change them. The topics are those
+    // of `OrderPlacement`, `OrderInvalidation` and `OrderRefund`.
+    #[on_logs(topics = [[
+        "0xcf5f9de2984132265203b5c335b25727702ca77262ff622e136baa7362bf1da9",
+        "0xb8bad102ac8bbacfef31ff1c906ec6d951c230b4dce750bb0376b812ad35852a",
+        "0x195271068a288191e4b265c641a56b9832919f69e9e7d6c2f31ba40278aeb85a",
+    ]])]
     async fn on_logs(&mut self, logs: Vec<Log>) -> Result {
         let Some(first) = logs.first() else { return Ok(()) };
         let mut book = Book::open(first.chain_id, self.keep)?;

@@ -10,6 +10,8 @@ pub(super) enum Events {
     Blocks,
     /// Logs with this first topic, the hash of an event's signature.
     Logs([u8; 32]),
+    /// Logs with one of several first topics, in one subscription of the code.
+    LogsOfAny(Vec<[u8; 32]>),
     /// Logs with any first topic.
     AnyLogs,
     Ticks,
@@ -22,11 +24,25 @@ impl Events {
         match self {
             Self::Blocks => "`#[on_block]`".to_owned(),
             Self::Logs(hash) => format!("`#[on_event]` with the event signature 0x{}", hex(hash)),
+            Self::LogsOfAny(hashes) => format!("`#[on_logs]` with the event signatures {}", hex_list(hashes)),
             Self::AnyLogs => "`#[on_logs]`".to_owned(),
             Self::Ticks => "`#[on_tick]`".to_owned(),
             Self::Messages => "`#[on_message]`".to_owned(),
         }
     }
+
+    /// Whether a handler of these events takes all of the others.
+    pub(super) fn include(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::LogsOfAny(hashes), Self::Logs(hash)) => hashes.contains(hash),
+            _ => self == others,
+        }
+    }
+}
+
+fn hex_list(hashes: &[[u8; 32]]) -> String {
+    let hashes: Vec<_> = hashes.iter().map(|hash| format!("0x{}", hex(hash))).collect();
+    hashes.join(", ")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -72,7 +88,7 @@ impl Keys for toml_edit::Table {
     }
 }
 
-/// The kinds that a subscription selects: several only for logs. Empty if its kind is unknown.
+/// The kinds that a subscription selects, each once: several only for logs. Empty if its kind is unknown.
 pub(super) fn of(subscription: &impl Keys) -> Vec<Events> {
     match subscription.text("kind") {
         Some("block") => vec![Events::Blocks],
@@ -81,6 +97,24 @@ pub(super) fn of(subscription: &impl Keys) -> Vec<Events> {
         Some("cron") => vec![Events::Ticks],
         Some("message") => vec![Events::Messages],
         _ => Vec::new(),
+    }
+}
+
+/// The kind that a subscription of the code selects. `None` if its kind is unknown.
+pub(super) fn of_code(subscription: &impl Keys) -> Option<Events> {
+    let events = of(subscription);
+    match &events[..] {
+        [events] => Some(events.clone()),
+        // No topic is readable: the check of the completed manifest says why.
+        [] if subscription.text("kind") == Some("log") => Some(Events::AnyLogs),
+        [] => None,
+        several => {
+            let hash = |events: &Events| match events {
+                Events::Logs(hash) => Some(*hash),
+                _ => None,
+            };
+            Some(Events::LogsOfAny(several.iter().filter_map(hash).collect()))
+        }
     }
 }
 
@@ -103,6 +137,7 @@ impl fmt::Display for Events {
         match self {
             Self::Blocks => f.write_str("blocks"),
             Self::Logs(hash) => write!(f, "logs with the event signature 0x{}", hex(hash)),
+            Self::LogsOfAny(hashes) => write!(f, "logs with the event signatures {}", hex_list(hashes)),
             Self::AnyLogs => f.write_str("logs of any event"),
             Self::Ticks => f.write_str("ticks"),
             Self::Messages => f.write_str("messages"),

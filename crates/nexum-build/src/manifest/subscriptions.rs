@@ -19,6 +19,9 @@ const EITHER: [[&str; 2]; 2] = [["address", "addresses"], ["confirmations", "fin
 /// The key that the first position of `topics` can replace.
 const SIGNATURE: &str = "event_signature";
 
+/// The key whose first position can name events.
+const TOPICS: &str = "topics";
+
 /// The order of the keys in a table that the code gives.
 const ORDER: [&str; 13] = [
     "kind",
@@ -90,20 +93,26 @@ impl Draft {
                     .push(error.with_hint("remove the subscription, or add a handler for its events to the code"));
                 return None;
             }
-            found.extend(places);
+            // One subscription of the code can have several events.
+            let new: Vec<_> = places.into_iter().filter(|at| !found.contains(at)).collect();
+            found.extend(new);
         }
         Some(found)
     }
 
     /// Adds an error if neither the code nor the author names the chain of a handler.
     fn check_chain(&mut self, Coded { events, keys, .. }: &Coded<'_>) {
-        let is_of_chain = matches!(events, Events::Blocks | Events::Logs(_) | Events::AnyLogs);
+        let is_of_chain = matches!(
+            events,
+            Events::Blocks | Events::Logs(_) | Events::LogsOfAny(_) | Events::AnyLogs
+        );
         if is_of_chain && !keys.contains_key("chain_id") {
             let handler = events.handler();
             let message = format!("{handler} in the code names no chain, and neither does this file");
             let kind = if *events == Events::Blocks { "block" } else { "log" };
             let signature = match events {
                 Events::Logs(_) => ", event_signature",
+                Events::LogsOfAny(_) => ", topics",
                 _ => "",
             };
             let hint = format!(
@@ -117,13 +126,13 @@ impl Draft {
 }
 
 fn read(code: &Code) -> Result<Vec<Coded<'_>>, CodeError> {
-    let read = |keys| match &handler::of(keys)[..] {
-        [events] => Ok(Coded {
-            events: events.clone(),
+    let read = |keys| match handler::of_code(keys) {
+        Some(events) => Ok(Coded {
+            events,
             keys,
             is_replaced: false,
         }),
-        _ => Err(CodeError::Subscription {
+        None => Err(CodeError::Subscription {
             json: Json::Object(keys.clone()).to_string(),
         }),
     };
@@ -139,14 +148,14 @@ fn places(events: &Events, coded: &[Coded<'_>]) -> Vec<usize> {
             .filter(|(_, subscription)| wanted(&subscription.events));
         found.map(|(at, _)| at).collect()
     };
-    let found = of(&|handled| handled == events);
+    let found = of(&|handled| handled.include(events));
     match events {
         _ if !found.is_empty() => found,
         // The handler for all other logs takes them.
         Events::Logs(_) => of(&|handled| *handled == Events::AnyLogs),
         // The author leaves out the signature of the only event.
         Events::AnyLogs => {
-            let of_events = of(&|handled| matches!(handled, Events::Logs(_)));
+            let of_events = of(&|handled| matches!(handled, Events::Logs(_) | Events::LogsOfAny(_)));
             let is_only = of_events
                 .iter()
                 .all(|at| coded[*at].events == coded[of_events[0]].events);
@@ -157,7 +166,7 @@ fn places(events: &Events, coded: &[Coded<'_>]) -> Vec<usize> {
 }
 
 /// Adds the keys that an author's table leaves out: those of the only subscription of the code that has
-/// them, or the signature that several have.
+/// them, or the signature and the topics that several have.
 fn complete(table: &mut Table, found: &[usize], coded: &[Coded<'_>]) -> Result<(), CodeError> {
     let Some((first, others)) = found.split_first() else {
         return Ok(());
@@ -166,8 +175,12 @@ fn complete(table: &mut Table, found: &[usize], coded: &[Coded<'_>]) -> Result<(
     if others.is_empty() {
         return add(table, keys);
     }
-    let has_signature = others.iter().all(|at| coded[*at].events == *events);
-    let keys = keys.iter().filter(|(key, _)| has_signature && *key == SIGNATURE);
+    let has_events = others.iter().all(|at| coded[*at].events == *events);
+    let is_common = |key: &String, value: &Json| others.iter().all(|at| coded[*at].keys.get(key) == Some(value));
+    let keys = keys.iter().filter(|(key, value)| {
+        let names_event = [SIGNATURE, TOPICS].contains(&key.as_str());
+        has_events && names_event && is_common(key, value)
+    });
     add(table, &keys.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 

@@ -1,10 +1,11 @@
 //! The ABI of the contract that a new project uses.
 
 mod event;
+mod rust;
 
 use std::path::{Path, PathBuf};
 
-use alloy_json_abi::{Function, JsonAbi, StateMutability};
+use alloy_json_abi::{Event, Function, JsonAbi, StateMutability};
 use nexum_config::hint::Hint;
 use nexum_config::regular_file::{self, FileError};
 use serde::Deserialize as _;
@@ -13,7 +14,10 @@ use serde_json::Value;
 use super::name::KEYWORDS;
 use crate::Language;
 
+use event::Fault;
+
 pub(super) use event::{AbiEvent, Input, Kind as InputKind, ZERO_WORD};
+pub(super) use rust::RustEvent;
 
 /// The largest file that is read. A compiler's output with the bytecode and the syntax tree of a contract has
 /// up to a few MiB.
@@ -37,6 +41,19 @@ const TAKEN: [&str; 8] = [
 
 /// Types of a result that the module of a template can log, and that have a default value.
 const PLAIN_TYPES: [&str; 6] = ["address", "bool", "bytes", "bytes32", "string", "uint256"];
+
+/// Methods that every contract has in Rust. The method of a function with one of these names has another name.
+const METHODS: [&str; 9] = [
+    "address",
+    "at",
+    "call_builder",
+    "deploy",
+    "deploy_builder",
+    "event_filter",
+    "new",
+    "provider",
+    "set_address",
+];
 
 /// The reason why an ABI cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +86,19 @@ pub enum AbiError {
         #[source]
         source: Option<serde_json::Error>,
     },
-    /// A name has a character that no Rust name has.
-    #[error("the ABI {} has a name with `$`, which no name in Rust can have", path.display())]
-    Dollar {
+    /// An item has a name or a type that no module can use.
+    #[error("the {item} of the ABI {} {reason}", path.display())]
+    Item {
+        /// The file.
+        path: PathBuf,
+        /// The kind of the item with its name.
+        item: String,
+        /// The rest of the sentence.
+        reason: String,
+    },
+    /// The ABI has nothing that a module can use.
+    #[error("the ABI {} has no event and no function", path.display())]
+    Empty {
         /// The file.
         path: PathBuf,
     },
@@ -90,10 +117,12 @@ pub enum AbiError {
         path: PathBuf,
     },
     /// A handler of events needs an event.
-    #[error("the ABI {} has no event that a module can subscribe to", path.display())]
+    #[error("the ABI {} has no event that a module can handle{obstacle}", path.display())]
     NoEvent {
         /// The file.
         path: PathBuf,
+        /// The reason of the first event after a colon, or nothing for an ABI without events.
+        obstacle: String,
     },
 }
 
@@ -106,7 +135,8 @@ impl Hint for AbiError {
             Self::Unnamed { .. } => Some("name the file after the contract, such as Token.json".into()),
             Self::NoEvent { .. } => Some("use --lang rust --template block".into()),
             Self::TooLarge { .. } => Some("remove the functions that the module does not call".into()),
-            Self::Dollar { .. } => Some("remove the item: a module does not need all of an ABI".into()),
+            Self::Item { item, .. } => Some(format!("remove the {item}: a module does not need all of an ABI")),
+            Self::Empty { .. } => Some("without --abi, nexum new makes a module of any template".into()),
             Self::File { .. } | Self::Json { .. } => None,
         }
     }
@@ -119,8 +149,10 @@ pub(super) struct Abi {
     pub(super) contract: String,
     /// The ABI without bytecode, as JSON.
     pub(super) json: String,
-    /// The first event that a module in Rust can subscribe to.
-    pub(super) event: Option<String>,
+    /// The first event that the module of a template in Rust can handle.
+    pub(super) event: Option<RustEvent>,
+    /// The reason why the first event cannot be handled, if the module can handle no event.
+    pub(super) obstacle: Option<String>,
     /// The events that a module in another language can subscribe to.
     pub(super) events: Vec<AbiEvent>,
     /// The first function that the module of a template can call.
@@ -148,25 +180,53 @@ impl Abi {
             items @ Value::Array(_) => items,
             _ => return Err(not_an_abi(None)),
         };
-        let abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
-        let json = serde_json::to_string_pretty(&abi).map_err(|source| not_an_abi(Some(source)))?;
-        if language == Language::Rust && json.contains('$') {
-            return Err(AbiError::Dollar { path: of_file() });
+        let mut abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
+        let checked = match language {
+            Language::Rust => rust::prepare(&mut abi),
+            _ => event::check_types(&abi),
+        };
+        checked.map_err(|Fault { item, reason }| AbiError::Item {
+            path: of_file(),
+            item,
+            reason,
+        })?;
+        if abi.events.is_empty() && abi.functions.is_empty() {
+            return Err(AbiError::Empty { path: of_file() });
         }
+        let json = serde_json::to_string_pretty(&abi).map_err(|source| not_an_abi(Some(source)))?;
         if json.len() > ABI_BYTES_MAX {
             return Err(AbiError::TooLarge {
                 path: of_file(),
                 bytes: json.len(),
             });
         }
+        let events = event::in_order(&items, &abi);
+        let obstacle = |event: &&Event| obstacle(event, language);
+        let first = events.iter().find(|event| obstacle(event).is_none());
         Ok(Self {
             contract: contract(path).ok_or_else(|| AbiError::Unnamed { path: of_file() })?,
             json: json + "\n",
-            event: event(&items, &abi),
+            event: first.map(|event| RustEvent::of(&abi, &event.name, &event.signature())),
+            obstacle: match first {
+                Some(_) => None,
+                None => events.first().and_then(|event| {
+                    let reason = obstacle(event)?;
+                    Some(format!("the event {} {reason}", event.name))
+                }),
+            },
             events: AbiEvent::all(&items, &abi),
             function: function(&abi),
         })
     }
+}
+
+/// The reason why the module of a template cannot handle an event, as the end of a sentence about it.
+fn obstacle(event: &Event, language: Language) -> Option<String> {
+    let lacks_traits = language == Language::Rust && !rust::has_traits(&event.inputs);
+    event::obstacle(event).or_else(|| {
+        let reason = "has an array or a tuple without `Default` in Rust: write the handler by hand";
+        lacks_traits.then(|| reason.to_owned())
+    })
 }
 
 /// The name of the contract: the name of the file up to its first dot, with a capital letter for each word.
@@ -187,16 +247,6 @@ fn contract(path: &Path) -> Option<String> {
         .then_some(contract)
 }
 
-/// The first event of the file with a signature and a name of its own: `sol!` renames overloaded events.
-fn event(items: &Value, abi: &JsonAbi) -> Option<String> {
-    let mut names = items.as_array()?.iter().filter_map(|item| item.get("name")?.as_str());
-    let name = names.find(|name| match abi.events.get(*name).map(Vec::as_slice) {
-        Some([event]) => !event.anonymous && is_name(name),
-        _ => false,
-    })?;
-    Some(name.to_owned())
-}
-
 /// The first function that needs no arguments and has one plain result, by name.
 fn function(abi: &JsonAbi) -> Option<String> {
     let is_plain = |function: &Function| {
@@ -205,7 +255,9 @@ fn function(abi: &JsonAbi) -> Option<String> {
             [output] => PLAIN_TYPES.contains(&output.ty.as_str()),
             _ => false,
         };
-        reads && output && function.inputs.is_empty() && is_name(&function.name)
+        // An item that shares its name with another one gets a number.
+        let is_shared = abi.events.contains_key(&function.name) || abi.errors.contains_key(&function.name);
+        reads && output && function.inputs.is_empty() && !is_shared && is_name(&function.name)
     };
     let mut functions = abi.functions.values();
     functions.find_map(|overloads| match overloads.as_slice() {
@@ -214,7 +266,7 @@ fn function(abi: &JsonAbi) -> Option<String> {
     })
 }
 
-/// Whether a name of the ABI is a name in Rust without a change.
+/// Whether the method of a function in Rust has the name of the function.
 fn is_name(name: &str) -> bool {
-    name != "Self" && !KEYWORDS.contains(&name)
+    !KEYWORDS.contains(&name) && !METHODS.contains(&name)
 }

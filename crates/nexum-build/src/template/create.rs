@@ -64,12 +64,12 @@ pub fn create(new: &New) -> Result<Created, NewError> {
 }
 
 fn template(new: &New, abi: Option<&Abi>) -> Result<&'static Template, NewError> {
-    let has_event = abi.is_some_and(|abi| match new.language {
-        Language::Rust => abi.event.is_some(),
-        _ => !abi.events.is_empty(),
+    let has_event = abi.is_some_and(|abi| abi.event.is_some());
+    // Only Rust has a template that reads a contract at each block. It is for an ABI without any event.
+    let is_for_event = abi.is_some_and(|abi| {
+        let has_none = !has_event && abi.obstacle.is_none();
+        !has_none || new.language != Language::Rust
     });
-    // Only Rust has a template that reads a contract at each block.
-    let is_for_event = has_event || (abi.is_some() && new.language != Language::Rust);
     let kind = new.kind.unwrap_or(if is_for_event { Kind::Event } else { Kind::Block });
     let has_abi = abi.is_some();
     let template = find(new.language, kind, has_abi).ok_or(NewError::NoTemplate {
@@ -77,8 +77,16 @@ fn template(new: &New, abi: Option<&Abi>) -> Result<&'static Template, NewError>
         kind,
         has_abi,
     })?;
-    match &new.abi {
-        Some(path) if kind == Kind::Event && !has_event => Err(AbiError::NoEvent { path: path.clone() }.into()),
+    match (&new.abi, abi) {
+        (Some(path), Some(abi)) if kind == Kind::Event && !has_event => Err(AbiError::NoEvent {
+            path: path.clone(),
+            obstacle: abi
+                .obstacle
+                .as_ref()
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default(),
+        }
+        .into()),
         _ => Ok(template),
     }
 }
@@ -114,7 +122,7 @@ fn files(
     Ok(files)
 }
 
-/// The placeholders of a template with an ABI in Rust: the contract, its event, the statements that read the contract, and
+/// The placeholders of a template with an ABI in Rust: the contract, its event with the name in the log, the statements that read the contract, and
 /// the script of the test for them.
 fn abi_values(abi: &Abi) -> Values {
     let Abi { contract, event, .. } = abi;
@@ -133,7 +141,14 @@ fn abi_values(abi: &Abi) -> Values {
     };
     [
         ("contract", contract.clone()),
-        ("event", event.clone().unwrap_or_default()),
+        (
+            "event",
+            event.as_ref().map(|event| event.path.clone()).unwrap_or_default(),
+        ),
+        (
+            "name_of_event",
+            event.as_ref().map(|event| event.name.clone()).unwrap_or_default(),
+        ),
         ("read", read),
         ("script", script),
     ]

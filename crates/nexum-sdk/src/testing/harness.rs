@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
+use serde::de::DeserializeOwned;
 
 use crate::host::{Host, Trap, with_active};
 use crate::{Block, Error, ErrorKind, Event, Log, Message, Module, Result, Tick};
@@ -183,6 +184,17 @@ impl<M: Module> Harness<M> {
         let answer = self.attempt(|config| M::start(config)?.evaluate(input));
         self.host.is_query = false;
         answer
+    }
+
+    /// Asks the module as [`query`](Self::query), and reads the answer as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The error of the module, also of its `init`, and an answer that is not a `T`.
+    pub fn query_json<T: DeserializeOwned>(&mut self, input: impl Into<Vec<u8>>) -> Result<T> {
+        let answer = self.query(input)?;
+        serde_json::from_slice(&answer)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("the answer is not of the type: {error}")))
     }
 
     fn start(&mut self) -> Result {

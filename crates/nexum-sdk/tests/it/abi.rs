@@ -1,5 +1,6 @@
 //! Contracts from ABI files.
 
+use nexum_sdk::sol_types::{SolCall as _, SolEvent as _};
 use nexum_sdk::testing::Harness;
 use nexum_sdk::{Address, Block, Chain, Decoded, Result, U256, info, module, sol, try_join};
 
@@ -15,6 +16,13 @@ sol!(
     #[sol(rpc)]
     Vault,
     "tests/abi/Vault.json"
+);
+
+// Names and types that need care in Rust. `nexum new --abi` writes this file of such an ABI.
+sol!(
+    #[sol(rpc, all_derives)]
+    Awkward,
+    "tests/abi/Awkward.json"
 );
 
 const TOKEN: Address = Address::repeat_byte(0xaa);
@@ -83,4 +91,32 @@ fn handles_events_of_an_abi_file() {
         .emit(TOKEN, &Token::Transfer { from, to, value })
         .expect("handled");
     assert_eq!(harness.host.messages_logged(), [format!("9 from {TOKEN}")]);
+}
+
+#[test]
+fn an_abi_of_nexum_new_has_the_signatures_of_the_contract() {
+    assert_eq!(Awkward::Unnamed::SIGNATURE, "Unnamed(uint256,uint256,uint256)");
+    assert_eq!(Awkward::Words::SIGNATURE, "Words(address,bool,bool)");
+    assert_eq!(Awkward::Words::default().arg0, Address::ZERO);
+    assert_eq!(Awkward::Twice_0::SIGNATURE, "Twice(uint256)");
+    assert_eq!(Awkward::Twice_1::SIGNATURE, "Twice(address)");
+    assert_eq!(Awkward::r#move::SIGNATURE, "move(uint256)");
+    assert_eq!(format!("{:?}", Awkward::r#move::default()), "move { amount: 0 }");
+    assert_eq!(Awkward::takeCall::SIGNATURE, "take(uint256,uint256,uint256)");
+    assert_eq!(
+        Awkward::give_0Call::SIGNATURE,
+        "give((uint256,address),(uint256,address))"
+    );
+    let pair = Awkward::Pair {
+        arg0: U256::from(7),
+        arg1: OWNER,
+    };
+    assert_eq!(
+        Awkward::give_1Call {
+            arg0: (pair.arg0, pair.arg1)
+        }
+        .abi_encode()
+        .len(),
+        4 + 2 * 32
+    );
 }

@@ -136,6 +136,27 @@ fn delivers_each_kind_of_event_to_its_handler() {
 }
 
 #[test]
+fn a_test_reads_an_answer_as_its_type() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Answer {
+        count: u64,
+    }
+    let mut all = harness(0);
+    all.block(7).expect("handled");
+    assert_eq!(all.query_json::<Answer>("3"), Ok(Answer { count: 3 }));
+    let error = all.query_json::<u64>("3").expect_err("an object");
+    assert!(
+        error
+            .to_string()
+            .contains("the answer is not of the type: invalid type: map, expected u64"),
+        "{error}"
+    );
+    // The error of the query comes first.
+    let refused = all.query("x").expect_err("no number");
+    assert_eq!(all.query_json::<Answer>("x"), Err(refused));
+}
+
+#[test]
 fn each_log_goes_to_the_handler_of_its_event() {
     let mut all = harness(0);
     let (from, to) = (Address::ZERO, Address::with_last_byte(1));

@@ -24,6 +24,11 @@ impl Module {
     fn tick(&mut self, _: Tick) -> Result {
         Ok(())
     }
+
+    #[on_tick("61 * * * *")]
+    fn minute(&mut self, _: Tick) -> Result {
+        Ok(())
+    }
 }
 
 fn main() {}

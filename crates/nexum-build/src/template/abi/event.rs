@@ -1,5 +1,7 @@
 //! The events of an ABI, with the types of their values.
 
+use std::collections::BTreeSet;
+
 use alloy_json_abi::{Event, EventParam, JsonAbi, Param};
 use nexum_config::manifest::event_signature;
 use serde_json::Value;
@@ -58,25 +60,11 @@ pub(in crate::template) enum Kind {
 impl AbiEvent {
     /// The events of the ABI that have a signature, and whose logs can exist, in the order of the file.
     pub(super) fn all(items: &Value, abi: &JsonAbi) -> Vec<Self> {
-        let names = items.as_array().into_iter().flatten().filter_map(|item| {
-            let is_event = item.get("type").is_some_and(|kind| kind == "event");
-            item.get("name")?.as_str().filter(|_| is_event)
-        });
-        let mut seen = Vec::new();
-        let mut events = Vec::new();
-        for name in names {
-            if seen.contains(&name) {
-                continue;
-            }
-            seen.push(name);
-            let overloads = abi.events.get(name).into_iter().flatten();
-            events.extend(overloads.filter_map(Self::of));
-        }
-        events
+        in_order(items, abi).into_iter().filter_map(Self::of).collect()
     }
 
     fn of(event: &Event) -> Option<Self> {
-        if event.anonymous {
+        if obstacle(event).is_some() {
             return None;
         }
         let mut inputs: Vec<Input> = Vec::new();
@@ -94,13 +82,12 @@ impl AbiEvent {
                 kind: kind(&param.ty, &param.components, param.indexed),
             });
         }
-        let event = Self {
+        Some(Self {
             name: event.name.clone(),
             signature: event.signature(),
             topic: event.selector().to_string(),
             inputs,
-        };
-        (event.indexed() <= INDEXED_MAX && event.head() <= WORDS_MAX).then_some(event)
+        })
     }
 
     /// The value of `event_signature` in a manifest: the signature, or the topic if the manifest cannot have the
@@ -153,6 +140,90 @@ impl AbiEvent {
         };
         format!("0x{}{tail}", in_head.collect::<String>())
     }
+}
+
+/// The events of the ABI in the order of the file, and overloaded ones at the place of the first.
+pub(super) fn in_order<'a>(items: &Value, abi: &'a JsonAbi) -> Vec<&'a Event> {
+    let names = items.as_array().into_iter().flatten().filter_map(|item| {
+        let is_event = item.get("type").is_some_and(|kind| kind == "event");
+        item.get("name")?.as_str().filter(|_| is_event)
+    });
+    let mut seen = BTreeSet::new();
+    let first = names.filter(|name| seen.insert(*name));
+    first
+        .flat_map(|name| abi.events.get(name).into_iter().flatten())
+        .collect()
+}
+
+/// The reason why no module can subscribe to an event, as the end of a sentence about it.
+pub(super) fn obstacle(event: &Event) -> Option<String> {
+    if event.anonymous {
+        return Some("is anonymous".into());
+    }
+    if let Some(reason) = topics_fault(event) {
+        return Some(reason);
+    }
+    let in_data = event.inputs.iter().filter(|param| !param.indexed);
+    let words = in_data.map(|param| kind(&param.ty, &param.components, false).words());
+    let words = words.fold(0, usize::saturating_add);
+    (words > WORDS_MAX).then(|| format!("has more than {WORDS_MAX} words of data"))
+}
+
+/// The reason why no log of the event can exist, as the end of a sentence about it.
+pub(super) fn topics_fault(event: &Event) -> Option<String> {
+    let indexed = event.inputs.iter().filter(|param| param.indexed).count();
+    // Without a signature, one topic more is free.
+    let most = INDEXED_MAX + usize::from(event.anonymous);
+    (indexed > most).then(|| format!("has {indexed} indexed inputs, and a log has {most} at most"))
+}
+
+/// The reason why an item of an ABI cannot be used.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The kind of the item with its name.
+    pub(super) item: String,
+    /// The end of a sentence about the item.
+    pub(super) reason: String,
+}
+
+/// Checks the types of the events.
+pub(super) fn check_types(abi: &JsonAbi) -> Result<(), Fault> {
+    for event in abi.events() {
+        let mut types = event.inputs.iter().map(|param| (&param.ty, &param.components));
+        if let Some(reason) = types.find_map(|(ty, components)| type_fault(ty, components, false)) {
+            let item = format!("event {}", event.name);
+            return Err(Fault { item, reason });
+        }
+    }
+    Ok(())
+}
+
+/// The reason why a type cannot be used, as the end of a sentence about its item.
+pub(super) fn type_fault(ty: &str, components: &[Param], is_rust: bool) -> Option<String> {
+    let element = ty.split('[').next().unwrap_or_default();
+    let is_known = match element {
+        "bytes" | "string" | "tuple" => true,
+        // `sol!` has no type of a function.
+        "function" => !is_rust,
+        _ => match one_word(element) {
+            Some(Kind::Uint(bits) | Kind::Int(bits)) => bits % 8 == 0,
+            kind => kind.is_some(),
+        },
+    };
+    if !is_known {
+        return Some(format!("has the type {}, which nexum does not know", one_line(element)));
+    }
+    if element == "tuple" && components.is_empty() {
+        return Some("has a tuple without members".into());
+    }
+    if is_rust && static_words(ty, components).is_some_and(|words| words > WORDS_MAX) {
+        return Some(format!(
+            "has the type {}, which has more than {WORDS_MAX} words",
+            one_line(ty)
+        ));
+    }
+    let mut components = components.iter();
+    components.find_map(|member| type_fault(&member.ty, &member.components, is_rust))
 }
 
 impl Kind {

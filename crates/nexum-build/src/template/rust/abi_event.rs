@@ -1,4 +1,4 @@
-//! Logs the event `{{event}}` of the contract `{{contract}}`, and counts it.
+//! Logs the event `{{name_of_event}}` of the contract `{{contract}}`, and counts it.
 
 use nexum_sdk::{Decoded, Result, info, module, sol, store};
 
@@ -43,7 +43,7 @@ mod tests {
         let mut watch = Harness::<EventWatch>::new(&[])?;
         watch.emit(Address::ZERO, &{{contract}}::{{event}}::default())?;
         let logged = watch.host.messages_logged();
-        assert!(logged[0].starts_with("{{event}}"), "{logged:?}");
+        assert!(logged[0].starts_with("{{name_of_event}}"), "{logged:?}");
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The checks of a module that need no compiler.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexum_config::component::{ComponentFile, ModuleKind};
@@ -9,6 +10,7 @@ use nexum_config::manifest::{Manifest, Subscription};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
+use nexum_config::topic::ChainId;
 
 use super::Loader;
 use super::faults::Faults;
@@ -200,6 +202,7 @@ impl Loader {
     /// a warning if the manifest lists the chain as optional.
     fn subscriptions(&self, manifest: &Manifest, faults: &mut Faults, warnings: &mut Vec<String>) -> Vec<Subscription> {
         let mut active = Vec::new();
+        let mut unconfigured = BTreeSet::new();
         for subscription in &manifest.subscriptions {
             let Some(chain_id) = subscription.chain_id() else {
                 active.push(subscription.clone());
@@ -208,11 +211,10 @@ impl Loader {
             if self.chains.contains(&chain_id) {
                 active.push(subscription.clone());
             } else if manifest.chains.optional.contains(&chain_id) {
-                warnings.push(format!(
-                    "chain {chain_id} is optional and not configured: the module gets no events of it"
-                ));
+                unconfigured.insert(chain_id);
             }
         }
+        warnings.extend(no_events_of(&unconfigured));
         // A faulty list may name the chain as optional.
         if !faults.concern("chains") {
             let missing = manifest.missing_chains(&self.chains).into_iter();
@@ -222,6 +224,19 @@ impl Loader {
         }
         active
     }
+}
+
+/// The warning for optional chains that are not configured.
+fn no_events_of(chains: &BTreeSet<ChainId>) -> Option<String> {
+    let ids: Vec<_> = chains.iter().map(ToString::to_string).collect();
+    let (last, others) = ids.split_last()?;
+    Some(match others {
+        [] => format!("chain {last} is optional and not configured: the module gets no events of it"),
+        _ => format!(
+            "chains {} and {last} are optional and not configured: the module gets no events of them",
+            others.join(", ")
+        ),
+    })
 }
 
 /// The warning for an event module that gets no events.
@@ -271,4 +286,23 @@ fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(
         }
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_warning_names_all_optional_chains() {
+        let warning = |chains: &[ChainId]| no_events_of(&chains.iter().copied().collect());
+        assert_eq!(warning(&[]), None);
+        assert_eq!(
+            warning(&[10]).as_deref(),
+            Some("chain 10 is optional and not configured: the module gets no events of it")
+        );
+        assert_eq!(
+            warning(&[137, 10, 56, 10]).as_deref(),
+            Some("chains 10, 56 and 137 are optional and not configured: the module gets no events of them")
+        );
+    }
 }
