@@ -69,6 +69,12 @@ pub enum AbiError {
         #[source]
         source: Option<serde_json::Error>,
     },
+    /// The array has declarations in Solidity, which some JavaScript libraries read.
+    #[error("the ABI {} is a list of declarations in Solidity, not of JSON objects", path.display())]
+    HumanReadable {
+        /// The file.
+        path: PathBuf,
+    },
     /// A name has a character that no Rust name has.
     #[error("the ABI {} has a name with `$`, which no name in Rust can have", path.display())]
     Dollar {
@@ -102,6 +108,9 @@ impl Hint for AbiError {
         match self {
             Self::NotAnAbi { .. } => {
                 Some("an ABI is a JSON array, or the member `abi` of the JSON that Foundry or Hardhat writes".into())
+            }
+            Self::HumanReadable { .. } => {
+                Some("use the JSON of the compiler: `forge inspect CONTRACT abi --json`".into())
             }
             Self::Unnamed { .. } => Some("name the file after the contract, such as Token.json".into()),
             Self::NoEvent { .. } => Some("use --lang rust --template block".into()),
@@ -148,6 +157,9 @@ impl Abi {
             items @ Value::Array(_) => items,
             _ => return Err(not_an_abi(None)),
         };
+        if items.as_array().is_some_and(|items| items.iter().any(Value::is_string)) {
+            return Err(AbiError::HumanReadable { path: of_file() });
+        }
         let abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
         let json = serde_json::to_string_pretty(&abi).map_err(|source| not_an_abi(Some(source)))?;
         if language == Language::Rust && json.contains('$') {
