@@ -22,7 +22,7 @@ use crate::author::local::record::{Ready, Record};
 use crate::author::local::reports::Reports;
 use crate::author::local::rpc::Rpc;
 use crate::author::local::sample::Emissions;
-use crate::author::local::site::{Draft, Module, Site};
+use crate::author::local::site::Site;
 use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -195,14 +195,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The configuration for the daemon, checked in another thread.
-    async fn draft(&self, module: &Module) -> Result<Draft, Refusals> {
-        let draft = self.site.draft(module, &self.chains, false)?;
-        let original = self.site.original_path();
-        let checked = self.reports.spawn(move |_| draft.checked(&original));
-        checked.await.map_err(|error| Refusal::of(&error))?
-    }
-
     fn start_build(&mut self) {
         if self.job.is_some() {
             self.is_outdated = true;
@@ -256,11 +248,17 @@ impl Session<'_> {
     }
 
     /// Starts the daemon again, with the chains that the project has now. `is_new` removes the state
-    /// whatever chains it belongs to. While the configuration is not TOML, or a chain does not start,
+    /// whatever chains it belongs to. While the configuration has errors, or a chain does not start,
     /// the last version keeps running.
     async fn restart(&mut self, is_new: bool) -> Result<(), Refusals> {
         let Some(built) = &self.built else { return Ok(()) };
-        let configured = self.site.chains(&built.manifest)?;
+        let configured = match self.site.chains(&built.manifest) {
+            Ok(configured) => configured,
+            Err(refusal) => {
+                self.not_restarted(&refusal.into());
+                return Ok(());
+            }
+        };
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
         match self.chains.extend(&configured, sources, every, self.reports).await {
             Ok(chains) => chains
@@ -276,14 +274,8 @@ impl Session<'_> {
         let draft = match self.draft(&built.module).await {
             Ok(draft) => draft,
             Err(refusals) => {
-                outln!(
-                    "{}",
-                    match self.daemon {
-                        Some(_) => "the module keeps running as before",
-                        None => "the daemon did not start: nexum starts it after a change, or with `r` and Enter",
-                    }
-                );
-                return Err(refusals);
+                self.not_restarted(&refusals);
+                return Ok(());
             }
         };
         let identities = self.chains.identities().await?;

@@ -1,15 +1,16 @@
-//! Reloads of the module in the running daemon.
+//! Reloads of the module in the running daemon, and the configuration for a restart.
 
 use std::future::pending;
 
 use super::{Event, LOADS, Running, Session};
 use crate::author::local::daemon::ask;
+use crate::author::local::site::{Draft, Module};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
 /// The end of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reloaded {
+pub(in crate::author::dev) enum Reloaded {
     /// The daemon runs the new version.
     Done,
     /// The daemon refuses the new version, and has printed the reason.
@@ -78,5 +79,25 @@ impl Session<'_> {
             Reloaded::Refused => self.changed_at = None,
         }
         Ok(())
+    }
+
+    /// The configuration for the daemon, checked in another thread.
+    pub(super) async fn draft(&self, module: &Module) -> Result<Draft, Refusals> {
+        let draft = self.site.draft(module, &self.chains, false)?;
+        let original = self.site.original_path();
+        let checked = self.reports.spawn(move |_| draft.checked(&original));
+        checked.await.map_err(|error| Refusal::of(&error))?
+    }
+
+    /// Reports that the project's configuration prevents a restart.
+    pub(super) fn not_restarted(&self, refusals: &Refusals) {
+        refusals.print();
+        outln!(
+            "{}",
+            match self.daemon {
+                Some(_) => "the module keeps running as before",
+                None => "the daemon did not start: nexum starts it after a change, or with `r` and Enter",
+            }
+        );
     }
 }
