@@ -78,7 +78,7 @@ impl Session<'_> {
         match self.job {
             Some(_) => refusal.into(),
             None => refusal
-                .with_hint("nexum tries again after a change, or with `r` and Enter")
+                .with_hint("nexum retries after a change, or with `r` and Enter")
                 .into(),
         }
     }
