@@ -78,9 +78,29 @@ pub fn find(progress: &dyn Progress) -> Result<PathBuf, Error> {
 
 /// The path of anvil on this machine: the value of [`VARIABLE`], or else the program on PATH.
 pub fn installed() -> Option<PathBuf> {
-    let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
     let on_path = || process::exists(NAME).then(|| NAME.into());
-    named.map(PathBuf::from).or_else(on_path)
+    named().or_else(on_path)
+}
+
+/// The value of [`VARIABLE`].
+fn named() -> Option<PathBuf> {
+    let path = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
+}
+
+/// Checks that the program in [`VARIABLE`] exists, if the variable is set.
+///
+/// # Errors
+///
+/// Fails if it does not exist.
+pub fn check_named() -> Result<(), Error> {
+    match named() {
+        Some(path) if !process::exists(&path) => Err(unavailable(format!(
+            "there is no program {}, which {VARIABLE} names",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The path of anvil in the cache, in the version that this crate pins. Fetches it from npm if it is

@@ -129,7 +129,7 @@ fn language(directory: &Path) -> Result<Language, Error> {
         [language] => return Ok(*language),
         [] => (
             format!("no module here: the directory has no {}", files(&Language::ALL, " or ")),
-            "go to the directory of the module, or name it: `nexum build DIR`".to_owned(),
+            "go to the directory of the module, or add its path to the command".to_owned(),
         ),
         several => (
             format!(
@@ -270,7 +270,7 @@ mod tests {
             (
                 &[][..],
                 "DIR: no module here: the directory has no Cargo.toml, package.json, requirements.txt or src/module.c \
-                 (go to the directory of the module, or name it: `nexum build DIR`)",
+                 (go to the directory of the module, or add its path to the command)",
             ),
             (
                 &[("Cargo.toml", ""), ("package.json", "{}")],

@@ -143,7 +143,7 @@ impl Metadata {
         found.ok_or_else(|| Error::Project {
             path: manifest,
             reason: "this is a workspace without a package of its own".to_owned(),
-            hint: Some("name the directory of the module: `nexum build DIR`".to_owned()),
+            hint: Some("add the path of the module's directory to the command".to_owned()),
         })
     }
 }

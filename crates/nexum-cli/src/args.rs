@@ -68,15 +68,15 @@ If nexum refuses a module, the other modules still run, unless you give
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
     Run(Run),
-    /// Check the configuration and the modules as `run` does, without network and without running a
-    /// module
+    /// Check the configuration and the modules as `run` does, without network and without events
     #[command(after_help = "\
 Examples:
   nexum check                         check ./engine.toml and its modules
   nexum check --format json my.wasm   check one module, and print JSON
   nexum check tool.wasm               check a command for `nexum exec`
 
-Each error is a line on stderr. One check finds all of them.
+Each error is a line on stderr. One check finds all of them. nexum calls no
+function of a module except `list-functions`, in a sandbox.
 
 Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
     Check(Check),
@@ -145,7 +145,7 @@ Exit codes: 0 ended, 2 refused to start.")]
     #[command(after_help = "\
 Examples:
   nexum test                  the native tests
-  nexum test -- --nocapture   with arguments for `cargo test`
+  nexum test -- --nocapture   with arguments for the test programs
   nexum test --component      and the component, in the runtime
 
 With `--component`, nexum builds the component, starts anvil, and causes blocks,

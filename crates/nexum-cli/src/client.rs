@@ -241,6 +241,9 @@ fn each(
         true => client.letters(module)?.into_iter().map(|letter| letter.event).collect(),
         false => events.events.clone(),
     };
+    if all.is_empty() {
+        outln!("{module} has no dead letters");
+    }
     let mut outcome = STOPPED;
     for event in &all {
         match act(event) {

@@ -13,6 +13,7 @@ use std::path::Path;
 
 #[cfg(feature = "runtime")]
 use chrono::{DateTime, SecondsFormat};
+#[cfg(feature = "runtime")]
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
@@ -156,6 +157,7 @@ impl From<ConfigErrors> for Refusals {
 
 /// A table with aligned columns that fits into the terminal. Without a header, it lists keys and
 /// values.
+#[cfg(feature = "runtime")]
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table

@@ -86,6 +86,12 @@ pub enum AbiError {
         #[source]
         source: Option<serde_json::Error>,
     },
+    /// The array has declarations in Solidity, which some JavaScript libraries read.
+    #[error("the ABI {} is a list of declarations in Solidity, not of JSON objects", path.display())]
+    HumanReadable {
+        /// The file.
+        path: PathBuf,
+    },
     /// An item has a name or a type that no module can use.
     #[error("the {item} of the ABI {} {reason}", path.display())]
     Item {
@@ -131,6 +137,9 @@ impl Hint for AbiError {
         match self {
             Self::NotAnAbi { .. } => {
                 Some("an ABI is a JSON array, or the member `abi` of the JSON that Foundry or Hardhat writes".into())
+            }
+            Self::HumanReadable { .. } => {
+                Some("use the JSON of the compiler: `forge inspect CONTRACT abi --json`".into())
             }
             Self::Unnamed { .. } => Some("name the file after the contract, such as Token.json".into()),
             Self::NoEvent { .. } => Some("use --lang rust --template block".into()),
@@ -180,6 +189,9 @@ impl Abi {
             items @ Value::Array(_) => items,
             _ => return Err(not_an_abi(None)),
         };
+        if items.as_array().is_some_and(|items| items.iter().any(Value::is_string)) {
+            return Err(AbiError::HumanReadable { path: of_file() });
+        }
         let mut abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
         let checked = match language {
             Language::Rust => rust::prepare(&mut abi),

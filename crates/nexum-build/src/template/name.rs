@@ -93,7 +93,7 @@ fn crate_name(name: ModuleName) -> Result<ModuleName, NameError> {
     let reason = match name.as_str() {
         text if text.starts_with(|c: char| c.is_ascii_digit()) => "it begins with a digit",
         text if KEYWORDS.contains(&text) => "it is a keyword of Rust",
-        text if TAKEN.contains(&text) => "the name is taken",
+        text if TAKEN.contains(&text) => "a crate or a module of Rust that the project uses has this name",
         _ => return Ok(name),
     };
     Err(NameError::Crate { name, reason })

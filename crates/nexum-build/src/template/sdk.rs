@@ -28,6 +28,18 @@ pub enum SdkError {
         /// The directory.
         path: PathBuf,
     },
+    /// The text is no version of a crate.
+    #[error("{version:?} is not a version of nexum-sdk")]
+    NotAVersion {
+        /// The text.
+        version: String,
+    },
+    /// The text is no URL.
+    #[error("{url:?} is not the URL of a git repository")]
+    NotAUrl {
+        /// The text.
+        url: String,
+    },
     /// The path cannot be written into a `Cargo.toml`.
     #[error("the path {} is not UTF-8", path.display())]
     NotUtf8 {
@@ -40,6 +52,8 @@ impl Hint for SdkError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotTheSdk { .. } => Some(format!("in a checkout of nexum, it is {IN_CHECKOUT}")),
+            Self::NotAVersion { .. } => Some("write a version as cargo reads it, such as 0.1.0".into()),
+            Self::NotAUrl { .. } => Some("for example https://..., ssh://git@... or file:///...".into()),
             Self::NotUtf8 { .. } => None,
         }
     }
@@ -62,8 +76,14 @@ impl Sdk {
         let mut table = toml_edit::InlineTable::new();
         let (key, value) = match self {
             Self::Path(path) => ("path", absolute(path)?),
-            Self::Git(url) => ("git", url.clone()),
-            Self::Version(version) => ("version", version.clone()),
+            Self::Git(url) if is_url(url) => ("git", url.clone()),
+            Self::Git(url) => return Err(SdkError::NotAUrl { url: url.clone() }),
+            Self::Version(version) if semver::VersionReq::parse(version).is_ok() => ("version", version.clone()),
+            Self::Version(version) => {
+                return Err(SdkError::NotAVersion {
+                    version: version.clone(),
+                });
+            }
         };
         table.insert(key, value.into());
         if !features.is_empty() {
@@ -74,6 +94,12 @@ impl Sdk {
         }
         Ok(table.to_string())
     }
+}
+
+/// Whether the text has a scheme and more. cargo takes no other form.
+fn is_url(text: &str) -> bool {
+    let parts = text.split_once("://");
+    parts.is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
 }
 
 /// Whether a directory has the crate `nexum-sdk`.

@@ -180,11 +180,11 @@ fn refuses_other_names() {
         ),
         (
             "test",
-            "\"test\" cannot be the name of a Rust crate: the name is taken (my-test can)".into(),
+            "\"test\" cannot be the name of a Rust crate: a crate or a module of Rust that the project uses has this name (my-test can)".into(),
         ),
         (
             "nexum-sdk",
-            "\"nexum-sdk\" cannot be the name of a Rust crate: the name is taken (my-nexum-sdk can)".into(),
+            "\"nexum-sdk\" cannot be the name of a Rust crate: a crate or a module of Rust that the project uses has this name (my-nexum-sdk can)".into(),
         ),
     ] {
         let error = create(&new(directory.path().join(name))).expect_err(name);
@@ -291,6 +291,17 @@ fn the_sdk_is_a_path_a_repository_or_a_version() {
         ),
     ] {
         assert_eq!(sdk.dependency(features).expect("a dependency"), expected);
+    }
+    for (sdk, expected) in [
+        (Sdk::Version("bogus".into()), "\"bogus\" is not a version of nexum-sdk"),
+        (Sdk::Version(String::new()), "\"\" is not a version of nexum-sdk"),
+        (Sdk::Git(String::new()), "\"\" is not the URL of a git repository"),
+        (
+            Sdk::Git("https://".into()),
+            "\"https://\" is not the URL of a git repository",
+        ),
+    ] {
+        assert_eq!(sdk.dependency(&[]).expect_err("no dependency").to_string(), expected);
     }
     let error = Sdk::Path(sdk.join("src")).dependency(&[]).expect_err("no crate");
     assert!(
@@ -399,6 +410,13 @@ fn refuses_files_that_are_no_abi() {
         ),
         ("A.json", "{}", format!("DIR/A.json is not an ABI {form}")),
         ("A.json", "{ \"abi\": 7 }", format!("DIR/A.json is not an ABI {form}")),
+        (
+            "A.json",
+            "[\"event Transfer(address indexed from)\"]",
+            "the ABI DIR/A.json is a list of declarations in Solidity, not of JSON objects (use the JSON of the compiler: \
+             `forge inspect CONTRACT abi --json`)"
+                .into(),
+        ),
         ("A.json", "[7]", "DIR/A.json is not an ABI: ".into()),
         (
             "A.json",

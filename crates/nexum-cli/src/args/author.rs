@@ -56,6 +56,12 @@ impl SdkSource {
     }
 }
 
+#[cfg(feature = "runtime")]
+fn seconds(text: &str) -> Result<NonZeroU64, &'static str> {
+    text.parse()
+        .map_err(|_| "expected a whole number of seconds, at least 1")
+}
+
 fn language() -> impl TypedValueParser<Value = Language> {
     let words = Language::ALL.map(|language| language.as_str());
     PossibleValuesParser::new(words).try_map(|word| word.parse::<Language>())
@@ -89,7 +95,7 @@ pub(crate) struct Dev {
     #[command(flatten)]
     pub(crate) chains: ChainSources,
     /// Mine a block every so many seconds, instead of one for each transaction
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) blocks_every: Option<NonZeroU64>,
     #[command(flatten)]
     pub(crate) build: BuildWith,

@@ -6,6 +6,7 @@ mod session;
 use tokio::time::interval;
 
 use self::session::Session;
+use super::local::chains;
 use super::local::reports::Reports;
 use crate::exit_code::STOPPED;
 use crate::process::Termination;
@@ -25,6 +26,11 @@ pub(crate) fn dev(args: &args::Dev) -> Result<u8, Refusals> {
 async fn run(args: &args::Dev) -> Result<u8, Refusals> {
     let mut signals = Termination::with_hangup().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
+    tokio::select! {
+        biased;
+        _ = signals.received() => return Ok(STOPPED),
+        checked = chains::check(&args.chains) => checked?,
+    }
     let mut session = Session::open(args, &reports)?;
     let mut looks = interval(session::LOOK_EVERY);
     loop {

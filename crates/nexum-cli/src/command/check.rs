@@ -6,7 +6,6 @@ mod commands;
 use std::ops::ControlFlow;
 
 use nexum_config::component::shown_world;
-use nexum_config::harmless::harmless;
 use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
@@ -17,8 +16,8 @@ use crate::compose::{self, Fact};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
-use crate::report::print::{errln, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, list, table};
+use crate::report::print::{errln, fact, json_on_stdout, outln};
+use crate::report::{Refusal, Refusals, list};
 
 /// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
@@ -179,21 +178,20 @@ fn print(findings: &Findings, only_commands: bool) {
     }
     for module in &findings.modules {
         outln!("{} ({})", module.name, module.path);
-        let mut rows = table(&[]);
-        rows.add_row(["  digest", &module.digest]);
+        fact("  digest", &module.digest);
         let world = module.world.as_deref().map(shown_world);
-        rows.add_row(["  world", world.as_deref().unwrap_or("-")]);
-        rows.add_row(["  exports", &list(&module.exports)]);
-        rows.add_row(["  imports", &list(&module.imports)]);
-        rows.add_row(["  capabilities", &list(&module.capabilities)]);
+        fact("  world", world.as_deref().unwrap_or("-"));
+        fact("  exports", &list(&module.exports));
+        fact("  imports", &list(&module.imports));
+        fact("  capabilities", &list(&module.capabilities));
         if !module.stubs.is_empty() {
-            rows.add_row(["  unsupported", &list(&module.stubs)]);
+            fact("  unsupported", &list(&module.stubs));
         }
-        rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
+        fact("  subscriptions", &list(&module.subscriptions));
         if let Some(files) = &module.files {
-            rows.add_row(["  files", &harmless(files)]);
+            fact("  files", files);
         }
-        outln!("{rows}\n");
+        outln!("");
         for warning in &module.warnings {
             errln!("warning: {}: {warning}", module.name);
         }

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use nexum_config::command::{CommandFile, CommandKind};
-use nexum_config::harmless::harmless;
 use serde::Serialize;
 
 use crate::args::Files;
-use crate::report::print::outln;
-use crate::report::{list, table};
+use crate::report::list;
+use crate::report::print::{fact, outln};
 
 /// A command that can run.
 #[derive(Serialize)]
@@ -64,13 +63,12 @@ impl Finding {
 
     pub(crate) fn print(&self) {
         outln!("{}", self.path);
-        let mut rows = table(&[]);
-        rows.add_row(["  kind", self.kind]);
-        rows.add_row(["  digest", &self.digest]);
-        rows.add_row(["  exports", &harmless(&list(&self.exports))]);
-        rows.add_row(["  imports", &harmless(&list(&self.imports))]);
+        fact("  kind", self.kind);
+        fact("  digest", &self.digest);
+        fact("  exports", &list(&self.exports));
+        fact("  imports", &list(&self.imports));
         let memory = format!("{} of {} bytes at the start", self.memories, self.memory_bytes_min);
-        rows.add_row(["  memories", &memory]);
-        outln!("{rows}\n");
+        fact("  memories", &memory);
+        outln!("");
     }
 }

@@ -15,8 +15,9 @@ use crate::args::{Form, Format};
 use crate::exit_code::STOPPED;
 use crate::report::{Refusal, hex, list as comma_list, table};
 
-/// The most bytes of a value in a list.
-const PREVIEW_BYTES: usize = 32;
+/// The most bytes of a value in a list: two words of the EVM, so that a number of 256 bits and its
+/// length, or an address and a number, show whole.
+const PREVIEW_BYTES: usize = 64;
 
 pub(super) fn list(store: &dyn StateStore, format: Format, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.view().map_err(|error| Refusal::of(&error))?;
@@ -157,5 +158,17 @@ fn printable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if harmless(text) == text => text.to_owned(),
         _ => hex(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_256_bits_with_its_length_shows_whole() {
+        let number = [&[32][..], &[0xff; 31], &[7]].concat();
+        assert_eq!(preview(&number), format!("0x20{}07", "ff".repeat(31)));
+        assert_eq!(preview(&[0xff; 65]), format!("0x{}..", "ff".repeat(64)));
     }
 }

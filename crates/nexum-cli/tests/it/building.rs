@@ -263,7 +263,7 @@ fn a_directory_without_a_project_is_refused() {
     assert_eq!(
         ran.stderr,
         "error: <dir>: no module here: the directory has no Cargo.toml, package.json, requirements.txt or src/module.c\n  hint: \
-         go to the directory of the module, or name it: `nexum build DIR`\n"
+         go to the directory of the module, or add its path to the command\n"
     );
 }
 

@@ -62,7 +62,7 @@ fn a_component_whose_init_fails_fails() {
     let dir = project("bad-init", BLOCKS);
     let ran = test_component(&dir, &[]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: init failed, attempt 1: "), "{}", ran.stderr);
 }
 
 /// Adds a crate without dependencies, whose test has this body.
@@ -81,9 +81,11 @@ fn with_native_test(dir: &Dir, body: &str) {
 fn native_tests_pass_and_fail() {
     let dir = project("noop", BLOCKS);
     with_native_test(&dir, "assert!(std::env::var_os(\"NEXUM_TEST_CONFIG\").is_none());");
-    let ran = dir.nexum(&["test", "--", "--quiet", "checks"]);
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+    for args in [&["--nocapture", "checks"][..], &["--quiet", "--", "--nocapture"]] {
+        let ran = dir.nexum(&[&["test", "--"], args].concat());
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+    }
 
     dir.write("tests/component.rs", "#[test]\nfn checks() { panic!() }\n");
     let ran = dir.nexum(&["test"]);

@@ -239,7 +239,15 @@ fn a_project_that_does_not_build_yet_starts_when_it_does() {
     let dir = project("noop", BLOCKS);
     dir.write("src/guest.txt", "no-such-file");
     let mut dev = dev(&dir);
-    dev.until("the build failed: nexum builds again after a change");
+    dev.until("the build failed: nexum builds again after a change, or with `r` and Enter");
+    for command in ["mine", "event", "status", "help"] {
+        dev.say(command);
+    }
+    dev.until("q, quit");
+    for subject in ["no chain", "no module", "no daemon"] {
+        let error = format!("error: {subject} runs: the last build failed\n");
+        assert!(Dev::errors(&dir).contains(&error), "{}", Dev::errors(&dir));
+    }
     use_guest(&dir, "noop");
     dev.until(RUNS);
     dev.say("mine");
@@ -251,6 +259,18 @@ fn a_build_during_the_start_of_the_daemon_replaces_a_module_whose_init_fails() {
     let dir = project("bad-init", BLOCKS);
     let mut dev = dev(&dir);
     dev.until("chain 11155111 is at ");
+    use_guest(&dir, "noop");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn a_module_whose_init_fails_does_not_run() {
+    let dir = project("bad-init", BLOCKS);
+    let mut dev = dev(&dir);
+    let lines = dev.until("init failed, attempt 2: ");
+    assert!(!lines.iter().any(|line| line.contains(RUNS)), "{lines:#?}");
     use_guest(&dir, "noop");
     dev.until(RUNS);
     dev.say("mine");
@@ -274,6 +294,14 @@ fn a_new_configuration_starts_the_daemon_again() {
     dev.until("the module is unchanged");
     dev.say("mine");
     dev.until("block 3 handled in ");
+    // An error has the line of this file, not of the generated one.
+    dir.write("engine.toml", "\n[engine.limits]\nfuel = 1\n");
+    dev.until("the module keeps running as before");
+    let errors = Dev::errors(&dir);
+    assert!(
+        errors.contains("/engine.toml:3:") && !errors.contains("build/dev"),
+        "{errors}"
+    );
     dir.write(
         "engine.toml",
         "[engine.limits]\nfuel_per_event = 3000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
@@ -346,6 +374,8 @@ fn commands_are_lines_and_the_end_of_stdin_is_no_command() {
     dev.until("q, quit");
     dev.say("status");
     dev.until("watch ");
+    dev.say("retry");
+    dev.until("watch has no dead letters");
     dev.close_stdin();
     use_guest(&dir, "journal");
     dev.until("reloaded ");
@@ -360,6 +390,35 @@ fn a_directory_without_a_project_is_refused() {
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
     assert!(refused.stderr.contains("no module here"), "{}", refused.stderr);
     assert!(!Path::new(&dir.path().join("build")).exists());
+}
+
+#[test]
+fn an_option_that_no_edit_mends_is_refused_before_the_build() {
+    let dir = project("noop", BLOCKS);
+    let node = "http://127.0.0.1:1";
+    for (option, value, expected) in [
+        ("--rpc", "foo", "error: --rpc: the URL of a node is not valid\n"),
+        ("--rpc", node, "error: --rpc: eth_chainId of the node at 127.0.0.1:1: "),
+        (
+            "--fork",
+            node,
+            "error: --fork: eth_chainId of the node at 127.0.0.1:1: ",
+        ),
+        ("--blocks-every", "0", "expected a whole number of seconds, at least 1"),
+    ] {
+        let refused = dir.nexum(&["dev", "--build-with", BUILD, option, value]);
+        assert_eq!(refused.code, Some(2), "{option}: {}", refused.stdout);
+        assert!(refused.stderr.contains(expected), "{option}: {}", refused.stderr);
+    }
+    let mut command = dir.command(&["dev", "--build-with", BUILD]);
+    let refused = command.env("NEXUM_ANVIL", "/nope").output().expect("the binary");
+    assert_eq!(refused.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        stderr.contains("error: there is no program /nope, which NEXUM_ANVIL names\n"),
+        "{stderr}"
+    );
+    assert!(!dir.path().join("build").exists());
 }
 
 #[test]

@@ -279,6 +279,11 @@ impl Runner {
             match self.start(self.module.clone(), context).await {
                 Ok((instance, changes)) => {
                     self.failures.of_init = 0;
+                    tracing::debug!(
+                        target: "nexum::event",
+                        module = self.module.meta.name.as_str(),
+                        "init returned ok"
+                    );
                     self.adopt(instance);
                     self.transaction
                         .commit(changes, None, None, false, &settled(&self.feeds))

@@ -24,6 +24,9 @@ pub(super) const HELP: &str = "\
   h, help            show this list
   q, quit            end";
 
+/// The error of a log with too few or too many words.
+const LOG: &str = "a log has a contract, topics and perhaps data: `log ADDRESS TOPIC,TOPIC 0x..`";
+
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -55,8 +58,12 @@ impl Command {
         Ok(Some(match words.as_slice() {
             [] => return Ok(None),
             ["m" | "mine"] => Self::Mine(1),
-            ["m" | "mine", blocks] => Self::Mine(blocks.parse().map_err(|_| unknown())?),
+            ["m" | "mine", blocks] => {
+                let error = || format!("`{blocks}` is no number of blocks: `mine 3` mines three");
+                Self::Mine(blocks.parse().map_err(|_| error())?)
+            }
             ["e" | "event"] => Self::Event,
+            ["log", ..] if !(3..=4).contains(&words.len()) => return Err(LOG.to_owned()),
             ["log", contract, topics, data @ ..] if data.len() <= 1 => {
                 let topics = topics.split(',').map(bytes::<32>);
                 Self::Log {
@@ -78,6 +85,9 @@ impl Command {
             ["n" | "new"] => Self::New,
             ["h" | "help" | "?"] => Self::Help,
             ["q" | "quit"] => Self::Quit,
+            [word, _, ..] if Self::parse(word).is_ok() => {
+                return Err(format!("too many words after `{word}`: h lists the commands"));
+            }
             _ => return Err(unknown()),
         }))
     }
@@ -148,6 +158,10 @@ mod tests {
         let lines = [
             "x".to_owned(),
             "mine many".to_owned(),
+            "mine -1".to_owned(),
+            "mine 1 2".to_owned(),
+            "state now".to_owned(),
+            "log 0x5a".to_owned(),
             "log 0x5a 0x00".to_owned(),
             format!("log {contract} 0x07"),
             format!("log {contract} {}", [&*topic; 5].join(",")),
@@ -157,7 +171,11 @@ mod tests {
         let errors: Vec<_> = lines.iter().map(|line| Command::parse(line).unwrap_err()).collect();
         insta::assert_snapshot!(errors.join("\n"), @r"
         unknown command `x`: h lists the commands
-        unknown command `mine many`: h lists the commands
+        `many` is no number of blocks: `mine 3` mines three
+        `-1` is no number of blocks: `mine 3` mines three
+        too many words after `mine`: h lists the commands
+        too many words after `state`: h lists the commands
+        a log has a contract, topics and perhaps data: `log ADDRESS TOPIC,TOPIC 0x..`
         a contract is 0x and 40 hexadecimal digits
         a log has up to four topics, each 0x and 64 hexadecimal digits
         a log has up to four topics, each 0x and 64 hexadecimal digits

@@ -1,6 +1,7 @@
 //! A run of `nexum dev`: its processes, and its answers to what happens.
 
 mod perform;
+mod reload;
 
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Interval};
 
+use self::reload::Reloaded;
 use super::command::{Command, lines};
 use crate::args;
 use crate::author::local::builds::{Build, Built};
 use crate::author::local::chains::{LocalChains, Renew, identity};
-use crate::author::local::daemon::{Daemon, ask};
+use crate::author::local::daemon::Daemon;
 use crate::author::local::log::Log;
 use crate::author::local::record::{Ready, Record};
 use crate::author::local::reports::Reports;
@@ -32,12 +34,17 @@ const DIRECTORY: &str = "build/dev";
 /// a chain has another chain. An author does not notice the wait.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The line after a start and before a reload. A component in Python or JavaScript takes a minute.
+const LOADS: &str = "the daemon loads the module, and compiles it first if it is new";
+
 /// Something that happens.
 pub(super) enum Event {
     /// A line of the daemon's log. `None` at its end.
     Line(Option<String>),
     Changed(Changed),
     Built(Result<Box<Built>, Refusals>),
+    /// The end of a reload in the daemon.
+    Reloaded(Result<Reloaded, Refusals>),
     Typed(String),
     /// The end of a task that mines blocks.
     Mined(Result<(), Refusals>),
@@ -78,7 +85,9 @@ pub(super) struct Session<'a> {
 struct Running {
     daemon: Daemon,
     ready: Ready,
-    /// Whether the module was built again before the daemon had loaded it.
+    /// The reload that runs. The session goes on meanwhile: the daemon compiles a large component for minutes.
+    reload: JoinSet<Result<Reloaded, Refusals>>,
+    /// Whether the module was built again before the daemon had loaded or reloaded it.
     is_outdated: bool,
 }
 
@@ -119,9 +128,9 @@ impl<'a> Session<'a> {
 
     /// Waits for the next event.
     pub(super) async fn next(&mut self, looks: &mut Interval) -> Event {
-        let line = async {
+        let of_daemon = async {
             match &mut self.daemon {
-                Some(running) => running.daemon.line().await,
+                Some(running) => running.next().await,
                 None => std::future::pending().await,
             }
         };
@@ -132,7 +141,7 @@ impl<'a> Session<'a> {
             }
         };
         tokio::select! {
-            line = line => Event::Line(line),
+            event = of_daemon => event,
             built = built => Event::Built(built),
             changed = self.sources.changed() => Event::Changed(changed),
             Some(line) = self.typed.recv() => Event::Typed(line),
@@ -158,6 +167,7 @@ impl<'a> Session<'a> {
             Event::Line(Some(line)) => self.line(&line).await,
             Event::Line(None) => self.daemon_ended().await,
             Event::Built(built) => self.built(built).await,
+            Event::Reloaded(reloaded) => self.reloaded(reloaded).await,
             Event::Changed(changed) => {
                 self.changed_at.get_or_insert_with(Instant::now);
                 self.start_build();
@@ -211,7 +221,7 @@ impl Session<'_> {
                     "{}",
                     match self.daemon {
                         Some(_) => "the build failed: the last version keeps running",
-                        None => "the build failed: nexum builds again after a change",
+                        None => "the build failed: nexum builds again after a change, or with `r` and Enter",
                     }
                 );
                 return Ok(());
@@ -227,7 +237,7 @@ impl Session<'_> {
                 outln!("the module is unchanged");
                 Ok(())
             }
-            Some(running) if !running.ready.is_loaded() => {
+            Some(running) if !running.ready.is_loaded() || !running.reload.is_empty() => {
                 running.is_outdated = true;
                 Ok(())
             }
@@ -237,35 +247,18 @@ impl Session<'_> {
         }
     }
 
-    /// Replaces the running module, or starts the daemon again if it has refused the module or needs
-    /// another configuration.
-    async fn reload(&mut self) -> Result<(), Refusals> {
-        let Some(built) = &self.built else { return Ok(()) };
-        let config = self.site.config();
-        let name = built.module.name.as_str();
-        let has_chains = self
-            .site
-            .chains(&built.manifest)?
-            .iter()
-            .all(|chain| self.chains.find(chain.id).is_some());
-        if !has_chains || !ask(&config, &["limits", name], false).await? {
-            return self.restart(false).await;
-        }
-        let since = self.changed_at.take();
-        if ask(&config, &["module", "reload", name], true).await?
-            && let Some(since) = since
-        {
-            outln!("reloaded {:.1} s after the change", since.elapsed().as_secs_f64());
-        }
-        Ok(())
-    }
-
     /// Starts the daemon again, with the chains that the project has now. `is_new` removes the state
-    /// whatever chains it belongs to. While the configuration is not TOML, or a chain does not start,
+    /// whatever chains it belongs to. While the configuration has errors, or a chain does not start,
     /// the last version keeps running.
     async fn restart(&mut self, is_new: bool) -> Result<(), Refusals> {
         let Some(built) = &self.built else { return Ok(()) };
-        let configured = self.site.chains(&built.manifest)?;
+        let configured = match self.site.chains(&built.manifest) {
+            Ok(configured) => configured,
+            Err(refusal) => {
+                self.not_restarted(&refusal.into());
+                return Ok(());
+            }
+        };
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
         match self.chains.extend(&configured, sources, every, self.reports).await {
             Ok(chains) => chains
@@ -273,11 +266,18 @@ impl Session<'_> {
                 .for_each(|chain| outln!("chain {} is at {}", chain.id, chain.rpc.place())),
             Err(refusal) => {
                 if self.daemon.is_none() {
-                    outln!("the chains did not start: nexum starts them again after a change");
+                    outln!("the chains did not start: nexum starts them again after a change, or with `r` and Enter");
                 }
                 return Err(refusal.into());
             }
         }
+        let draft = match self.draft(&built.module).await {
+            Ok(draft) => draft,
+            Err(refusals) => {
+                self.not_restarted(&refusals);
+                return Ok(());
+            }
+        };
         let identities = self.chains.identities().await?;
         if let Some(running) = self.daemon.take() {
             running.daemon.stop().await;
@@ -285,15 +285,17 @@ impl Session<'_> {
         if self.site.keep_state_of(&identities, is_new)? {
             outln!("the chains are new: the module starts without its old state");
         }
-        self.site.write(&built.module, &self.chains, false)?;
-        let ready = Ready::of(&built.manifest);
+        draft.publish()?;
+        let ready = Ready::of(&built.module.name, &built.manifest);
         self.watch_nodes();
         self.changed_at = None;
         self.daemon = Some(Running {
             daemon: Daemon::start(&self.site.config(), &[])?,
             ready,
+            reload: JoinSet::new(),
             is_outdated: false,
         });
+        outln!("{LOADS}");
         Ok(())
     }
 
@@ -327,7 +329,7 @@ impl Session<'_> {
         if running.ready.note(&record) {
             outln!("the module runs; h and Enter list the commands");
         }
-        match running.ready.is_loaded() && running.is_outdated {
+        match running.ready.is_loaded() && running.reload.is_empty() && running.is_outdated {
             true => self.restart(false).await,
             false => Ok(()),
         }
@@ -340,7 +342,7 @@ impl Session<'_> {
                 outln!("the daemon ended: {status}; nexum starts it with the last build");
                 return self.restart(false).await;
             }
-            outln!("the daemon ended: {status}; nexum starts it again after a change");
+            outln!("the daemon ended: {status}; nexum starts it again after a change, or with `r` and Enter");
         }
         Ok(())
     }

@@ -49,6 +49,22 @@ struct LocalNode {
     anvil: Option<Anvil>,
 }
 
+/// Checks the nodes of the command line and the program in [`anvil::VARIABLE`]: a change of the project
+/// cannot mend them.
+///
+/// # Errors
+///
+/// If a node does not answer, or the program does not exist.
+pub(in crate::author) async fn check(sources: &ChainSources) -> Result<(), Refusal> {
+    for (option, urls) in [("--rpc", &sources.rpc), ("--fork", &sources.fork)] {
+        for url in urls {
+            let id = async { Rpc::new(url)?.chain_id().await };
+            id.await.map_err(|refusal| refusal.about(option))?;
+        }
+    }
+    anvil::check_named().map_err(|error| Refusal::with_hint_of(&error))
+}
+
 /// The identity of each chain, by the chain's id.
 pub(in crate::author) type Identities = BTreeMap<u64, String>;
 

@@ -14,6 +14,9 @@ use crate::report::{Refusal, Refusals};
 /// The hidden command.
 const COMMAND: &str = "leash";
 
+/// The name of this binary in lists of processes, in place of a path below `/proc`.
+const NAME: &str = "nexum";
+
 /// The command that starts a program as a child which ends with this process. Start it on a thread
 /// that lives as long as the process: Linux takes the end of that thread for the end of the parent.
 ///
@@ -23,6 +26,7 @@ pub(in crate::author) fn leashed(command: &Command) -> Command {
     let mut leashed = match this_program() {
         Ok(this) => {
             let mut leash = Command::new(this);
+            leash.arg0(NAME);
             leash.arg(COMMAND).arg(std::process::id().to_string());
             leash.arg(command.get_program());
             leash
@@ -49,7 +53,11 @@ pub(in crate::author) fn leashed(command: &Command) -> Command {
 /// If the parent has ended, or the program cannot start.
 pub(crate) fn leash(args: &args::Leash) -> Result<u8, Refusals> {
     system::end_with_parent(args.parent)?;
-    let error = Command::new(&args.program).args(&args.args).exec();
+    let mut program = Command::new(&args.program);
+    if this_program().is_ok_and(|this| this.as_os_str() == args.program) {
+        program.arg0(NAME);
+    }
+    let error = program.args(&args.args).exec();
     Err(Refusal::new(format!("cannot start {}: {error}", args.program.to_string_lossy())).into())
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use nexum_config::harmless::harmless_lines;
 use nexum_config::manifest::{Manifest, Subscription};
+use nexum_config::names::ModuleName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,6 +16,9 @@ const EVENT: &str = "nexum::event";
 
 /// The target of the records of modules.
 const MODULE: &str = "nexum::module";
+
+/// The message after the first `init` of an instance.
+const STARTED: &str = "init returned ok";
 
 /// The start of a record's second and further lines.
 const INDENT: &str = "    ";
@@ -28,6 +32,8 @@ pub(in crate::author) struct Record {
     message: String,
     #[serde(default)]
     pub(in crate::author) event: Option<String>,
+    #[serde(default)]
+    handler: Option<String>,
     #[serde(default)]
     attempt: Option<u64>,
     #[serde(default)]
@@ -61,9 +67,14 @@ impl Record {
         match &*self.target {
             MODULE => Kind::Module,
             EVENT if self.took_us.is_some() => Kind::Handled,
-            EVENT if self.level == "ERROR" && self.event.is_some() => Kind::Failed,
+            EVENT if self.level == "ERROR" && (self.event.is_some() || self.is_of_init()) => Kind::Failed,
             _ => Kind::Daemon,
         }
+    }
+
+    /// Whether the record is about a call of `init`.
+    fn is_of_init(&self) -> bool {
+        self.handler.as_deref() == Some("init")
     }
 
     /// Whether the event of a failure gets no further attempt.
@@ -85,7 +96,7 @@ impl Record {
     pub(in crate::author) fn is_shown(&self) -> bool {
         match self.kind() {
             Kind::Handled | Kind::Failed | Kind::Module => true,
-            Kind::Daemon => self.level != "INFO" || self.target == EVENT,
+            Kind::Daemon => self.message != STARTED && (self.level != "INFO" || self.target == EVENT),
         }
     }
 }
@@ -95,15 +106,19 @@ impl Record {
 pub(in crate::author) struct Ready {
     /// Whether every module has started or is refused.
     is_loaded: bool,
+    /// The module, until its `init` has returned ok.
+    starting: Option<ModuleName>,
     /// The chains of the module's subscriptions that the daemon does not follow yet.
     awaited: BTreeSet<u64>,
 }
 
 impl Ready {
-    /// A daemon that has just started, with the module of this manifest.
-    pub(in crate::author) fn of(manifest: &Manifest) -> Self {
+    /// A daemon that has just started, with a module of this name and manifest. Of a module without
+    /// subscriptions, nexum calls `init` at the first query.
+    pub(in crate::author) fn of(name: &ModuleName, manifest: &Manifest) -> Self {
         Self {
             is_loaded: false,
+            starting: (!manifest.subscriptions.is_empty()).then(|| name.clone()),
             awaited: manifest
                 .subscriptions
                 .iter()
@@ -119,7 +134,7 @@ impl Ready {
 
     /// Whether the module gets the next events.
     pub(in crate::author) fn is_complete(&self) -> bool {
-        self.is_loaded && self.awaited.is_empty()
+        self.is_loaded && self.starting.is_none() && self.awaited.is_empty()
     }
 
     /// The next step of the daemon, for a message. `None` if it is ready.
@@ -127,7 +142,7 @@ impl Ready {
         match (self.is_loaded, self.awaited.first()) {
             (false, _) => Some("the daemon loads the module".to_owned()),
             (true, Some(chain)) => Some(format!("the daemon follows chain {chain}")),
-            (true, None) => None,
+            (true, None) => self.starting.as_ref().map(|name| format!("`init` of {name} returns")),
         }
     }
 
@@ -135,6 +150,9 @@ impl Ready {
     pub(in crate::author) fn note(&mut self, record: &Record) -> bool {
         let before = self.is_complete();
         self.is_loaded |= record.message == "modules are loaded";
+        if record.message == STARTED && record.module() == self.starting.as_ref().map(ModuleName::as_str) {
+            self.starting = None;
+        }
         if record.message == "following the chain"
             && let Some(chain) = record.others.get("chain").and_then(Value::as_u64)
         {
@@ -147,7 +165,10 @@ impl Ready {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.message();
-        let event = self.event.as_deref().map(subject).unwrap_or_default();
+        let event = match &self.event {
+            Some(event) => subject(event),
+            None => "init".to_owned(),
+        };
         match self.kind() {
             Kind::Handled => {
                 write!(f, "{event} handled in {}", millis(self.took_us.unwrap_or_default()))?;
@@ -208,6 +229,8 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn shown(line: &str) -> Option<String> {
@@ -221,6 +244,7 @@ mod tests {
             r#"{"timestamp":"t","level":"DEBUG","message":"event handled","module":"m","event":"31337:12:block","chain":31337,"block":12,"took_us":421,"fuel":14312,"target":"nexum::event"}"#,
             r#"{"level":"DEBUG","message":"event handled","module":"m","event":"00ff:1767225600000:tick","took_us":12345,"fuel":0,"target":"nexum::event"}"#,
             r#"{"level":"ERROR","message":"returned an error: no","module":"m","handler":"on-event","event":"1@12:7:logs","attempt":2,"target":"nexum::event"}"#,
+            r#"{"level":"ERROR","message":"returned an error: no price","module":"m","handler":"init","attempt":1,"target":"nexum::event"}"#,
             r#"{"level":"ERROR","message":"the event is now a dead letter, and the module continues","module":"m","event":"1:7:logs","attempts":5,"target":"nexum::event"}"#,
             r#"{"level":"INFO","message":"two\nlines","module":"m","event":"1:7:logs","target":"nexum::module"}"#,
             r#"{"timestamp":"t","level":"WARN","message":"slow","chain":1,"error":"x\u001b[2J","target":"nexum_core::a"}"#,
@@ -230,6 +254,7 @@ mod tests {
         block 12 handled in 0.42 ms, 14,312 fuel
         tick 2026-01-01T00:00:00.000Z handled in 12 ms
         logs 7 failed, attempt 2: returned an error: no
+        init failed, attempt 1: returned an error: no price
         logs 7: the event is now a dead letter, and the module continues
           info two
             lines
@@ -240,6 +265,27 @@ mod tests {
             None
         );
         assert!(Record::parse("error: no").is_none());
+    }
+
+    #[test]
+    fn a_module_runs_after_its_init() {
+        let subscriptions = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n";
+        let manifest = Manifest::parse(Path::new("nexum.toml"), subscriptions.as_bytes()).unwrap();
+        let mut ready = Ready::of(&"m".parse().unwrap(), &manifest);
+        let mut note = |line: &str| ready.note(&Record::parse(line).unwrap());
+        let started = r#"{"level":"DEBUG","message":"init returned ok","module":"m","target":"nexum::event"}"#;
+        for line in [
+            r#"{"level":"INFO","message":"modules are loaded","target":"nexum::daemon::run"}"#,
+            r#"{"level":"INFO","message":"following the chain","chain":1,"target":"nexum_host_chain"}"#,
+            r#"{"level":"ERROR","message":"no","module":"m","handler":"init","attempt":1,"target":"nexum::event"}"#,
+            r#"{"level":"DEBUG","message":"init returned ok","module":"other","target":"nexum::event"}"#,
+        ] {
+            assert!(!note(line), "{line}");
+        }
+        assert!(note(started));
+        assert_eq!(shown(started), None);
+        // Another instance of the module is no news.
+        assert!(!ready.note(&Record::parse(started).unwrap()));
     }
 
     #[test]

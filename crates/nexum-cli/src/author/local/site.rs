@@ -3,6 +3,7 @@
 //! The configuration is the project's `engine.toml` with other endpoints, another state directory and
 //! another log. `nexum status` and the other commands find the daemon with `--config`.
 
+mod draft;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +15,9 @@ use nexum_build::project::OUTPUT;
 use nexum_config::aliases::{ALIASES, Alias, File};
 use nexum_config::manifest::Manifest;
 use nexum_config::names::ModuleName;
-use tempfile::NamedTempFile;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
+pub(in crate::author) use self::draft::Draft;
 use super::chains::{Identities, LocalChains};
 use super::configured_chain::ConfiguredChain;
 use crate::report::Refusal;
@@ -118,17 +119,26 @@ impl Site {
         Ok(chains)
     }
 
-    /// Writes the configuration, which only its owner can read. `once` makes each event fail at its first failure.
+    /// Writes the next configuration beside the current one. `once` is for a test: each event fails at
+    /// its first failure, and nothing listens on the ports of the project's file.
     ///
     /// # Errors
     ///
-    /// If the project's file cannot be read or is not TOML, or the other one cannot be written.
-    pub(in crate::author) fn write(&self, module: &Module, chains: &LocalChains, once: bool) -> Result<(), Refusal> {
+    /// If the project's file cannot be read or is not TOML, if it names another module in place of
+    /// the built one, or if the next configuration cannot be written.
+    pub(in crate::author) fn draft(&self, module: &Module, chains: &LocalChains, once: bool) -> Result<Draft, Refusal> {
         let mut document = self.original()?;
+        // Another daemon on this machine can have the port, and no reader expects these metrics.
+        document.remove("metrics");
+        if once {
+            document.remove("query");
+        }
         if let Some(engine) = table(&mut document, "engine") {
             engine.insert("state_dir", value(text(&self.state_dir())));
             engine.insert("log_level", value(LOG_LEVEL));
             engine.insert("log_format", value("json"));
+            // The name of `[metrics]` in former versions.
+            engine.remove("metrics");
             if once && let Some(restart) = child(engine, "restart") {
                 restart.insert("attempts_max", value(1));
             }
@@ -145,14 +155,15 @@ impl Site {
                 }
             }
         }
-        self.modules(&mut document, module);
-        let path = self.config();
+        self.modules(&mut document, module)?;
         // Only its owner can read a temporary file, and a URL in this one can have a key.
-        let written = NamedTempFile::new_in(&self.directory).and_then(|mut file| {
-            file.write_all(document.to_string().as_bytes())?;
-            Ok(file.persist(&path)?)
-        });
-        written.map(drop).map_err(|error| of_file(&path, &error))
+        let written = tempfile::Builder::new().suffix(".toml").tempfile_in(&self.directory);
+        let written = written.and_then(|mut file| file.write_all(document.to_string().as_bytes()).map(|()| file));
+        let path = self.config();
+        match written {
+            Ok(file) => Ok(Draft { file, path }),
+            Err(error) => Err(of_file(&path, &error)),
+        }
     }
 
     /// The file of the last build in place of the one that `nexum build` writes. `None` for any other path.
@@ -165,7 +176,12 @@ impl Site {
     }
 
     /// Makes the paths of the modules absolute, and adds the project's module if there is none.
-    fn modules(&self, document: &mut DocumentMut, module: &Module) {
+    ///
+    /// # Errors
+    ///
+    /// If a module has the path of a build of this project under another name, and none has the path of
+    /// the last build: the author has renamed the module.
+    fn modules(&self, document: &mut DocumentMut, module: &Module) -> Result<(), Refusal> {
         let mut modules = match document.remove("modules").map(Item::into_array_of_tables) {
             None => ArrayOfTables::new(),
             Some(Ok(modules)) => modules,
@@ -173,9 +189,10 @@ impl Site {
             // The daemon reports a value that is no list of tables.
             Some(Err(other)) => {
                 document.insert("modules", other);
-                return;
+                return Ok(());
             }
         };
+        self.check_name(&modules, module)?;
         for entry in modules.iter_mut() {
             for key in PATH_KEYS {
                 // A path that begins with a variable is absolute, or fails as it does in `nexum run`.
@@ -195,12 +212,40 @@ impl Site {
             modules.push(entry);
         }
         document.insert("modules", Item::ArrayOfTables(modules));
+        Ok(())
+    }
+
+    fn check_name(&self, modules: &ArrayOfTables, module: &Module) -> Result<(), Refusal> {
+        let written = modules.iter().filter_map(|entry| entry.get("path")?.as_str());
+        let paths: Vec<_> = written.map(|path| self.project.join(path)).collect();
+        let output = self.project.join(OUTPUT);
+        let other = paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(&output).ok())
+            .find(|inside| inside.components().count() == 1);
+        match other {
+            Some(other) if !paths.iter().any(|path| self.built(path, module).is_some()) => {
+                let named = Path::new(OUTPUT).join(other);
+                let refusal = Refusal::new(format!(
+                    "{CONFIG} names {}, and the module is {}",
+                    named.display(),
+                    module.name
+                ));
+                Err(refusal.with_hint(format!("write `path = \"{OUTPUT}/{}.wasm\"` in {CONFIG}", module.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The path of the project's own configuration.
+    pub(in crate::author) fn original_path(&self) -> PathBuf {
+        self.project.join(CONFIG)
     }
 
     /// The project's `engine.toml`, with the ids of chains in place of old names. Empty if the file is
     /// missing.
     fn original(&self) -> Result<DocumentMut, Refusal> {
-        let path = self.project.join(CONFIG);
+        let path = self.original_path();
         let content = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             read => read.map_err(|error| of_file(&path, &error))?,

@@ -12,7 +12,7 @@ use self::watch::Watch;
 use super::{native, native_tests};
 use crate::args;
 use crate::author::local::builds::{Build, Built};
-use crate::author::local::chains::LocalChains;
+use crate::author::local::chains::{self, LocalChains};
 use crate::author::local::reports::{Reports, refusals};
 use crate::author::local::sample::Emissions;
 use crate::author::local::site::Site;
@@ -33,6 +33,7 @@ const RPC_VARIABLE: &str = "NEXUM_TEST_RPC";
 ///
 /// Errors that prevent the start of the component.
 pub(super) async fn test(args: &args::Test, reports: &Reports, emissions: &mut Emissions) -> Result<u8, Refusals> {
+    chains::check(&args.chains).await?;
     let build = Build::of(&args.directory, args.build.build_with.as_ref(), None)?;
     let built = build.start(reports).await.map_err(|error| Refusal::of(&error))??;
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
@@ -40,7 +41,9 @@ pub(super) async fn test(args: &args::Test, reports: &Reports, emissions: &mut E
     let mut chains = LocalChains::default();
     let configured = site.chains(&built.manifest)?;
     chains.extend(&configured, &args.chains, None, reports).await?;
-    site.write(&built.module, &chains, true)?;
+    let (draft, original) = (site.draft(&built.module, &chains, true)?, site.original_path());
+    let checked = reports.spawn(move |_| draft.checked(&original));
+    checked.await.map_err(|error| Refusal::of(&error))??.publish()?;
     let mut check = Check {
         built: &built,
         chains: &chains,

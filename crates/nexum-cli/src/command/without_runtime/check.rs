@@ -21,8 +21,8 @@ use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{AMBIENT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 use crate::exit_code::{REFUSED, STOPPED};
-use crate::report::print::{errln, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, list, table};
+use crate::report::print::{errln, fact, json_on_stdout, outln};
+use crate::report::{Refusal, Refusals, list};
 
 /// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
@@ -264,9 +264,8 @@ impl Findings {
     fn print(&self, only_commands: bool) {
         for module in &self.modules {
             outln!("{} ({})", module.name, module.path);
-            let mut rows = table(&[]);
-            rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
-            outln!("{rows}\n");
+            fact("  subscriptions", &list(&module.subscriptions));
+            outln!("");
         }
         self.commands.iter().for_each(command_files::Finding::print);
         for warning in &self.warnings {

@@ -22,7 +22,9 @@ async fn a_signal_ends_all_processes() {
         let processes = below(dev.child.id());
         assert!(processes.iter().any(|process| process.is("anvil")), "{processes:#?}");
         assert!(
-            processes.iter().any(|process| process.argument(1) == Some("run")),
+            processes
+                .iter()
+                .any(|process| process.argument(0) == Some("nexum") && process.argument(1) == Some("run")),
             "{processes:#?}"
         );
         send(signal, dev.child.id());

@@ -21,6 +21,13 @@ impl Session<'_> {
             .unwrap_or_default();
         let shown = async |arguments: &[&str]| Ok::<_, Refusals>(ask(&config, arguments, true).await.map(drop)?);
         match command {
+            Command::Mine(_) | Command::Log { .. } if self.chains.iter().next().is_none() => {
+                Err(self.not_yet("no chain"))
+            }
+            Command::Event if self.built.is_none() => Err(self.not_yet("no module")),
+            Command::State | Command::Status | Command::Retry if self.daemon.is_none() => {
+                Err(self.not_yet("no daemon"))
+            }
             Command::Mine(blocks) => {
                 for rpc in self.chains.iter().map(|chain| chain.rpc.clone()) {
                     self.mining.spawn(async move { rpc.mine(blocks).await });
@@ -31,7 +38,7 @@ impl Session<'_> {
             Command::Log { contract, topics, data } => {
                 let sample = Sample { contract, topics, data };
                 let Some(chain) = self.chains.iter().next() else {
-                    return Err(Refusal::new("no chain runs").into());
+                    return Err(self.not_yet("no chain"));
                 };
                 let block = self.emissions.emit(&chain.rpc, vec![sample]).await?;
                 outln!("sent a log in block {block}");
@@ -44,6 +51,8 @@ impl Session<'_> {
                 self.start_build();
                 Ok(())
             }
+            // The first start of the chains failed.
+            Command::New if self.chains.iter().next().is_none() => self.restart(true).await,
             Command::New => match self.renew(Renew::All).await? {
                 true => Ok(()),
                 false => Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into()),
@@ -54,6 +63,23 @@ impl Session<'_> {
             }
             // The caller ends the session.
             Command::Quit => Ok(()),
+        }
+    }
+
+    /// The error of a command that is too early, with the step that nexum waits for.
+    fn not_yet(&self, subject: &str) -> Refusals {
+        let reason = match (&self.job, &self.built) {
+            (Some(_), None) => "nexum builds the module",
+            (None, None) => "the last build failed",
+            (_, Some(_)) if self.chains.iter().next().is_none() => "no chain has started, or the module has none",
+            _ => "the daemon has ended or was refused",
+        };
+        let refusal = Refusal::new(format!("{subject} runs: {reason}"));
+        match self.job {
+            Some(_) => refusal.into(),
+            None => refusal
+                .with_hint("nexum retries after a change, or with `r` and Enter")
+                .into(),
         }
     }
 

@@ -25,7 +25,10 @@ fn only_its_owner_reads_the_configuration() {
     let (project, site) = site("");
     fs::write(site.config(), "old").unwrap();
     fs::set_permissions(site.config(), fs::Permissions::from_mode(0o644)).unwrap();
-    site.write(&module(&project), &LocalChains::default(), false).unwrap();
+    site.draft(&module(&project), &LocalChains::default(), false)
+        .unwrap()
+        .publish()
+        .unwrap();
     let mode = fs::metadata(site.config()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(fs::read_to_string(site.config()).unwrap().contains("state_dir"));
@@ -66,7 +69,10 @@ fn the_state_goes_only_with_another_chain_under_the_id_of_one_of_its_own() {
 /// The configuration that nexum writes for a project with this `engine.toml`, as the daemon reads it.
 fn written(config: &str) -> (TempDir, DocumentMut) {
     let (project, site) = site(config);
-    site.write(&module(&project), &LocalChains::default(), false).unwrap();
+    site.draft(&module(&project), &LocalChains::default(), false)
+        .unwrap()
+        .publish()
+        .unwrap();
     let document = fs::read_to_string(site.config()).unwrap().parse().unwrap();
     (project, document)
 }
@@ -124,10 +130,59 @@ fn the_last_build_runs_in_place_of_the_files_to_publish() {
         manifest: project.path().join("build/dev/nexum.toml"),
         ..module(&project)
     };
-    site.write(&quick, &LocalChains::default(), false).unwrap();
+    site.draft(&quick, &LocalChains::default(), false)
+        .unwrap()
+        .publish()
+        .unwrap();
     let document: DocumentMut = fs::read_to_string(site.config()).unwrap().parse().unwrap();
     let path = |index: usize, key: &str| document["modules"][index][key].as_str().map(str::to_owned);
     assert_eq!(path(0, "path"), Some(text(&quick.component)));
     assert_eq!(path(0, "manifest"), Some(text(&quick.manifest)));
     assert_eq!(path(1, "path"), Some(text(&project.path().join("other/watch.wasm"))));
+}
+
+#[test]
+fn the_ports_of_the_project_are_free_for_other_daemons() {
+    let config = "[metrics]\nlisten = \"127.0.0.1:9464\"\n[query]\nlisten = \"127.0.0.1:8600\"\n\
+                  [engine.metrics]\nenabled = true\n";
+    let (project, site) = site(config);
+    for once in [false, true] {
+        let draft = site.draft(&module(&project), &LocalChains::default(), once).unwrap();
+        draft.publish().unwrap();
+        let document: DocumentMut = fs::read_to_string(site.config()).unwrap().parse().unwrap();
+        assert!(!document.contains_key("metrics"));
+        assert!(!document["engine"].as_table().unwrap().contains_key("metrics"));
+        assert_eq!(document.contains_key("query"), !once);
+    }
+}
+
+#[test]
+fn a_renamed_module_has_another_file() {
+    let old = "[[modules]]\npath = \"build/gas.wasm\"\n";
+    let (project, site) = site(old);
+    let refused = site.draft(&module(&project), &LocalChains::default(), false);
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "engine.toml names build/gas.wasm, and the module is watch (write `path = \"build/watch.wasm\"` in engine.toml)"
+    );
+    // A module of another project, and one beside the project's own.
+    fs::create_dir_all(project.path().join("build")).unwrap();
+    for accepted in [
+        "[[modules]]\npath = \"../other/build/gas.wasm\"\n".to_owned(),
+        format!("{old}[[modules]]\npath = \"build/watch.wasm\"\n"),
+    ] {
+        fs::write(project.path().join(CONFIG), accepted).unwrap();
+        site.draft(&module(&project), &LocalChains::default(), false).unwrap();
+    }
+}
+
+#[test]
+fn an_error_has_the_line_of_the_projects_file() {
+    let (project, site) = site("[foo]\n[[modules]]\npath = \"build/watch.wasm\"\n[engine]\nfoo = 1\n");
+    let draft = site.draft(&module(&project), &LocalChains::default(), false).unwrap();
+    let refused = draft.checked(&site.original_path()).unwrap_err();
+    let text = serde_json::to_string(&refused).unwrap();
+    let file = project.path().join(CONFIG).display().to_string();
+    assert!(text.contains(&format!("{file}:5:")), "{text}");
+    assert!(!text.contains("build/dev"), "{text}");
 }

@@ -54,7 +54,7 @@ impl<'a> Watch<'a> {
             module: &built.module.name,
             daemon: Daemon::start(&site.config(), &["--strict"])?,
             log: Log::default(),
-            ready: Ready::of(&built.manifest),
+            ready: Ready::of(&built.module.name, &built.manifest),
             handled: BTreeSet::new(),
             lines: 0,
         })
@@ -182,7 +182,7 @@ impl<'a> Watch<'a> {
     fn take(&mut self, line: Option<String>) -> Result<Option<String>, Refusal> {
         match line {
             Some(line) => self.note(&line),
-            None => Err(Refusal::new("the daemon refused the module, for the reason above")),
+            None => Err(Refusal::new("the daemon ended, for the reason above")),
         }
     }
 
