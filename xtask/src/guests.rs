@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -74,7 +75,8 @@ enum Kind {
     Command,
 }
 
-/// The directories of guests.
+/// The directories of guests. A directory beside them with a manifest is a guest itself: a module for
+/// operators.
 const DIRECTORIES: [(&str, Kind); 3] = [
     ("examples", Kind::Module),
     ("fixtures", Kind::Module),
@@ -99,6 +101,12 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
         let directory = modules.join(name);
         for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
             guests.push(find(&entry?.path(), kind)?);
+        }
+    }
+    for entry in fs::read_dir(modules)? {
+        let directory = entry?.path();
+        if directory.join(MANIFEST_FILE).exists() {
+            guests.push(find(&directory, Kind::Module)?);
         }
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));
@@ -177,7 +185,27 @@ pub(crate) fn clippy() -> Result<()> {
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(cargo.args(["--", "--deny=warnings"]))?;
     }
-    Ok(())
+    native("clippy", &guests, &["--tests", "--", "--deny=warnings"])
+}
+
+/// Runs a command of cargo natively, on the guests that have tests in `src/tests.rs`.
+fn native(command: &str, guests: &[Guest], arguments: &[&str]) -> Result<()> {
+    let is_tested = |guest: &&Guest| guest.directory.join("src/tests.rs").exists();
+    let packages: Vec<_> = guests
+        .iter()
+        .filter(is_tested)
+        .flat_map(|guest| ["--package", guest.name.as_str()])
+        .collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    // Not in the directory of the guests, whose configuration names another target.
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(paths::root())
+        .args([command, "--locked", "--manifest-path"]);
+    cargo.arg(paths::modules().join("Cargo.toml"));
+    process::run(cargo.args(packages).args(arguments))
 }
 
 /// The crates among the guests, by target.
@@ -254,9 +282,11 @@ fn publish_project(guest: &Guest, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the native tests of the guests in other languages than Rust.
-pub(crate) fn test_projects() -> Result<()> {
-    for guest in find_all(&paths::modules())? {
+/// Runs the native tests of the guests that have some.
+pub(crate) fn test_natively() -> Result<()> {
+    let guests = find_all(&paths::modules())?;
+    native("test", &guests, &[])?;
+    for guest in guests {
         if let Source::Project { .. } = guest.source {
             let project = Project::find(&guest.directory).map_err(process::explain)?;
             let command = nexum_build::test_command(&project, &Steps).map_err(process::explain)?;

@@ -23,6 +23,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod contracts;
 mod features;
 mod guests;
 mod isolation;
@@ -101,6 +102,9 @@ enum Task {
     Package,
     /// Print the path of anvil. Download it first if it is not installed.
     Anvil,
+    /// Print the path of the compiled contracts of the tests. Compile them first if the sources have
+    /// changed.
+    Contracts,
 }
 
 fn main() -> ExitCode {
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
         Task::Package => package::check(),
         Task::Guests { names, all_languages } => guests::build_selection(Selection::of(&names, all_languages)),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
+        Task::Contracts => contracts::ensure().map(|path| println!("{}", path.display())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,7 +20,7 @@ use crate::paths;
 const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
 /// The directories of the sources to check.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates",
     "examples/embed/src",
     "fuzz/fuzz_targets",
@@ -28,6 +28,7 @@ const SOURCES: [&str; 8] = [
     "modules/examples",
     "modules/fixtures",
     "modules/support",
+    "modules/twap",
     "xtask/src",
 ];
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, cache,
+    anvil, cache, contracts,
     guests::{self, Selection},
     process, prometheus,
     tools::{self, NEXTEST},
@@ -22,13 +22,14 @@ const CURSORS: &str = "package(nexum-cli) and test(cursors_outlive_the_process_w
 pub(crate) fn run() -> Result<()> {
     let nextest = tools::ensure(&NEXTEST)?;
     guests::build_selection(Selection::AllLanguages)?;
-    guests::test_projects()?;
+    guests::test_natively()?;
     let anvil = anvil::ensure()?;
 
     let mut tests = Command::new(nextest);
     tests
         .args(["nextest", "run", "--workspace", "--all-features"])
         .env(anvil::VARIABLE, &anvil)
+        .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .envs(prometheus::ensure()?);
     // Every service of continuous integration sets this variable.
@@ -64,6 +65,7 @@ fn of_the_binary(features: &[&str], filter: &str) -> Result<()> {
         .args(["nextest", "run", "--filterset", filter])
         .args(workspace::with_features_of_binary(features)?)
         .env(anvil::VARIABLE, anvil::ensure()?)
+        .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .envs(prometheus::ensure()?);
     process::run(&mut tests)

@@ -4,11 +4,13 @@
 //! `valid_to` and the amounts from the event and from the store, never from the clock, so that a
 //! retried event submits an identical order.
 
+mod contract;
 mod order;
 
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use contract::{Domain, SETTLEMENT, uid};
 pub use order::{Balance, Kind, Order, SigningScheme};
 
 use crate::{Error, ErrorKind, Result, host};

@@ -28,12 +28,14 @@ mod counter;
 mod key;
 mod map;
 mod queue;
+mod schedule;
 
 pub use cell::Cell;
 pub use counter::Counter;
 pub use key::{Key, StartOf};
 pub use map::Map;
 pub use queue::{Due, Queue};
+pub use schedule::Schedule;
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -131,12 +131,49 @@ impl Anvil {
     ///
     /// If the node is unreachable or responds with an error.
     pub async fn request(&self, method: &str, params: Value) -> Value {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        result(method, self.answer(method, params).await)
+    }
+
+    /// Sends requests with one method as one batch, and returns the `result` of each, in order.
+    ///
+    /// # Panics
+    ///
+    /// If the node is unreachable or responds with an error.
+    pub async fn batch(&self, method: &str, params: &[Value]) -> Vec<Value> {
+        if params.is_empty() {
+            return Vec::new();
+        }
+        let requests = params
+            .iter()
+            .enumerate()
+            .map(|(id, params)| envelope(id, method, params));
+        let answers = match self.post(&requests.collect()).await {
+            Value::Array(answers) => answers,
+            answer => panic!("{method}: {answer}"),
+        };
+        let mut results = vec![Value::Null; params.len()];
+        for answer in answers {
+            let id = answer["id"].as_u64().and_then(|id| usize::try_from(id).ok());
+            results[id.expect("an id of the batch")] = result(method, answer);
+        }
+        results
+    }
+
+    /// Sends one request and returns the complete response, which can be an error.
+    ///
+    /// # Panics
+    ///
+    /// If the node is unreachable.
+    pub async fn answer(&self, method: &str, params: Value) -> Value {
+        self.post(&envelope(1, method, &params)).await
+    }
+
+    async fn post(&self, body: &Value) -> Value {
         let response = self
             .client
             .post(self.http_url())
             .header("content-type", "application/json")
-            .body(body)
+            .body(body.to_string())
             .send()
             .await;
         let body = response
@@ -144,11 +181,7 @@ impl Anvil {
             .bytes()
             .await
             .expect("a complete response");
-        let mut answer: Value = serde_json::from_slice(&body).expect("a JSON response");
-        match answer.get_mut("result") {
-            Some(result) => result.take(),
-            None => panic!("{method}: {answer}"),
-        }
+        serde_json::from_slice(&body).expect("a JSON response")
     }
 
     /// Mines `blocks` blocks.
@@ -232,6 +265,19 @@ impl Anvil {
 impl Drop for Anvil {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A JSON-RPC request.
+fn envelope(id: usize, method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+/// The `result` of a response.
+fn result(method: &str, mut answer: Value) -> Value {
+    match answer.get_mut("result") {
+        Some(result) => result.take(),
+        None => panic!("{method}: {answer}"),
     }
 }
 

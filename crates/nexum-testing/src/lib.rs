@@ -5,6 +5,8 @@
 //!   fault of an endpoint.
 //! - [`Anvil`]: a real local node.
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
+//! - [`cow`]: a local node with the contracts of CoW Protocol.
+//! - [`Relay`]: a proxy between a client and a node, which can fail at random.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: captured log records.
 //! - [`Counts`]: captured metrics.
@@ -22,6 +24,7 @@
 )]
 
 pub mod bench;
+pub mod cow;
 pub mod guests;
 pub mod order_book;
 pub mod tls;
@@ -36,16 +39,19 @@ pub use node::{
 pub use order_book::OrderBook;
 pub use proxy::run_with_proxy;
 pub use records::{Record, Records};
+pub use relay::Relay;
 pub use source::{GENESIS_MS, ScriptedSource};
 pub use store::{FaultyStore, journal, kept};
 
 mod anvil;
 mod clock;
 mod counts;
+mod draw;
 mod listener;
 mod node;
 mod proxy;
 mod records;
+mod relay;
 mod source;
 mod store;
 

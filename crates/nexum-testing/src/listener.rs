@@ -57,6 +57,7 @@ impl Port {
 pub(crate) struct HangUp;
 
 /// A listener and its connections. They end when the value is dropped.
+#[derive(Debug)]
 pub(crate) struct Listener {
     tasks: JoinSet<()>,
 }

@@ -7,7 +7,6 @@
 mod checks;
 mod creation;
 mod date;
-mod draw;
 mod eip712;
 mod fault;
 mod onchain;
@@ -35,6 +34,7 @@ pub use self::state::ReceivedRequest;
 use self::state::Shared;
 pub use self::stored::{OrderStatus, StoredOrder, Trade};
 pub use self::terms::{Kind, OrderTerms, TokenBalance};
+use crate::draw::Faulty;
 use crate::listener::Listener;
 use crate::{TEST_CHAIN_ID, WAIT_MAX};
 
@@ -156,6 +156,14 @@ impl OrderBook {
     /// Scripts a fault for every request without a queued fault; `None` ends it.
     pub fn fail_always(&self, fault: Option<Fault>) {
         self.shared.with(|state| state.faults.set_standing(fault));
+    }
+
+    /// Makes this percentage of the requests without a queued fault fail, chosen by the seed: with a
+    /// status, or with a broken connection before or after the order book has handled the request. 0
+    /// ends it.
+    pub fn fail_at_random(&self, seed: u64, percent: u64) {
+        self.shared
+            .with(|state| state.faults.set_random(Faulty::new(seed, percent)));
     }
 
     /// Closes every connection and keeps listening.

@@ -15,6 +15,8 @@ mod check;
 mod compiling;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod component_tests;
+#[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
+mod conditional_orders;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]

@@ -121,7 +121,7 @@ impl<'de> serde::Deserializer<'de> for Value<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.is_json_array() {
             true => self.json(|json| json.deserialize_seq(visitor)),
-            false => visitor.visit_seq(SeqDeserializer::new(self.items())),
+            false => self.named(visitor.visit_seq(SeqDeserializer::new(self.items()))),
         }
     }
 

@@ -150,6 +150,53 @@ impl<V: Serialize + DeserializeOwned> Map<String, V> {
     }
 }
 
+/// The bits of one hexadecimal digit, and of the digits of a number in a key.
+const DIGIT_BITS: u32 = 4;
+const NUMBER_BITS: u32 = u64::BITS;
+
+impl<K: Key, V: Serialize + DeserializeOwned> Map<(u64, K), V> {
+    /// The first keys whose numbers are between these two, with both of them, at most `count`.
+    ///
+    /// The method lists only keys near `from`: one operation of the store for each group of keys that
+    /// have their first digits in common, until `count` keys are found.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, or a stored key of another type.
+    pub fn between(&self, from: u64, to: u64, count: usize) -> Result<Vec<(u64, K)>> {
+        let mut found = Vec::new();
+        let mut start = Some(from);
+        while let Some(at) = start.filter(|at| *at <= to && found.len() < count) {
+            let free_bits = group(at, to);
+            let mut prefix = key::below(self.name);
+            let digits = format!("{at:016x}");
+            let fixed = ((NUMBER_BITS - free_bits) / DIGIT_BITS) as usize;
+            prefix.push_str(digits.get(..fixed).unwrap_or_default());
+            for key in host::store_list(&prefix)? {
+                found.push(self.read_key(&key)?);
+            }
+            start = 1_u64.checked_shl(free_bits).and_then(|size| at.checked_add(size));
+        }
+        found.truncate(count);
+        Ok(found)
+    }
+}
+
+/// The bits of the largest group that begins at a number, ends by `to`, and has its first digits in
+/// common.
+fn group(at: u64, to: u64) -> u32 {
+    let mut bits = 0;
+    while bits < NUMBER_BITS {
+        let next = bits + DIGIT_BITS;
+        let rest = 1_u64.checked_shl(next).map_or(u64::MAX, |size| size - 1);
+        if at & rest != 0 || to - at < rest {
+            break;
+        }
+        bits = next;
+    }
+    bits
+}
+
 /// The host's key without the name of its map.
 fn read_key<K: Key>(name: &str, text: &str) -> Result<K> {
     let key = text.strip_prefix(&key::below(name)).and_then(K::read);

@@ -9,6 +9,8 @@ const COUNTER: store::Counter = store::Counter::new("counter");
 const PAIRS: store::Map<(Address, u64), u32> = store::Map::new("pairs");
 const NAMES: store::Map<String, u8> = store::Map::new("names");
 const QUEUE: store::Queue<String> = store::Queue::new("queue");
+const SPANS: store::Map<(u64, u8), ()> = store::Map::new("spans");
+const SCHEDULE: store::Schedule<(Address, u8)> = store::Schedule::new("schedule");
 /// The name of another map with a key behind it.
 const TRAP: store::Cell<u8> = store::Cell::new("names/a");
 
@@ -194,5 +196,49 @@ proptest! {
             Ok(())
         };
         run(&mut harness(), step).expect("all hold");
+    }
+}
+
+#[test]
+fn a_schedule_gives_what_is_due_in_order() {
+    let step = || {
+        let key = |n| (Address::with_last_byte(n), n);
+        assert_eq!(SCHEDULE.due(u64::MAX, 9)?, []);
+        for (due, n) in [(0x1_000, 1), (0x12, 2), (0xffff_0000, 3), (u64::MAX, 4), (0x12, 5)] {
+            SCHEDULE.add(due, &key(n))?;
+        }
+        assert_eq!(SCHEDULE.due(0x11, 9)?, []);
+        assert_eq!(SCHEDULE.due(0x12, 9)?, [(0x12, key(2)), (0x12, key(5))]);
+        assert_eq!(SCHEDULE.due(0x2_000, 2)?, [(0x12, key(2)), (0x12, key(5))]);
+        SCHEDULE.remove(0x12, &key(2))?;
+        SCHEDULE.remove(0x12, &key(5))?;
+        SCHEDULE.remove(0x12, &key(5))?;
+        assert_eq!(SCHEDULE.due(0xfff, 9)?, []);
+        assert_eq!(SCHEDULE.due(0x1_000, 9)?, [(0x1_000, key(1))]);
+        SCHEDULE.remove(0x1_000, &key(1))?;
+        SCHEDULE.add(7, &key(6))?;
+        let rest = [(7, key(6)), (0xffff_0000, key(3)), (u64::MAX, key(4))];
+        assert_eq!(SCHEDULE.due(u64::MAX, 9)?, rest);
+        Ok(())
+    };
+    run(&mut harness(), step).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn a_map_finds_numbers_between_two(numbers: Vec<u16>, far: Vec<u64>, from: u16, to: u64, count in 0..9_usize) {
+        let step = move || {
+            let all: BTreeMap<u64, ()> =
+                numbers.iter().map(|n| (u64::from(*n), ())).chain(far.iter().map(|n| (*n, ()))).collect();
+            for number in all.keys() {
+                SPANS.set(&(*number, 0), &())?;
+            }
+            let from = u64::from(from);
+            let expected = all.keys().filter(|n| (from..=to).contains(*n)).take(count);
+            let found = SPANS.between(from, to, count)?;
+            assert_eq!(found, expected.map(|n| (*n, 0)).collect::<Vec<_>>());
+            Ok(())
+        };
+        run(&mut harness(), step).unwrap();
     }
 }

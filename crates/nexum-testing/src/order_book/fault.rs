@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::draw::Faulty;
+
 /// The effect on a request instead of a correct response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -38,6 +40,16 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A fault of [`Faulty`].
+    fn of_kind(kind: u64) -> Self {
+        match kind {
+            0 => Self::Status(503),
+            1 => Self::Cut,
+            2 => Self::CutAfterStoring,
+            _ => Self::TooManyRequests { retry_after: None },
+        }
+    }
+
     /// A refusal whose description names the error type.
     pub fn error(status: u16, error_type: &str) -> Self {
         Self::Error {
@@ -53,6 +65,7 @@ impl Fault {
 pub(super) struct Faults {
     queued: VecDeque<(String, Fault)>,
     standing: Option<Fault>,
+    random: Faulty,
 }
 
 impl Faults {
@@ -65,13 +78,17 @@ impl Faults {
         self.standing = fault;
     }
 
+    pub(super) fn set_random(&mut self, random: Faulty) {
+        self.random = random;
+    }
+
     /// The fault for the request with this method and path.
     pub(super) fn next(&mut self, method: &str, path: &str) -> Option<Fault> {
         let request = format!("{method} {path}");
         let at = self.queued.iter().position(|(start, _)| request.starts_with(start));
         match at.and_then(|at| self.queued.remove(at)) {
             Some((_, fault)) => Some(fault),
-            None => self.standing.clone(),
+            None => self.standing.clone().or_else(|| self.random.next().map(Fault::of_kind)),
         }
     }
 }

@@ -4,9 +4,9 @@ use alloy_primitives::{Address, B256, Bytes, Signature};
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 
-use super::draw::Draw;
 use super::{OrderTerms, OrderUid, Scheme, eip712};
 use crate::TEST_CHAIN_ID;
+use crate::draw::Draw;
 
 /// An owner of orders, with a key of its own. For [`Scheme::Eip1271`] its address stands for a contract.
 #[derive(Clone, Debug)]

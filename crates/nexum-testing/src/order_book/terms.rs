@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 use nexum_core::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 /// The default validity of this crate's orders.
 const LASTING_S: u64 = 1_800;
@@ -21,7 +21,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name in JSON and in the signed data.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Sell => "sell",
             Self::Buy => "buy",
@@ -45,7 +45,7 @@ pub enum TokenBalance {
 
 impl TokenBalance {
     /// The name in JSON and in the signed data.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Erc20 => "erc20",
             Self::External => "external",

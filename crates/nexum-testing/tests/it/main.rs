@@ -1,22 +1,11 @@
-//! Tests of the test tools.
+//! The local chain with the contracts of CoW Protocol.
+
 #![allow(
-    missing_docs,
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests"
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
 )]
 
-mod anvil;
-mod clock;
-mod node_blocks;
-mod node_http;
-mod node_limits;
-mod node_logs;
-mod node_replicas;
-mod node_ws;
-mod order_book;
-mod order_book_checks;
-mod order_book_faults;
-mod order_book_support;
-mod support;
+mod cow_chain;
+mod cow_vectors;
