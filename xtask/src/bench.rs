@@ -1,8 +1,13 @@
 //! Runs the benches and reports which aims they meet.
 
 mod builds;
+mod conditional_orders;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -74,9 +79,9 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "cow",
         package: &["--package=nexum-host-cow"],
-        guests: &["cow-submitter"],
+        guests: &["cow-submitter", "noop", "twap"],
         anvil: false,
-        more: none,
+        more: conditional_orders::measure,
     },
     Bench {
         name: "sdk",
@@ -121,6 +126,16 @@ pub(crate) fn run(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// The file of a bench's figures.
+fn file(bench: &str) -> PathBuf {
+    paths::root().join("target/bench").join(format!("{bench}.json"))
+}
+
+fn read(path: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
+}
+
 fn none() -> Result<Vec<Value>> {
     Ok(Vec::new())
 }
@@ -137,10 +152,8 @@ fn run_one(bench: &Bench) -> Result<()> {
         cargo.env(anvil::VARIABLE, anvil::ensure()?);
     }
     process::run(&mut cargo)?;
-    let path = paths::root().join("target/bench").join(format!("{}.json", bench.name));
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut figures: Vec<Value> =
-        serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    let path = file(bench.name);
+    let mut figures = read(&path)?;
     let more = (bench.more)()?;
     if !more.is_empty() {
         figures.extend(more);

@@ -18,6 +18,9 @@ use crate::{
 /// The number of blocks that the demo must handle.
 const DEMO_BLOCKS: u64 = 3;
 
+/// The blocks of the demo with conditional orders: most orders have posted all of their parts then.
+const COW_DEMO_BLOCKS: &str = "40";
+
 /// The manifests of the workspaces: the binary's and the guests'.
 const WORKSPACES: [&str; 2] = ["Cargo.toml", "modules/Cargo.toml"];
 
@@ -28,7 +31,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -50,8 +53,9 @@ const STEPS: [Step; 20] = [
     ("test-default", test::of_the_default_build),
     ("test-no-features", test::of_the_build_without_features),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
-    ("torture", || apart("torture")),
-    ("soak", || apart("soak")),
+    ("demo-cow", || apart(&["demo", "--cow", "--blocks", COW_DEMO_BLOCKS])),
+    ("torture", || apart(&["torture"])),
+    ("soak", || apart(&["soak"])),
 ];
 
 /// Runs the steps with these names, or all, until one fails. Prints the time of each. Runs them in
@@ -72,7 +76,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         println!("other tasks use the build directories of the cache; this one builds in the work tree");
         return run_steps(names);
     };
-    let mut ci = myself("ci")?;
+    let mut ci = myself(&["ci"])?;
     directory.apply(&mut ci);
     ci.args(names);
     let outcome = process::run(&mut ci);
@@ -182,14 +186,14 @@ fn builds() -> Result<()> {
 
 /// Runs a task in a child process. A process can handle interrupts only once. The torture restarts
 /// its process where it may mount disks, which would repeat the earlier steps.
-fn apart(task: &str) -> Result<()> {
+fn apart(task: &[&str]) -> Result<()> {
     process::run(&mut myself(task)?)
 }
 
 /// A task of this program, as a command.
-fn myself(task: &str) -> Result<Command> {
+fn myself(task: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(task).current_dir(paths::root());
+    command.args(task).current_dir(paths::root());
     Ok(command)
 }
 

@@ -60,6 +60,12 @@ enum Task {
         /// Stop after each module has handled N blocks. The default is to run until Ctrl-C.
         #[arg(long, value_name = "N")]
         blocks: Option<u64>,
+        /// Run the module `twap` instead, with conditional orders of CoW Protocol and an order book.
+        #[arg(long)]
+        cow: bool,
+        /// The number of conditional orders.
+        #[arg(long, value_name = "N", requires = "cow")]
+        orders: Option<u64>,
     },
     /// Build what the tests need, then run all tests.
     Test,
@@ -109,7 +115,12 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
-        Task::Demo { blocks } => demo::run(blocks),
+        Task::Demo {
+            blocks,
+            cow: true,
+            orders,
+        } => demo::cow::run(orders, blocks),
+        Task::Demo { blocks, .. } => demo::run(blocks),
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),
         Task::Isolation => isolation::check(),

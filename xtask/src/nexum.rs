@@ -25,14 +25,22 @@ const POLL: Duration = Duration::from_millis(5);
 /// The time that nexum may take to stop: twice the default deadline of an event.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// The example that prints a module's state.
+const KEPT: &str = "kept";
+
 /// Builds nexum with the features of the tests, and the example that prints its state. Returns the
 /// directory of the programs.
 pub(crate) fn build(release: bool) -> Result<PathBuf> {
+    build_with(KEPT, release)
+}
+
+/// Builds nexum with the features of the tests, and an example. Returns the directory of the programs.
+pub(crate) fn build_with(example: &str, release: bool) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::root())
         .args(["build", "--workspace", "--all-features"]);
-    cargo.args(["--bin", "nexum", "--example", "kept"]);
+    cargo.args(["--bin", "nexum", "--example", example]);
     if release {
         cargo.arg("--release");
     }

@@ -18,6 +18,8 @@ mod deploy;
 pub mod ethflow;
 mod owners;
 mod settle;
+mod stop_loss;
+mod tower;
 mod tree;
 
 pub use alloy_primitives::{Address, U256};
@@ -25,4 +27,6 @@ pub use chain::{CowChain, Transaction};
 pub use code::Contracts;
 pub use conditional::{Answer, ConditionalOrder, Twap, order_of};
 pub use owners::{BLOCK_GAS, creation};
+pub use stop_loss::StopLoss;
+pub use tower::{TOWER, tower_config};
 pub use tree::Tree;

@@ -7,6 +7,7 @@
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
 //! - [`cow`]: a local node with the contracts of CoW Protocol.
 //! - [`Relay`]: a proxy between a client and a node, which can fail at random.
+//! - [`Daemon`]: a nexum process, with its log, its metrics and its answers.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: captured log records.
 //! - [`Counts`]: captured metrics.
@@ -32,6 +33,7 @@ pub mod tls;
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use counts::Counts;
+pub use daemon::{Daemon, Exported, LogRecord};
 pub use node::{
     Answer, BatchFault, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport,
     WAIT_MAX,
@@ -46,6 +48,7 @@ pub use store::{FaultyStore, journal, kept};
 mod anvil;
 mod clock;
 mod counts;
+mod daemon;
 mod draw;
 mod listener;
 mod node;

@@ -59,6 +59,22 @@ alloy_sol_types::sol! {
         bytes32 appData;
     }
 
+    struct StopLossData {
+        address sellToken;
+        address buyToken;
+        uint256 sellAmount;
+        uint256 buyAmount;
+        bytes32 appData;
+        address receiver;
+        bool isSellOrder;
+        bool isPartiallyFillable;
+        uint256 validTo;
+        address sellTokenPriceOracle;
+        address buyTokenPriceOracle;
+        int256 strike;
+        uint256 maxTimeSinceLastOracleUpdate;
+    }
+
     struct Trade {
         uint256 sellTokenIndex;
         uint256 buyTokenIndex;
@@ -113,6 +129,11 @@ alloy_sol_types::sol! {
     function invalidateOrder(bytes uid);
     function addSolver(address solver);
     function settle(address[] tokens, uint256[] prices, Trade[] trades, Interaction[][3] interactions);
+
+    // Multicall3
+    struct Call3 { address target; bool allowFailure; bytes callData; }
+    struct Returned { bool success; bytes returnData; }
+    function aggregate3(Call3[] calls) returns (Returned[] returned);
 
     // Repeater
     function repeat(address to, bytes data, uint256 times);

@@ -276,13 +276,15 @@ impl CowChain {
         C::abi_decode_returns(&result).expect("a result of this function")
     }
 
-    /// The account of the node that sends transactions without another sender.
+    /// The account of the node that sends transactions without another sender: the last one. The contracts
+    /// that the first one creates get addresses of [`addresses`], where there is code already.
     ///
     /// # Panics
     ///
     /// If the node is unreachable or responds with an error.
     pub async fn account(&self) -> Address {
-        self.request::<Vec<Address>>("eth_accounts", json!([])).await[0]
+        let accounts: Vec<Address> = self.request("eth_accounts", json!([])).await;
+        *accounts.last().expect("an account")
     }
 
     /// Reads the time of the newest block into the clock. A caller that reverts the chain by itself

@@ -89,7 +89,7 @@ async fn others(chain: &CowChain) {
 }
 
 /// Deploys the settlement and its allow list as they were deployed, because the settlement's domain
-/// and its vault relayer depend on its address. The first account of anvil may settle.
+/// and its vault relayer depend on its address. The chain's account may settle.
 async fn settlement(chain: &CowChain) {
     let contracts = chain.contracts();
     let initialize = [&INITIALIZE_MANAGER[..], at::ALLOW_LIST_MANAGER.into_word().as_slice()].concat();
