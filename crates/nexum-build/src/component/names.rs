@@ -6,7 +6,7 @@ use wasmparser::{BinaryReaderError, KnownCustom, Name, Parser, Payload};
 
 /// The most bytes of a name. The beginning of a name says which function it is; generic types make some
 /// a thousand bytes long.
-const NAME_BYTES_MAX: usize = 100;
+const NAME_BYTES_MAX: usize = 64;
 
 /// A component with short names in its core modules: those of functions alone, as their authors wrote
 /// them. The compiler's own are a tenth of a component.

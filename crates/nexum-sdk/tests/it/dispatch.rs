@@ -111,13 +111,13 @@ struct ByTopics;
 impl ByTopics {
     // The topics of the positions: the signature, the sender, the receiver.
     #[on_event(Transfer, topics = ["", "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"])]
-    fn from_first(&mut self, transfer: Decoded<Transfer>) -> Result {
+    fn sent(&mut self, transfer: Decoded<Transfer>) -> Result {
         info!("from first {}", transfer.event.value);
         Ok(())
     }
 
     #[on_event(Transfer, topics = ["", "", ["0x000000000000000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "0xcccccccccccccccccccccccccccccccccccccccc"]])]
-    fn to_others(&mut self, transfer: Decoded<Transfer>) -> Result {
+    fn received(&mut self, transfer: Decoded<Transfer>) -> Result {
         info!("to others {}", transfer.event.value);
         Ok(())
     }
