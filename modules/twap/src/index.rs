@@ -44,7 +44,7 @@ const STORE_OPERATIONS: u32 = 12;
 const DELETE_OPERATIONS: u32 = 10;
 const MOVE_OPERATIONS: u32 = 6;
 
-/// What each log may use at least: the record of its owner, and a place in the backlog.
+/// The least that each log may use: the record of its owner, and a place in the backlog.
 const LOG_OPERATIONS: u32 = 4;
 const LOG_BYTES: u64 = 400;
 
@@ -70,7 +70,7 @@ pub struct Indexer<'a> {
     largest: Largest,
 }
 
-/// What an event has used of its budgets.
+/// The parts of its budgets that an event has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
     pub bytes: u64,
@@ -116,8 +116,8 @@ impl<'a> Indexer<'a> {
             || self.used.read_bytes >= READ_BYTES_MAX
     }
 
-    /// Handles the logs of a block from a position on, the first from a cursor on. What the event has no
-    /// room for waits.
+    /// Handles the logs of a block from a position on, the first from a cursor on. The logs that the event
+    /// has no room for wait.
     async fn logs_from(&mut self, logs: &[Log], start: usize, mut cursor: Cursor) -> Result {
         for (at, log) in logs.iter().enumerate().skip(start) {
             if let Some(rest) = self.log(log, at, cursor).await? {

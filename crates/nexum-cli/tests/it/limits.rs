@@ -159,7 +159,7 @@ async fn a_node_that_hangs_is_an_error_for_the_guest_before_its_deadline() {
         let letters = until(&dir, &letters, |letters| letters[0].is_object()).await;
         let attempt = &letters[0]["attempts"][0];
         assert!(attempt["trip"].is_null(), "{name}: {attempt:#}");
-        let text = attempt["error"].as_str().expect("a text");
+        let text = attempt["reason"].as_str().expect("a text");
         assert!(
             text.contains("timeout: the endpoint did not answer within 4"),
             "{name}: {text}"
