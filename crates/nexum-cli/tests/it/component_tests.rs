@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::developing::{BLOCKS, BUILD, project};
 use crate::processes::{below, gone, send};
@@ -65,12 +66,17 @@ fn a_component_whose_init_fails_fails() {
     assert!(ran.stderr.contains("error: init failed, attempt 1: "), "{}", ran.stderr);
 }
 
-/// Adds a crate without dependencies, whose test has this body.
+/// Adds a crate without dependencies, whose test has this body. Continuous integration builds all of
+/// these crates in one directory, where only the version tells them apart.
 fn with_native_test(dir: &Dir, body: &str) {
+    static CRATES: AtomicU32 = AtomicU32::new(0);
+    let version = format!("0.{}.{}", std::process::id(), CRATES.fetch_add(1, Ordering::Relaxed));
     dir.write(
         "Cargo.toml",
-        "[package]\nname = \"watch\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n\
-         [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n",
+        format!(
+            "[package]\nname = \"watch\"\nversion = {version:?}\nedition = \"2024\"\n[workspace]\n\
+             [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n"
+        ),
     );
     dir.write("src/lib.rs", "");
     std::fs::create_dir(dir.path().join("tests")).expect("a directory");
