@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{anvil, contracts, guests, nexum, process};
 
 /// The modules of the demo.
-const MODULES: [&str; 1] = ["twap"];
+const MODULES: [&str; 2] = ["ethflow", "twap"];
 
 /// The program of the demo, an example of the binary's package.
 const PROGRAM: &str = "cow-demo";

@@ -1,10 +1,11 @@
-//! Shows the module `twap` at work: `cow-demo NEXUM`, which `cargo xtask demo --cow` runs.
+//! Shows the modules `twap` and `ethflow` at work: `cow-demo NEXUM`, which `cargo xtask demo --cow` runs.
 //!
 //! A local chain with the contracts of CoW Protocol, an order book and nexum run side by side. The screen
-//! has a line for each conditional order. The program fails if a part is posted twice or missed.
+//! has a line for each order. The program fails if a part is posted twice or missed.
 //!
 //! - [`scene`] has the orders, and the script of the blocks.
-//! - [`told`] has the answers of the module.
+//! - [`refunds`] has the orders that sell ether.
+//! - [`told`] has the answers of `twap`.
 //! - [`parts`] counts what the order book received.
 //! - [`row`] makes the lines, and [`screen`] shows them.
 #![allow(
@@ -15,6 +16,7 @@
 )]
 
 mod parts;
+mod refunds;
 mod row;
 mod scene;
 mod screen;
@@ -32,6 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::parts::{Parts, Totals};
+use self::refunds::Refunds;
 use self::scene::{MIX, Scene};
 use self::screen::Screen;
 
@@ -47,7 +50,7 @@ const ORDER_BOOK_REQUESTS_PER_SECOND: u32 = 5;
 /// The most orders: more lines fit no screen.
 const ORDERS_MAX: u64 = 200;
 
-/// Runs the module `twap` on a local chain with conditional orders.
+/// Runs the modules `twap` and `ethflow` on a local chain with their orders.
 #[derive(Debug, Parser)]
 struct Options {
     /// The program `nexum`.
@@ -74,7 +77,7 @@ async fn main() -> ExitCode {
         scene.chain(),
         scene.book(),
         ORDER_BOOK_REQUESTS_PER_SECOND,
-    );
+    ) + &Refunds::config();
     let daemon = Daemon::start(&options.nexum, directory.path(), &config).await;
     daemon.until_handled(TOWER, scene.step(0).await).await;
     let before = Requests::read(&daemon, &scene).await.unwrap_or_default();
@@ -121,7 +124,9 @@ async fn play(options: &Options, scene: &mut Scene, daemon: &Daemon, before: &Re
         if let Ok(Some(answer)) = timeout(SHOW_WAIT, told::ask(daemon)).await {
             told = answer;
         }
-        let rows = row::rows(scene, &parts, &told);
+        let _ = timeout(SHOW_WAIT, scene.ask_refunds(daemon)).await;
+        let mut rows = row::rows(scene, &parts, &told);
+        rows.extend(scene.refunds().iter().map(row::of_refund));
         let status = row::status(block, scene, &parts.totals(scene), daemon);
         screen.show(block, &rows, &status);
     }

@@ -8,6 +8,7 @@ use nexum_testing::Daemon;
 use nexum_testing::order_book::{OrderStatus, StoredOrder};
 
 use crate::parts::{Parts, Totals};
+use crate::refunds::Refund;
 use crate::scene::{Scene, Watched};
 use crate::told::{Due, Told};
 
@@ -71,6 +72,34 @@ fn row(scene: &Scene, parts: &Parts, order: &Watched, told: Option<&Told>) -> Ro
             _ if missed > 0 => bad(),
             Some(OrderStatus::Fulfilled) if told.is_some_and(|told| told.reason == "posted") => good(),
             _ => style(told),
+        },
+    }
+}
+
+/// The line of an order that sells ether.
+pub(crate) fn of_refund(refund: &Refund) -> Row {
+    let Refund {
+        uid,
+        owner,
+        state,
+        reason,
+    } = refund;
+    Row {
+        facts: format!(
+            "{}  {}  {:<17}  {:<6}  {:<7}  {:<9}  {state:<17}",
+            short(uid),
+            short(owner),
+            "ethflow",
+            "",
+            "",
+            ""
+        ),
+        times: format!("{:>6}  {:<12}", "", ""),
+        why: reason.clone(),
+        style: match state.as_str() {
+            "refunded" | "filled" => good(),
+            "stuck" => bad(),
+            _ => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
         },
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256};
-use nexum_testing::OrderBook;
 use nexum_testing::cow::abi;
 use nexum_testing::cow::{Answer, ConditionalOrder, CowChain, StopLoss, Transaction, Tree, Twap};
 use nexum_testing::order_book::{OrderStatus, OrderUid, StoredOrder};
+use nexum_testing::{Daemon, OrderBook};
+
+use crate::refunds::{Refund, Refunds};
 
 /// The time between two blocks on the chain, as on mainnet.
 pub(crate) const BLOCK_S: u64 = 12;
@@ -115,6 +117,7 @@ pub(crate) struct Scene {
     tree: Tree,
     /// The parts that the chain has settled.
     settled: BTreeSet<OrderUid>,
+    refunds: Refunds,
     start: u64,
 }
 
@@ -127,6 +130,7 @@ impl Scene {
         let bought = chain.oracle(1).await;
         let safes = chain.safes(1, count).await;
         let wallet = chain.forwarder().await;
+        let refunds = Refunds::deploy(&chain).await;
         let start = chain.timestamp() + 3 * BLOCK_S;
         let orders: Vec<Watched> = (0..count)
             .zip(&safes)
@@ -154,6 +158,7 @@ impl Scene {
             orders,
             tree,
             settled: BTreeSet::new(),
+            refunds,
             start,
         }
     }
@@ -174,6 +179,15 @@ impl Scene {
         &self.settled
     }
 
+    /// The orders that sell ether, as the module `ethflow` sees them.
+    pub(crate) fn refunds(&self) -> &[Refund] {
+        self.refunds.told()
+    }
+
+    pub(crate) async fn ask_refunds(&mut self, daemon: &Daemon) {
+        self.refunds.ask(daemon).await;
+    }
+
     /// The time of the newest block, in seconds.
     pub(crate) fn now(&self) -> u64 {
         self.chain.timestamp()
@@ -192,6 +206,8 @@ impl Scene {
             }
         } else if let Some(at) = self.to_remove() {
             self.remove(at).await;
+        } else if self.refunds.step(&self.chain, number).await {
+            // The block is about an order that sells ether.
         } else if let Some(part) = self.to_settle() {
             self.settle(&part).await;
         } else {

@@ -55,6 +55,11 @@ impl CowChain {
         self.request::<Value>("anvil_setBalance", json!([ETHFLOW, "0x0"])).await;
         EthFlow(self)
     }
+
+    /// EthFlow, which [`ethflow`](Self::ethflow) has added to the chain.
+    pub fn deployed_ethflow(&self) -> EthFlow<'_> {
+        EthFlow(self)
+    }
 }
 
 impl EthFlow<'_> {
