@@ -19,6 +19,7 @@ use crate::capability::pin::Pin;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
+use crate::modules::ModuleCounts;
 use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
@@ -32,6 +33,7 @@ struct ConfiguredChain {
     endpoints: Arc<Endpoints>,
     requests: ChainRequests,
     source: Arc<ChainSource>,
+    modules: Arc<ModuleCounts>,
 }
 
 impl Chains {
@@ -59,11 +61,14 @@ impl Chains {
     pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
         let chain = |config: ChainConfig| {
             let endpoints = Arc::new(Endpoints::new(&config));
+            let modules = Arc::new(ModuleCounts::new(config.chain_id));
+            let source = ChainSource::new(&config, Arc::clone(&endpoints), Arc::clone(&modules));
             let configured = ConfiguredChain {
                 warning: config.warning(),
                 requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
-                source: Arc::new(ChainSource::new(&config, Arc::clone(&endpoints))),
+                source: Arc::new(source),
                 endpoints,
+                modules,
             };
             (config.chain_id, configured)
         };
@@ -180,8 +185,49 @@ pub struct Chain {
 /// The chains, for one instance of a module.
 #[derive(Clone, Debug)]
 pub struct ModuleChains {
-    pub(crate) chains: Chains,
+    pub(crate) chains: CountedChains,
     pub(crate) pin: Pin,
+}
+
+/// The chains, which count the requests of one module.
+#[derive(Clone, Debug)]
+pub(crate) struct CountedChains {
+    chains: Chains,
+    module: Arc<str>,
+}
+
+impl CountedChains {
+    /// As [`Chains::request_at`].
+    pub(crate) async fn request_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        method: &str,
+        params: &str,
+    ) -> Result<String, RequestError> {
+        self.count(chain_id, [method]);
+        self.chains.request_at(block, chain_id, method, params).await
+    }
+
+    /// As [`Chains::request_batch_at`].
+    pub(crate) async fn request_batch_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        requests: &[(&str, &str)],
+        bytes_max: u64,
+    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
+        self.count(chain_id, requests.iter().map(|(method, _)| *method));
+        self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
+    }
+
+    fn count<'a>(&self, chain_id: ChainId, methods: impl IntoIterator<Item = &'a str>) {
+        if let Some(chain) = self.chains.0.get(&chain_id) {
+            methods
+                .into_iter()
+                .for_each(|method| chain.modules.asked(&self.module, method));
+        }
+    }
 }
 
 impl Capability for Chain {
@@ -207,7 +253,10 @@ impl Capability for Chain {
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let settings = module.settings.get(self.name());
         Ok(ModuleChains {
-            chains: self.chains.clone(),
+            chains: CountedChains {
+                chains: self.chains.clone(),
+                module: module.name.as_str().into(),
+            },
             pin: settings.map(Pin::from_section).transpose()?.unwrap_or_default(),
         })
     }

@@ -1,5 +1,6 @@
 //! Maintains the endpoints while a chain is followed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,11 +19,12 @@ const HEADS_INTERVAL: Duration = Duration::from_secs(15);
 impl Endpoints {
     /// Maintains the endpoints while it is polled: probes rested endpoints after their rests, so
     /// that nexum returns to the primary, and compares heads. Never returns. The source runs this
-    /// beside following. While it runs, only a probe ends a rest.
-    pub async fn tend(&self) {
+    /// beside following. While it runs, only a probe ends a rest. `is_followed` says whether the
+    /// source also follows the chain.
+    pub async fn tend(&self, is_followed: bool) -> Infallible {
         let _tended = Tended::begin(&self.signal);
-        // There is nothing to compare with one endpoint.
-        let compares = self.all.len() > 1;
+        // With one endpoint, there is nothing to compare, and following shows whether it works.
+        let compares = self.all.len() > 1 || !is_followed;
         let mut heads_due = Instant::now();
         loop {
             let changed = self.signal.changed.notified();
