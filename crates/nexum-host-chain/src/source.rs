@@ -32,6 +32,7 @@ use nexum_core::Reason;
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SourceReport};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::condition::Condition;
@@ -110,7 +111,7 @@ impl Reader {
         // atomic.
         let error = tokio::select! {
             error = follow => error,
-            never = self.endpoints.tend(is_followed) => match never {},
+            never = self.endpoints.tend_beside(is_followed) => match never {},
             never = self.watch(is_followed) => match never {},
         };
         self.condition.lost(&error);
@@ -119,7 +120,7 @@ impl Reader {
 
     /// The reason why the chain does not advance, with the time of its beginning.
     fn trouble(&self) -> Option<Reason> {
-        let (text, since) = self.condition.trouble(&self.endpoints.down())?;
+        let (text, since) = self.condition.trouble(&self.endpoints.down(), Instant::now())?;
         Some(Reason {
             text: text.into(),
             since_ms: wall::ms(since),

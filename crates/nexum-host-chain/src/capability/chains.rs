@@ -261,3 +261,37 @@ impl Capability for Chain {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexum_testing::{Answer, Node, TEST_CHAIN_ID};
+    use serde_json::json;
+
+    use super::*;
+    use crate::EndpointUrl;
+
+    #[tokio::test]
+    async fn the_requests_of_each_module_are_counted_by_class() {
+        let node = Node::start().await;
+        node.on("eth_call", |_| Answer::Result(json!("0x")));
+        let config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(&node.http_url()).unwrap());
+        let chains = Chains::new([config]);
+        let counted = ["one", "two"].map(|module| CountedChains {
+            chains: chains.clone(),
+            module: module.into(),
+        });
+        let [one, two] = &counted;
+        for _ in 0..2 {
+            one.request_at(None, TEST_CHAIN_ID, "eth_call", "[]").await.unwrap();
+        }
+        let batch = [("eth_blockNumber", "[]"), ("eth_call", "[]")];
+        let answers = two.request_batch_at(None, TEST_CHAIN_ID, &batch, u64::MAX).await;
+        assert!(answers.unwrap().iter().all(Result::is_ok));
+        one.request_at(None, 1, "eth_call", "[]").await.unwrap_err();
+
+        let report = chains.source(TEST_CHAIN_ID).unwrap().report();
+        let counts = report.requests_by_module.iter();
+        let counts: Vec<_> = counts.map(|one| (&*one.module, one.class, one.count)).collect();
+        assert_eq!(counts, [("one", "call", 2), ("two", "call", 1), ("two", "block", 1)]);
+    }
+}

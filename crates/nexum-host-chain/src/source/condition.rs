@@ -146,7 +146,9 @@ impl Condition {
     }
 
     /// The reason why the chain does not advance, and the time since which it does not.
-    pub(super) fn trouble(&self, down: &Down) -> Option<(String, Instant)> {
+    pub(super) fn trouble(&self, down: &Down, now: Instant) -> Option<(String, Instant)> {
+        let is_trouble = |since: Instant| now.saturating_duration_since(since) >= TROUBLE_AFTER;
+        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
         let state = self.0.lock();
         if state.lost.is_some() {
             return state.lost.clone();
@@ -154,7 +156,7 @@ impl Condition {
         let Down { count, all, .. } = down;
         if let Some(failing) = state.failing.as_ref().filter(|failing| is_trouble(failing.since)) {
             let Failing { since, endpoint, error } = failing;
-            let seconds = since.elapsed().as_secs();
+            let seconds = seconds(*since);
             let text = match &down.last_error {
                 Some((endpoint, error)) if down.is_whole() => {
                     format!("{count} of {all} endpoints down, {seconds} s: {endpoint}: {error}")
@@ -170,13 +172,65 @@ impl Condition {
         let since = down
             .since
             .filter(|since| state.followed.is_none() && is_trouble(*since))?;
-        let seconds = since.elapsed().as_secs();
+        let seconds = seconds(since);
         let (endpoint, error) = down.last_error.clone()?;
         let text = format!("{count} of {all} endpoints down, {seconds} s: {endpoint}: {error}");
         Some((text, since))
     }
 }
 
-fn is_trouble(since: Instant) -> bool {
-    since.elapsed() >= TROUBLE_AFTER
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RequestError;
+
+    fn unreachable() -> FollowError {
+        FollowError::asked("eth_getBlockByNumber")(RequestError::Unreachable {
+            cause: Some(std::io::ErrorKind::ConnectionRefused),
+        })
+    }
+
+    fn down(count: usize) -> Down {
+        Down {
+            count,
+            all: 2,
+            since: None,
+            last_error: Some(("http://two:8545".to_owned(), "connection refused".to_owned())),
+        }
+    }
+
+    #[test]
+    fn a_chain_whose_endpoints_are_down_is_in_trouble_after_seconds_and_since_the_first_failure() {
+        let condition = Condition::default();
+        let began = Instant::now();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let text = |count, seconds| {
+            let trouble = condition.trouble(&down(count), after(seconds));
+            trouble.map(|(text, since)| {
+                assert_eq!(since, began);
+                text
+            })
+        };
+        assert_eq!(text(2, 60), None);
+        condition.failed("http://one:8545", &unreachable(), began);
+        condition.failed("http://two:8545", &unreachable(), after(1));
+        assert_eq!(text(2, 2), None);
+        for seconds in [3, 64] {
+            let expected = format!("2 of 2 endpoints down, {seconds} s: http://two:8545: connection refused");
+            assert_eq!(text(2, seconds), Some(expected));
+        }
+        let expected = "cannot be followed, 64 s: 1 of 2 endpoints down: http://two:8545: eth_getBlockByNumber: \
+                        the endpoint cannot be reached: connection refused";
+        assert_eq!(text(1, 64).as_deref(), Some(expected));
+        assert!(!condition.follows("http://one:8545", false));
+        assert_eq!(text(2, 65), None);
+    }
+
+    #[test]
+    fn a_change_of_the_followed_endpoint_is_a_failover_and_a_reconnect_is_none() {
+        let condition = Condition::default();
+        let follows = ["one", "one", "two", "one"].map(|endpoint| condition.follows(endpoint, true));
+        assert_eq!(follows, [false, false, true, true]);
+        assert_eq!(condition.failovers(), 2);
+    }
 }

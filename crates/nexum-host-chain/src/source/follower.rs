@@ -220,18 +220,16 @@ impl<'a> Follower<'a> {
         }
         self.source.show();
         let head = announced.head.position.number;
-        match self.outage.ended(self.begun.elapsed()) {
-            None => tracing::info!(chain, endpoint, head, pushed, "following the chain"),
-            Some(Extent { seconds, attempts }) => tracing::info!(
+        if let Some(Extent { seconds, attempts }) = self.outage.ended(self.begun.elapsed()) {
+            tracing::info!(
                 chain,
                 endpoint,
-                head,
-                pushed,
                 seconds,
                 attempts,
-                "following the chain again: the outage is over"
-            ),
+                "the chain can be followed again: the outage is over"
+            );
         }
+        tracing::info!(chain, endpoint, head, pushed, "following the chain");
     }
 
     /// The reason why the log has stood still for `head_stall_seconds`. `waiting` says whether blocks below the head are missing.

@@ -56,11 +56,15 @@ impl Usage {
 
     /// Counts one call.
     pub(super) fn called(&self, error: Option<&RequestError>, took: Duration) {
+        self.called_at(Instant::now(), error, took);
+    }
+
+    fn called_at(&self, now: Instant, error: Option<&RequestError>, took: Duration) {
         if matches!(error, None | Some(RequestError::Answer { .. })) {
             self.latencies.record(took);
         }
         let is_error = error.is_some_and(is_failure);
-        let slice = self.slice();
+        let slice = self.slice(now);
         for (requests, errors) in [(&self.requests, &self.errors), (&slice.requests, &slice.errors)] {
             requests.fetch_add(1, Ordering::Relaxed);
             errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
@@ -93,7 +97,11 @@ impl Usage {
 
     /// The share of failed calls in the window. None without a call.
     pub(crate) fn error_rate(&self) -> Option<f64> {
-        let now = self.slice_number();
+        self.error_rate_at(Instant::now())
+    }
+
+    fn error_rate_at(&self, now: Instant) -> Option<f64> {
+        let now = self.slice_number(now);
         let is_recent = |slice: &&Slice| {
             let number = slice.number.load(Ordering::Relaxed);
             number > 0 && number.saturating_add(SLICES as u64) > now
@@ -106,13 +114,13 @@ impl Usage {
         (requests > 0).then(|| errors as f64 / requests as f64)
     }
 
-    fn slice_number(&self) -> u64 {
-        millis(self.epoch.elapsed()) / millis(SLICE) + 1
+    fn slice_number(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.epoch)) / millis(SLICE) + 1
     }
 
     /// The current slice. Calls that begin a slice together may lose one of their counts.
-    fn slice(&self) -> &Slice {
-        let number = self.slice_number();
+    fn slice(&self, now: Instant) -> &Slice {
+        let number = self.slice_number(now);
         let slice = &self.slices[(number % SLICES as u64) as usize];
         if slice.number.swap(number, Ordering::Relaxed) != number {
             slice.requests.store(0, Ordering::Relaxed);
@@ -195,10 +203,11 @@ mod tests {
         assert_eq!(latencies.percentiles(), expected(7, 7, LATENCIES_MAX));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_rate_of_errors_forgets_what_is_older_than_the_window() {
+    #[test]
+    fn the_rate_of_errors_forgets_what_is_older_than_the_window() {
         let usage = Usage::new();
-        assert_eq!(usage.error_rate(), None);
+        let start = usage.epoch;
+        assert_eq!(usage.error_rate_at(start), None);
         let timeout = RequestError::Timeout { timeout_ms: 1 };
         let revert = RequestError::Answer {
             code: 3,
@@ -207,18 +216,15 @@ mod tests {
             revert_data: None,
         };
         for error in [Some(&timeout), Some(&revert), None, None] {
-            usage.called(error, Duration::from_millis(1));
+            usage.called_at(start, error, Duration::from_millis(1));
         }
         assert_eq!(
-            (usage.error_rate(), usage.requests(), usage.errors()),
+            (usage.error_rate_at(start), usage.requests(), usage.errors()),
             (Some(0.25), 4, 1)
         );
-        tokio::time::advance(SLICE * 2).await;
-        usage.called(Some(&timeout), Duration::from_millis(1));
-        assert_eq!(usage.error_rate(), Some(0.4));
-        tokio::time::advance(SLICE * 8).await;
-        assert_eq!(usage.error_rate(), Some(1.0));
-        tokio::time::advance(SLICE * 2).await;
-        assert_eq!((usage.error_rate(), usage.errors()), (None, 2));
+        usage.called_at(start + SLICE * 2, Some(&timeout), Duration::from_millis(1));
+        assert_eq!(usage.error_rate_at(start + SLICE * 2), Some(0.4));
+        assert_eq!(usage.error_rate_at(start + SLICE * 10), Some(1.0));
+        assert_eq!((usage.error_rate_at(start + SLICE * 12), usage.errors()), (None, 2));
     }
 }

@@ -19,9 +19,13 @@ const HEADS_INTERVAL: Duration = Duration::from_secs(15);
 impl Endpoints {
     /// Maintains the endpoints while it is polled: probes rested endpoints after their rests, so
     /// that nexum returns to the primary, and compares heads. Never returns. The source runs this
-    /// beside following. While it runs, only a probe ends a rest. `is_followed` says whether the
-    /// source also follows the chain.
-    pub async fn tend(&self, is_followed: bool) -> Infallible {
+    /// beside following. While it runs, only a probe ends a rest.
+    pub async fn tend(&self) {
+        match self.tend_beside(true).await {}
+    }
+
+    /// As [`Self::tend`]. `is_followed` says whether the source also follows the chain.
+    pub(crate) async fn tend_beside(&self, is_followed: bool) -> Infallible {
         let _tended = Tended::begin(&self.signal);
         // With one endpoint, there is nothing to compare, and following shows whether it works.
         let compares = self.all.len() > 1 || !is_followed;
