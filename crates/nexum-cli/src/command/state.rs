@@ -79,11 +79,13 @@ impl Target<'_> {
 ///
 /// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let Configuration { config, notices, .. } = configure(config)?;
+    let Configuration {
+        file, config, notices, ..
+    } = configure(config)?;
     for notice in notices {
         errln!("{notice}");
     }
-    let client = Client::of(&config.state_dir);
+    let client = Client::of(&config.state_dir).configured_by(&file);
     let target = match client.is_answered() {
         true => Target::There(client),
         false => {
@@ -92,7 +94,8 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
             ConfigErrors::check(errors)?;
             let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
             if !has_state && !matches!(command, State::Import { .. }) {
-                let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
+                let (directory, role) = (config.state_dir.display(), file.state_directory());
+                let refusal = Refusal::new(format!("there is no state in {directory}, {role}"));
                 return Err(refusal
                     .with_hint("name the configuration of the state with --config")
                     .into());

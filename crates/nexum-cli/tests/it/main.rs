@@ -17,6 +17,8 @@ mod compiling;
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod configuration;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]
@@ -114,7 +116,10 @@ impl Dir {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        command.current_dir(self.path()).args(args).env_remove("RUST_LOG");
+        command.current_dir(self.path()).args(args);
+        for name in ["NEXUM_CONFIG", "NEXUM_LOG", "NOTIFY_SOCKET", "RUST_LOG"] {
+            command.env_remove(name);
+        }
         command
     }
 
