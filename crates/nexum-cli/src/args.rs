@@ -34,6 +34,9 @@ pub(crate) use query::{Arguments, Input};
 pub(crate) use state::Form;
 pub(crate) use state::State;
 
+/// The name of the configuration file in the working directory.
+pub(crate) const CONFIG: &str = "engine.toml";
+
 /// Runs sandboxed WebAssembly modules beside an Ethereum node
 #[derive(Debug, Parser)]
 #[command(name = "nexum", propagate_version = true, arg_required_else_help = true)]

@@ -17,7 +17,7 @@ use crate::args::Files;
 use crate::contract::METRICS_SECTION;
 use crate::report::{Refusal, Refusals};
 
-pub(crate) use file::{CONFIG, ConfigFile};
+pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nexum_config::engine::ModuleConfig;
 
-use crate::configure::CONFIG;
+use super::CONFIG;
 use crate::report::Refusal;
 
 /// The extension that tells a manifest and a configuration file from a component.
@@ -12,8 +12,7 @@ const TOML: &str = "toml";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// The configuration file [default: the file of NEXUM_CONFIG, ./engine.toml or
-    /// /etc/nexum/engine.toml]
+    /// The configuration file [default: ./engine.toml or /etc/nexum/engine.toml]
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The former name of `--config`

@@ -3,10 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::args::CONFIG;
 use crate::report::Refusal;
-
-/// The name of the configuration file in the working directory.
-pub(crate) const CONFIG: &str = "engine.toml";
 
 /// The configuration file of the system, which packages install.
 pub(crate) const SYSTEM_CONFIG: &str = "/etc/nexum/engine.toml";

@@ -116,7 +116,7 @@ fn with_first_record(level: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The filter of NEXUM_LOG, RUST_LOG and `log_level`, or the errors.
+    /// The filter of `NEXUM_LOG`, `RUST_LOG` and `log_level`, or the errors.
     fn filter(variables: [Option<&str>; 2], level: Option<&str>) -> Result<Filter, String> {
         let config = LogConfig {
             level: level.map(str::to_owned),

@@ -111,7 +111,14 @@ fn a_credential_that_systemd_does_not_give_is_an_error_that_says_how() {
     );
     let ran = dir.nexum(&["check"]);
     assert_eq!(ran.code, Some(2));
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @r#"
+    error: engine.toml:2:11: chains.1.rpc_url: there are no credentials: the environment variable CREDENTIALS_DIRECTORY is not set, found "https://node.example/…"
+      hint: add `LoadCredential=rpc-key:/path/to/file` to the systemd unit; without systemd, set CREDENTIALS_DIRECTORY to a directory with a file rpc-key
+    error: engine.toml:4:11: chains.2.rpc_url: the file secrets/missing does not exist, found "${file:secrets/missing}"
+      hint: create the file, or correct its path, which is relative to the directory of this configuration
+    error: there are no modules
+      hint: name a component, or add [[modules]] to engine.toml
+    "#);
 }
 
 #[test]
