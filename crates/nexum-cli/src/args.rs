@@ -300,8 +300,8 @@ else those of the configuration.")]
     /// Write the manual pages
     #[command(after_help = "\
 Examples:
-  nexum man | man -l -                show the page of nexum
-  nexum man /usr/local/share/man/man1 write a page for each command
+  nexum man | man -l -                  show the page of nexum
+  nexum man /usr/local/share/man/man1   write a page for each command
 
 Exit codes: 0 written, 2 refused.")]
     Man {

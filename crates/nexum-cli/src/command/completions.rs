@@ -27,6 +27,14 @@ const VARIABLE: &str = "NEXUM_COMPLETE";
 /// The name of the program in the scripts.
 const PROGRAM: &str = "nexum";
 
+/// The end of the script for zsh. As the file `_nexum` in a directory of `fpath`, zsh reads the script
+/// at the first Tab, in place of a completion. Without these lines, the first Tab would do nothing.
+const ZSH_FIRST_TAB: &str = "\
+if [ \"$funcstack[1]\" = \"_nexum\" ]; then
+    _clap_dynamic_completer_nexum \"$@\"
+fi
+";
+
 /// The options that name the configuration.
 const CONFIG_OPTIONS: [&str; 2] = ["--config", "-c"];
 
@@ -51,6 +59,9 @@ pub(crate) fn completions(shell: Shell, version: String) {
             Ok(())
         }
     };
+    if shell == Shell::Zsh {
+        script.extend_from_slice(ZSH_FIRST_TAB.as_bytes());
+    }
     if let Err(error) = written.and_then(|()| std::io::stdout().write_all(&script)) {
         end_on_failed_write(&error);
     }

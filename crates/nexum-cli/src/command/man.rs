@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Command;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use crate::args;
 use crate::exit_code::STOPPED;
@@ -50,10 +51,29 @@ fn write(command: &Command, directory: &Path) -> io::Result<()> {
 /// The page of a command.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let source = format!("nexum {}", command.get_version().unwrap_or_default());
+    let man = Man::new(command.clone()).source(source).manual(MANUAL);
     let mut page = Vec::new();
-    Man::new(command.clone())
-        .source(source)
-        .manual(MANUAL)
-        .render(&mut page)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.get_subcommands().any(|command| !command.is_hide_set()) {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(notes) = command.get_after_help() {
+        notes_section(&notes.to_string()).to_writer(&mut page)?;
+    }
     Ok(page)
+}
+
+/// The examples and notes, with the line ends and the columns of the help.
+fn notes_section(notes: &str) -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["NOTES"]).control("nf", []);
+    for line in notes.lines() {
+        section.text([roman(line)]);
+    }
+    section.control("fi", []);
+    section
 }

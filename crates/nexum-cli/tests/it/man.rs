@@ -37,6 +37,9 @@ fn every_command_has_a_manual_page() {
         );
         assert!(page.contains(&head), "{name}: {page}");
     }
+    let run = std::fs::read_to_string(dir.path().join("new/man1/nexum-run.1")).expect("a page");
+    let example = "\n.nf\nExamples:\n  nexum run                            run the modules of ./engine.toml\n";
+    assert!(run.contains(example), "{run}");
     let page = dir.nexum(&["man"]);
     let own = std::fs::read_to_string(dir.path().join("new/man1/nexum.1")).expect("a page");
     assert_eq!((page.code, page.stdout), (Some(0), own));
