@@ -4,6 +4,7 @@ mod check;
 pub(super) mod functions;
 
 use super::completions::completions;
+use super::man::man;
 use super::{errors, inspect};
 use crate::args::Command;
 #[cfg(feature = "author")]
@@ -29,6 +30,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             completions(shell, version());
             return Ok(STOPPED);
         }
+        Command::Man { directory } => return man(directory.as_deref()),
         Command::Run(_) => "run",
         Command::Exec(_) => "exec",
         Command::State { .. } => "state",
