@@ -15,6 +15,7 @@ mod feed;
 mod lifecycle;
 mod mailbox;
 mod metrics;
+mod place;
 mod stage;
 mod stall;
 mod status;
@@ -48,8 +49,11 @@ pub(crate) use call::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;
+pub use place::{ChainPosition, SchedulePosition, TopicPosition};
 pub use stage::Stage;
-pub use status::{ModuleStatus, Reason, Replaying};
+pub use status::{
+    Condition, EventMatch, FailureRecord, ModuleReport, ModuleStatus, Replaying, SubscriptionMatch, Success,
+};
 pub(crate) use transaction::Transaction;
 
 /// The first pause after the store or a source fails, in milliseconds. For the store, each further

@@ -47,6 +47,8 @@ struct Chain {
     unready: Option<String>,
     /// Why replays fail, until they do not.
     lost_history: Option<String>,
+    /// Why the chain does not advance, until it does.
+    trouble: Option<String>,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,11 @@ impl ScriptedSource {
         self.chain().lost_history = reason.map(str::to_owned);
     }
 
+    /// Makes the chain one that does not advance for this reason, or one that does.
+    pub fn set_trouble(&self, reason: Option<&str>) {
+        self.chain().trouble = reason.map(str::to_owned);
+    }
+
     /// Makes the chain one that can be read.
     pub fn come_up(&self) {
         self.chain().unready = None;
@@ -197,6 +204,10 @@ impl EventSource for ScriptedSource {
 
     fn describe(&self) -> String {
         "a script".to_owned()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.chain().trouble.clone()
     }
 
     async fn ready(&self) -> Result<(), SourceError> {

@@ -46,7 +46,7 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
             outln!(
                 "\n{} is {}{}: {}",
                 module.name,
-                module.stage,
+                module.stage.replace('_', " "),
                 at("since", module.reason_since_ms),
                 harmless_lines(reason, "  ")
             );
@@ -66,9 +66,10 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
 
 /// The stage of a module. A module that handles events and answers queries has the stages of both.
 fn stage(module: &Module) -> String {
+    let stage = module.stage.replace('_', " ");
     match &module.queries {
-        Some(queries) if module.stage != queries.stage() => format!("{}, {}", module.stage, queries.stage()),
-        _ => module.stage.clone(),
+        Some(queries) if stage != queries.stage() => format!("{stage}, {}", queries.stage()),
+        _ => stage,
     }
 }
 

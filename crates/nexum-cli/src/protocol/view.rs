@@ -9,11 +9,11 @@ use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
 use nexum_core::QueryPool;
 use nexum_core::capability::ModuleMeta;
-use nexum_core::module::Consumption;
+use nexum_core::module::{Consumption, is_measured};
 use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
 use nexum_core::supervisor::RunningModule;
-use nexum_core::{LoadingModule, ModuleStatus, Replaying};
+use nexum_core::{LoadingModule, ModuleStatus, Replaying, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::report::time;
@@ -176,7 +176,9 @@ impl Module {
 
     fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
-        let reason = status.reason();
+        let condition = status.condition();
+        // A module that works needs no line about it.
+        let reason = (condition.stage != Stage::Running).then_some(condition.reason);
         let module = status.module();
         let meta = &module.meta;
         let of_chain = || {
@@ -195,7 +197,7 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
-            stage: status.stage().to_string(),
+            stage: condition.stage.name().to_owned(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
@@ -361,10 +363,7 @@ pub(crate) fn why_loading(loading: &LoadingModule) -> String {
 pub(crate) fn usages(meta: &ModuleMeta, consumption: &Consumption) -> Vec<Usage> {
     let most = consumption.most();
     let usage = |limit: Limit| {
-        let is_measured = match limit {
-            Limit::Fuel => meta.metering == Metering::Fuel,
-            limit => limit.is_measured(),
-        };
+        let is_measured = is_measured(limit, meta.metering);
         Usage {
             limit: limit.name().to_owned(),
             bound: meta.limits[limit],

@@ -1,38 +1,44 @@
 //! The status of a running module, readable from any task.
 
-use std::collections::BTreeSet;
+mod condition;
+mod failure_history;
+mod matches;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
 use nexum_config::causes::Causes;
 use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
-use nexum_config::topic::ChainTopic;
+use nexum_config::topic::{ChainId, ChainTopic, Topic};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::mailbox::{Mailbox, MailboxSender, TargetState, mailbox};
 use super::metrics::ModuleMetrics;
+use super::place::Place;
 use super::stage::Stage;
-use crate::event::EventKind;
+use crate::bus::source::SourceError;
+use crate::event::{EventId, Log, Position};
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
+use crate::outage::{Extent, Outage};
+use crate::reason::Reason;
 
-/// The progress of a module that catches up with a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replaying {
-    /// The topic.
-    pub topic: ChainTopic,
-    /// The number of the first replayed block.
-    pub from: u64,
-    /// The number of the last block that the module has read.
-    pub at: u64,
-    /// The number of the last block to read, as far as nexum knows now.
-    pub to: u64,
-}
+use condition::{Shown, words};
+use failure_history::FailureHistory;
+use matches::Matches;
+
+pub use condition::{Condition, Replaying};
+pub use failure_history::FailureRecord;
+pub use matches::{EventMatch, SubscriptionMatch};
+pub use report::{ModuleReport, Success};
 
 /// A module's stage and counts, and the commands to its runner. The runner writes the status, and
 /// any task can read it.
@@ -46,6 +52,12 @@ pub struct ModuleStatus {
     dead_letters: AtomicU64,
     memory_bytes: AtomicU64,
     used: Mutex<Consumption>,
+    places: Mutex<Vec<Place>>,
+    failures: Mutex<FailureHistory>,
+    matches: Mutex<Matches>,
+    success: Mutex<Option<Success>>,
+    /// The reports that the module is behind.
+    behind: Mutex<Outage>,
     /// Whether the module's first `init` failed, in a run that requires its success.
     refused: AtomicBool,
     /// Notified when the module dies, because no other module may be alive.
@@ -54,56 +66,18 @@ pub struct ModuleStatus {
     pub(crate) metrics: ModuleMetrics,
 }
 
-/// The fields that change together.
-#[derive(Debug)]
-struct Shown {
-    /// The stage, which is never [`Stage::Replaying`].
-    stage: Stage,
-    replaying: Vec<Replaying>,
-    /// The reason of the module's death, if it is dead, or of its wait for a chain or the store.
-    reason: Option<Reason>,
-}
-
-/// The reason of a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// The reason, in one line.
-    pub text: Arc<str>,
-    /// The time since which the reason holds, in milliseconds since the Unix epoch.
-    pub since_ms: u64,
-}
-
-impl Reason {
-    fn new(error: &(dyn Error + 'static), since_ms: u64) -> Self {
-        let text = Causes(error).to_string().into();
-        Self { text, since_ms }
-    }
-}
-
-impl Shown {
-    fn stage(&self) -> Stage {
-        match self.stage {
-            Stage::Running if !self.replaying.is_empty() => Stage::Replaying,
-            stage => stage,
-        }
-    }
-}
-
 impl ModuleStatus {
     /// Creates the status of a module that has not started, and the mailbox of its runner. The
     /// module's death notifies `left`.
     pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> (Arc<Self>, Mailbox) {
         let metrics = ModuleMetrics::new(&module.meta.name);
         metrics.stage(Stage::Starting);
-        let shown = Shown {
-            stage: Stage::Starting,
-            replaying: Vec::new(),
-            reason: None,
-        };
+        let shown = Shown::new(module.meta.clock.now_ms());
         let (sender, mailbox) = mailbox();
         let status = Self {
             metrics,
             name: module.meta.name.clone(),
+            matches: Mutex::new(Matches::new(&module.subscriptions)),
             module: Mutex::new(module),
             shown: watch::Sender::new(shown),
             handled: AtomicU64::new(0),
@@ -111,6 +85,10 @@ impl ModuleStatus {
             dead_letters: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
             used: Mutex::default(),
+            places: Mutex::default(),
+            failures: Mutex::default(),
+            success: Mutex::default(),
+            behind: Mutex::default(),
             refused: AtomicBool::new(false),
             left,
             mailbox: sender,
@@ -149,10 +127,14 @@ impl ModuleStatus {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// The reason of the module's death, the chain that it waits for before its first `init`, or the
-    /// failure of the store that it waits for. Otherwise `None`.
-    pub fn reason(&self) -> Option<Reason> {
-        self.shown.borrow().reason.clone()
+    /// The module's stage with its reason.
+    pub fn condition(&self) -> Condition {
+        self.shown.borrow().condition()
+    }
+
+    /// The reason of the module's stage.
+    pub fn reason(&self) -> Reason {
+        self.condition().reason
     }
 
     /// The handlers' use of the module's limits.
@@ -167,7 +149,7 @@ impl ModuleStatus {
 
     /// The progress of each topic that the module catches up with. Empty while the module keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
-        self.shown.borrow().replaying.clone()
+        self.shown.borrow().replaying().to_vec()
     }
 
     /// Waits for the next change of the stage, of its reason, of the replay, or of a count: handled
@@ -195,79 +177,104 @@ impl ModuleStatus {
         }
     }
 
-    /// Removes the progress of all topics except these.
-    pub(super) fn retain_replaying(&self, topics: &BTreeSet<ChainTopic>) {
-        let gone: Vec<_> = self.replaying().iter().map(|one| one.topic).collect();
-        let gone = gone.into_iter().filter(|topic| !topics.contains(topic));
-        gone.for_each(|topic| self.set_replaying(topic, None));
+    /// Forgets how the module reads all topics except these.
+    pub(super) fn retain_topics(&self, topics: &BTreeSet<ChainTopic>) {
+        self.show(|shown, _| shown.retain_topics(topics));
     }
 
-    pub(super) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {
-        if range.is_none() && self.shown.borrow().replaying.is_empty() {
+    /// Replaces the positions.
+    pub(super) fn set_places(&self, places: Vec<Place>) {
+        *self.places.lock() = places;
+    }
+
+    /// Shows how the module reads a topic: the range of its replay, and the failure of its source.
+    pub(super) fn set_reading(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>, failed: Option<&SourceError>) {
+        if range.is_none() && failed.is_none() && self.shown.borrow().is_live() {
             return;
         }
-        self.show(|shown| {
-            shown.replaying.retain(|one| one.topic != topic);
-            shown
-                .replaying
-                .extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
-        });
+        self.show(|shown, now_ms| shown.set_reading(topic, range, failed, now_ms));
     }
 
+    /// Enters a stage that needs no further reason.
     pub(super) fn enter(&self, stage: Stage) {
-        self.show(|shown| {
-            shown.stage = stage;
-            shown.reason = None;
-        });
+        self.enter_for(stage, words(stage));
     }
 
-    /// Shows what the module waits for before its first `init`. A later reason of one wait keeps the
-    /// time of the first one.
-    pub(super) fn waits(&self, reason: &(dyn Error + 'static)) {
-        let now_ms = self.now_ms();
-        self.show(|shown| {
-            let since_ms = shown.reason.take().map_or(now_ms, |earlier| earlier.since_ms);
-            shown.reason = Some(Reason::new(reason, since_ms));
-        });
+    /// Enters a stage for this reason.
+    pub(super) fn enter_for(&self, stage: Stage, reason: &str) {
+        self.show(|shown, now_ms| shown.enter(stage, reason, now_ms));
+    }
+
+    /// Enters [`Stage::WaitingForChain`] before the first `init`, unless the module waits for this chain
+    /// already.
+    pub(super) fn waits_for(&self, chain_id: ChainId) {
+        let chain = format!("chain {chain_id}: ");
+        let Condition { stage, reason, .. } = self.condition();
+        if stage != Stage::WaitingForChain || !reason.text.starts_with(&chain) {
+            self.enter_for(Stage::WaitingForChain, &format!("{chain}no answer so far"));
+        }
+    }
+
+    /// Shows why the chain cannot be read that the module waits for. A later reason of one wait keeps
+    /// the time of the first one.
+    pub(super) fn waits(&self, error: &(dyn Error + 'static)) {
+        self.enter_for(Stage::WaitingForChain, &Causes(error).to_string());
+    }
+
+    /// Enters [`Stage::Backoff`] after the last failure, until this time in milliseconds since the
+    /// Unix epoch.
+    pub(super) fn back_off(&self, next_try_ms: u64) {
+        let last = self.failures.lock().newest().next().map(ToString::to_string);
+        let last = last.unwrap_or_default();
+        self.show(|shown, now_ms| shown.back_off(&last, now_ms, next_try_ms));
     }
 
     /// Enters [`Stage::Stalled`]. The store has failed since this time, in milliseconds since the
     /// Unix epoch.
     pub(super) fn stall(&self, error: &(dyn Error + 'static), since_ms: u64) {
-        self.show(|shown| {
-            shown.stage = Stage::Stalled;
-            shown.reason = Some(Reason::new(error, since_ms));
-        });
+        self.show(|shown, _| shown.enter_since(Stage::Stalled, error, since_ms));
     }
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
-        let reason = Reason::new(dead, self.now_ms());
-        self.show(|shown| {
-            shown.stage = Stage::Dead;
-            shown.reason = Some(reason);
-        });
+        self.show(|shown, now_ms| shown.enter_since(Stage::Dead, dead, now_ms));
         self.left.notify_one();
     }
 
     /// Leaves [`Stage::Dead`].
     pub(super) fn revive(&self) {
-        self.show(|shown| {
-            shown.stage = Stage::Starting;
-            shown.reason = None;
-        });
+        self.enter(Stage::Starting);
     }
 
     fn now_ms(&self) -> u64 {
         self.module.lock().meta.clock.now_ms()
     }
 
-    fn show(&self, change: impl FnOnce(&mut Shown)) {
+    /// The time of the module's clock, which never steps back.
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.module.lock().meta.clock.monotonic_ns())
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Shown, u64)) {
+        self.show_if(|shown, now_ms| {
+            change(shown, now_ms);
+            true
+        });
+    }
+
+    /// Changes the shown fields. `change` returns whether it has changed any.
+    fn show_if(&self, change: impl FnOnce(&mut Shown, u64) -> bool) {
+        let now_ms = self.now_ms();
         let mut stages = None;
-        self.shown.send_modify(|shown| {
+        self.shown.send_if_modified(|shown| {
             let before = shown.stage();
-            change(shown);
-            stages = Some((before, shown.stage()));
+            let has_changed = change(shown, now_ms);
+            let now = shown.stage();
+            stages = Some((before, now));
+            if before != now && now == Stage::Running {
+                shown.begin_to_run(now_ms);
+            }
+            has_changed
         });
         if let Some((before, now)) = stages
             && before != now
@@ -276,12 +283,94 @@ impl ModuleStatus {
         }
     }
 
-    pub(super) fn count_handled(&self, kind: EventKind) {
-        self.count(&self.handled, |count| count + 1);
-        self.metrics.handled(kind);
+    /// Looks at the module's chains, about once a second: whether one of them has `troubles`, and
+    /// whether the module is behind.
+    pub(crate) fn look(&self, troubles: &BTreeMap<ChainId, Reason>) {
+        let module = self.module();
+        let required = module.required_chains.iter().copied();
+        let followed = module
+            .subscriptions
+            .iter()
+            .filter_map(|subscription| subscription.chain_id());
+        let trouble = required.chain(followed).find_map(|chain_id| {
+            let Reason { text, since_ms } = troubles.get(&chain_id)?;
+            Some(Reason {
+                text: format!("chain {chain_id}: {text}").into(),
+                since_ms: *since_ms,
+            })
+        });
+        let behind = self.most_behind();
+        let why = behind.map(|(topic, blocks)| match self.time_use().largest() {
+            Some(share) => share.to_string(),
+            None => format!("chain {topic}: {blocks} blocks behind"),
+        });
+        self.report_behind(behind, why.as_deref());
+        self.show_if(|shown, now_ms| shown.set_found(trouble, why.map(Into::into), now_ms));
     }
 
-    pub(super) fn count_failed(&self, failure: &Failure) {
+    /// The topic in which the module is furthest behind, and by how many blocks. `None` if the module
+    /// keeps up, replays or does not handle events. A module that has been behind catches up to half
+    /// of the bound first, so that it does not seem to recover with each block.
+    fn most_behind(&self) -> Option<(ChainTopic, u64)> {
+        let (is_live, was_behind) = {
+            let shown = self.shown.borrow();
+            (shown.is_running() && shown.is_live(), shown.is_behind())
+        };
+        let most = match was_behind {
+            true => Stage::BEHIND_BLOCKS_MAX / 2,
+            false => Stage::BEHIND_BLOCKS_MAX,
+        };
+        let places = self.places.lock();
+        let chains = places.iter().filter_map(|place| match place {
+            Place::Chain(place) => Some((place.topic(), place.behind()?)),
+            Place::Schedule(_) => None,
+        });
+        let furthest = chains.max_by_key(|(_, blocks)| *blocks);
+        furthest.filter(|(_, blocks)| is_live && *blocks > most)
+    }
+
+    fn report_behind(&self, behind: Option<(ChainTopic, u64)>, why: Option<&str>) {
+        let (now, module) = (self.monotonic(), self.name.as_str());
+        let mut reports = self.behind.lock();
+        match behind {
+            Some((chain, blocks)) => {
+                if let Some(Extent { seconds, .. }) = reports.failed(now) {
+                    tracing::warn!(
+                        target: "nexum::event",
+                        module, %chain, blocks, why, seconds,
+                        "the module is behind the head"
+                    );
+                }
+            }
+            None => {
+                if let Some(Extent { seconds, .. }) = reports.ended(now) {
+                    tracing::info!(target: "nexum::event", module, seconds, "the module is no longer behind the head");
+                }
+            }
+        }
+    }
+
+    /// Records the parts of a block that the module gets: its logs, and whether it gets the block
+    /// event.
+    pub(super) fn block_matched(&self, topic: ChainTopic, position: Position, parts: (&[Log], bool), live_from: u64) {
+        let mut matches = self.matches.lock();
+        matches.block(topic, position, parts, live_from, || self.now_ms());
+    }
+
+    /// Records a tick that the module gets.
+    pub(super) fn tick_matched(&self, topic: Topic, position: Position) {
+        self.matches.lock().tick(topic, position, || self.now_ms());
+    }
+
+    pub(super) fn count_handled(&self, event: EventId) {
+        let at_ms = self.now_ms();
+        *self.success.lock() = Some(Success { event, at_ms });
+        self.count(&self.handled, |count| count + 1);
+        self.metrics.handled(event.kind, at_ms);
+    }
+
+    pub(super) fn count_failed(&self, failure: &Failure, record: FailureRecord) {
+        self.failures.lock().add(record, self.monotonic());
         self.count(&self.failed, |count| count + 1);
         self.metrics.failed(failure);
     }
@@ -306,6 +395,7 @@ impl ModuleStatus {
     }
 
     pub(super) fn set_module(&self, module: Arc<Module>) {
+        self.matches.lock().replace(&module.subscriptions);
         *self.module.lock() = module;
     }
 
