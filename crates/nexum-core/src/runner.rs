@@ -6,6 +6,7 @@
 //! - A runner handles its module's events one at a time, in the order of each chain's log.
 //! - No runner blocks another, whatever it does or waits for.
 
+mod awaited;
 mod call;
 mod calls;
 mod catch_up;

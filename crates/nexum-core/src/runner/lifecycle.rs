@@ -19,7 +19,7 @@ use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
-use crate::outage::{Extent, Outage};
+use crate::outage::Outage;
 use crate::rate::Bucket;
 use crate::state::Changes;
 
@@ -144,49 +144,6 @@ impl Runner {
         }
     }
 
-    /// Waits until the required chains are readable, or until a command arrives. Each source bounds
-    /// one wait.
-    async fn await_chains(&mut self) {
-        while let Some(source) = self.awaited.last().cloned() {
-            self.status.waits_for(source.chain_id());
-            let ready = tokio::select! {
-                biased;
-                () = self.mailbox.interrupted() => return,
-                ready = source.ready() => ready,
-            };
-            match ready {
-                Ok(()) => drop(self.awaited.pop()),
-                Err(error) if self.is_strict => {
-                    self.status.refuse();
-                    return self.enter_dead(&Dead::NotReady(error)).await;
-                }
-                Err(error) => {
-                    self.status.waits(&error);
-                    if let Some(Extent { seconds, attempts }) = self.awaited_outage.failed(self.monotonic()) {
-                        tracing::error!(
-                            target: "nexum::event",
-                            module = self.module.meta.name.as_str(),
-                            error = %Causes(&error),
-                            seconds,
-                            attempts,
-                            "the module waits for a chain that it requires"
-                        );
-                    }
-                }
-            }
-        }
-        self.status.enter(Stage::Starting);
-        if let Some(Extent { seconds, attempts }) = self.awaited_outage.ended(self.monotonic()) {
-            tracing::info!(
-                target: "nexum::event",
-                module = self.module.meta.name.as_str(),
-                seconds,
-                attempts,
-                "the chains that the module requires can be read, and the module starts"
-            );
-        }
-    }
-
     /// Handles events until a command arrives, the store fails, or the module dies.
     async fn work(&mut self) {
         let mut passed = 0;
@@ -252,7 +209,7 @@ impl Runner {
         }
     }
 
-    async fn enter_dead(&mut self, dead: &Dead) {
+    pub(super) async fn enter_dead(&mut self, dead: &Dead) {
         self.hand_in().await;
         self.life = Life::Dead;
         self.log_error("the module is dead", dead);
@@ -407,7 +364,7 @@ impl Runner {
     }
 
     /// The time of the module's clock, which never steps back.
-    fn monotonic(&self) -> Duration {
+    pub(super) fn monotonic(&self) -> Duration {
         Duration::from_nanos(self.module.meta.clock.monotonic_ns())
     }
 

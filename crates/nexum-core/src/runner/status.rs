@@ -2,10 +2,11 @@
 
 mod condition;
 mod failure_history;
+mod look;
 mod matches;
 mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -28,7 +29,7 @@ use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
-use crate::outage::{Extent, Outage};
+use crate::outage::Outage;
 use crate::reason::Reason;
 
 use condition::{Shown, words};
@@ -265,89 +266,19 @@ impl ModuleStatus {
     /// Changes the shown fields. `change` returns whether it has changed any.
     fn show_if(&self, change: impl FnOnce(&mut Shown, u64) -> bool) {
         let now_ms = self.now_ms();
-        let mut stages = None;
         self.shown.send_if_modified(|shown| {
             let before = shown.stage();
             let has_changed = change(shown, now_ms);
             let now = shown.stage();
-            stages = Some((before, now));
             if before != now && now == Stage::Running {
                 shown.begin_to_run(now_ms);
             }
+            // Under the lock, so that the metric has the last of two concurrent changes.
+            if before != now {
+                self.metrics.stage(now);
+            }
             has_changed
         });
-        if let Some((before, now)) = stages
-            && before != now
-        {
-            self.metrics.stage(now);
-        }
-    }
-
-    /// Looks at the module's chains, about once a second: whether one of them has `troubles`, and
-    /// whether the module is behind.
-    pub(crate) fn look(&self, troubles: &BTreeMap<ChainId, Reason>) {
-        let module = self.module();
-        let required = module.required_chains.iter().copied();
-        let followed = module
-            .subscriptions
-            .iter()
-            .filter_map(|subscription| subscription.chain_id());
-        let trouble = required.chain(followed).find_map(|chain_id| {
-            let Reason { text, since_ms } = troubles.get(&chain_id)?;
-            Some(Reason {
-                text: format!("chain {chain_id}: {text}").into(),
-                since_ms: *since_ms,
-            })
-        });
-        let behind = self.most_behind();
-        let why = behind.map(|(topic, blocks)| match self.time_use().largest() {
-            Some(share) => share.to_string(),
-            None => format!("chain {topic}: {blocks} blocks behind"),
-        });
-        self.report_behind(behind, why.as_deref());
-        self.show_if(|shown, now_ms| shown.set_found(trouble, why.map(Into::into), now_ms));
-    }
-
-    /// The topic in which the module is furthest behind, and by how many blocks. `None` if the module
-    /// keeps up, replays or does not handle events. A module that has been behind catches up to half
-    /// of the bound first, so that it does not seem to recover with each block.
-    fn most_behind(&self) -> Option<(ChainTopic, u64)> {
-        let (is_live, was_behind) = {
-            let shown = self.shown.borrow();
-            (shown.is_running() && shown.is_live(), shown.is_behind())
-        };
-        let most = match was_behind {
-            true => Stage::BEHIND_BLOCKS_MAX / 2,
-            false => Stage::BEHIND_BLOCKS_MAX,
-        };
-        let places = self.places.lock();
-        let chains = places.iter().filter_map(|place| match place {
-            Place::Chain(place) => Some((place.topic(), place.behind()?)),
-            Place::Schedule(_) => None,
-        });
-        let furthest = chains.max_by_key(|(_, blocks)| *blocks);
-        furthest.filter(|(_, blocks)| is_live && *blocks > most)
-    }
-
-    fn report_behind(&self, behind: Option<(ChainTopic, u64)>, why: Option<&str>) {
-        let (now, module) = (self.monotonic(), self.name.as_str());
-        let mut reports = self.behind.lock();
-        match behind {
-            Some((chain, blocks)) => {
-                if let Some(Extent { seconds, .. }) = reports.failed(now) {
-                    tracing::warn!(
-                        target: "nexum::event",
-                        module, %chain, blocks, why, seconds,
-                        "the module is behind the head"
-                    );
-                }
-            }
-            None => {
-                if let Some(Extent { seconds, .. }) = reports.ended(now) {
-                    tracing::info!(target: "nexum::event", module, seconds, "the module is no longer behind the head");
-                }
-            }
-        }
     }
 
     /// Records the parts of a block that the module gets: its logs, and whether it gets the block

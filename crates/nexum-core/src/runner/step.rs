@@ -86,6 +86,8 @@ impl Runner {
         if let (None, Some(live_from)) = (self.transaction.cursors().get(topic), feed.live_from()) {
             let last = None;
             self.transaction.advance_cursor(Cursor { topic, live_from, last });
+            // The first event can take long.
+            self.feeds[index].reach(last);
         }
     }
 
