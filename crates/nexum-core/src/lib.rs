@@ -127,7 +127,10 @@ pub use wasmtime;
 
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
+pub use host::{
+    AbsentModule, BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, Lasts, LoadingModule,
+    ModuleEntry, Operator,
+};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{Invocation, QueryError, QueryPool, Suspension};

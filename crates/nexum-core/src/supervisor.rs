@@ -116,7 +116,11 @@ impl Supervisor {
     /// Adds a module with all of its parts. Returns the status of the part that handles events.
     pub fn add(&mut self, module: Loaded) -> Option<Arc<ModuleStatus>> {
         self.queries.extend(module.queries.map(|module| *module));
-        module.events.map(|module| self.module(*module))
+        let status = module.events.map(|module| self.module(*module));
+        if module.is_stopped {
+            status.iter().for_each(|status| status.begin_stopped());
+        }
+        status
     }
 
     /// Adds a part that answers queries. [`SupervisorHandle::query`] returns it after the run has

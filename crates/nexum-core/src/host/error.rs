@@ -54,6 +54,9 @@ pub enum ChangeError {
         /// The name in the files.
         found: ModuleName,
     },
+    /// The operator removed the module during its load.
+    #[error("the load of the module {0} is cancelled, because the module is removed")]
+    Cancelled(ModuleName),
     /// The running host refuses the change.
     #[error(transparent)]
     Host(#[from] SteerError),
@@ -66,7 +69,8 @@ impl Hint for ChangeError {
             Self::Renamed { .. } => {
                 Some("remove the old one and load the new one: each has a state of its own".to_owned())
             }
-            Self::Host(_) => None,
+            Self::Cancelled(_) => None,
+            Self::Host(error) => error.hint(),
         }
     }
 }

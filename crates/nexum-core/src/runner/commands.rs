@@ -30,6 +30,12 @@ impl ModuleStatus {
         self.mailbox.send(Command::Restart).await
     }
 
+    /// Keeps a module that has not started from its first event, until a start. Its runner is not strict:
+    /// it starts when the operator wants it to.
+    pub(crate) fn begin_stopped(&self) {
+        self.mailbox.set_target(TargetState::Stopped);
+    }
+
     /// Stops the module after its current event, until a start. The module keeps its position in
     /// every chain.
     ///

@@ -84,7 +84,7 @@ pub(super) enum RunnerChange {
     /// There is no runner, before and after.
     None,
     /// The module did not handle events before.
-    Start(Box<Module>),
+    Start { module: Box<Module>, is_stopped: bool },
     /// The module no longer handles events.
     End,
 }
@@ -236,7 +236,7 @@ impl SupervisorHandle {
     pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
         let module = module.into();
         ready(&self.sources, module.events.as_deref()).await?;
-        let (name, now) = (module.meta.name.clone(), module.kind());
+        let (name, now, is_stopped) = (module.meta.name.clone(), module.kind(), module.is_stopped);
         let reloads = self.get(&name)?.reloads;
         let alone = reloads.lock_owned().await;
         let running = self.get(&name)?;
@@ -247,7 +247,7 @@ impl SupervisorHandle {
                     .await?;
                 return Ok(Reloaded { before, now });
             }
-            (None, Some(events)) => RunnerChange::Start(events),
+            (None, Some(module)) => RunnerChange::Start { module, is_stopped },
             (Some(_), None) => RunnerChange::End,
             (None, None) => RunnerChange::None,
         };
