@@ -5,6 +5,7 @@
 //! [`Inspection::set_up`], then [`Host::load`] before [`Host::run`], or [`HostHandle::load_each`] beside it.
 
 mod builder;
+mod change;
 mod compiling;
 mod entries;
 mod error;
@@ -25,6 +26,7 @@ use crate::module::load_errors::LoadErrors;
 use crate::supervisor::{Report, StartError, Supervisor};
 
 pub use builder::{Extension, HostBuilder};
+pub use change::{Change, Difference, Prepared};
 pub use entries::{AbsentModule, Lasts, ModuleEntry};
 pub use error::{BuildError, ChangeError};
 pub use handle::HostHandle;

@@ -128,10 +128,11 @@ pub use wasmtime;
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
 pub use host::{
-    AbsentModule, BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, Lasts, LoadingModule,
-    ModuleEntry, Operator,
+    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection, Lasts, LoadingModule,
+    ModuleEntry, Operator, Prepared,
 };
 pub use module::error::LoadError;
+pub use module::loader::LoaderSettings;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};

@@ -47,7 +47,7 @@ use transaction::RevertFailed;
 pub(crate) use call::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{Agreement, Decision, Mailbox};
 pub use stage::Stage;
 pub use status::{ModuleStatus, Reason, Replaying};
 pub(crate) use transaction::Transaction;

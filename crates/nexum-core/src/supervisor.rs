@@ -11,6 +11,7 @@ mod handle;
 mod modules;
 mod requests;
 mod start;
+mod together;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
 pub use modules::{Reloaded, RunningModule};
 pub use start::StartError;
+pub(crate) use together::Together;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]

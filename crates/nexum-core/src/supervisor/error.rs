@@ -14,6 +14,9 @@ pub enum SteerError {
     /// A module of this name exists.
     #[error("the module {0} already exists")]
     Exists(ModuleName),
+    /// A module of this name is being loaded.
+    #[error("the module {0} is being loaded")]
+    Loading(ModuleName),
     /// No module has this name.
     #[error("there is no module {0}")]
     NoModule(ModuleName),
@@ -47,6 +50,7 @@ impl Hint for SteerError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Removed(_) => Some("load it with `nexum module load PATH`, with its path in `nexum module list`".to_owned()),
+            Self::Loading(_) => Some("retry when `nexum status` shows another stage than `loading`".to_owned()),
             Self::Disabled(_) => Some("set `enabled = true` in its [[modules]] table, and restart nexum".to_owned()),
             _ => None,
         }

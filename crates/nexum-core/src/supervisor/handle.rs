@@ -18,7 +18,7 @@ use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
-use crate::runner::ModuleStatus;
+use crate::runner::{Agreement, ModuleStatus};
 use crate::store::Batch;
 use crate::store::committer::Committer;
 
@@ -243,7 +243,7 @@ impl SupervisorHandle {
         let before = running.kind();
         let runner = match (running.events, module.events) {
             (Some(status), Some(events)) => {
-                self.reload_running(&status, Arc::new(*events), module.queries, alone)
+                self.reload_running(&status, Arc::new(*events), module.queries, alone, None)
                     .await?;
                 return Ok(Reloaded { before, now });
             }
@@ -251,27 +251,33 @@ impl SupervisorHandle {
             (Some(_), None) => RunnerChange::End,
             (None, None) => RunnerChange::None,
         };
-        let _may_load = self.loads.read().await;
         let queries = module.queries;
-        let exchange = Exchange {
+        self.exchange(Exchange {
             name,
             queries,
             runner,
             alone,
-        };
-        self.ask(|done| Request::Exchange(exchange, done)).await?;
+        })
+        .await?;
         Ok(Reloaded { before, now })
+    }
+
+    /// Replaces the parts of a module whose runner starts, ends, or does not exist.
+    pub(super) async fn exchange(&self, exchange: Exchange) -> Result<(), SteerError> {
+        let _may_load = self.loads.read().await;
+        self.ask(|done| Request::Exchange(exchange, done)).await
     }
 
     /// Replaces a module whose runner stays. The runner replaces the pool at the moment at which it
     /// takes the new module, so that the parts are always of one module. No other reload begins before
     /// this moment, even if the caller drops the future.
-    async fn reload_running(
+    pub(super) async fn reload_running(
         &self,
         status: &ModuleStatus,
         events: Arc<Module>,
         queries: Option<Box<QueryModule>>,
         alone: OwnedMutexGuard<()>,
+        agreement: Option<Agreement>,
     ) -> Result<(), SteerError> {
         let request = |done| Request::Prepare(events.clone(), queries, done);
         let Prepared { followed, pool } = self.ask(request).await?;
@@ -280,7 +286,7 @@ impl SupervisorHandle {
             modules.replace_queries(&name, pool);
             drop(alone);
         };
-        Ok(status.reload(events, followed, Box::new(switch)).await?)
+        Ok(status.reload(events, followed, Box::new(switch), agreement).await?)
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.
@@ -315,7 +321,7 @@ impl SupervisorHandle {
         self.expected.expect()
     }
 
-    async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
+    pub(super) async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
         let _may_load = self.loads.read().await;
         let request = |done| Request::Add {
             modules,
