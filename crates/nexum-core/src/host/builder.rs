@@ -27,7 +27,7 @@ use crate::query::QueryPool;
 use crate::state::{self, OperatorRows};
 use crate::store::committer::CommitPolicy;
 use crate::store::{self, MemoryStore, StateStore, StoreError};
-use crate::supervisor::{RunSettings, Supervisor};
+use crate::supervisor::{RunSettings, Shutdown, Supervisor};
 
 /// Something that a host takes in one piece: a [`Capability`], or a set of capabilities and of sources that belong together, such as
 /// the chains of `nexum-host-chain`.
@@ -141,6 +141,13 @@ impl HostBuilder {
     #[must_use]
     pub fn commit_policy(mut self, policy: CommitPolicy) -> Self {
         self.run.policy = policy;
+        self
+    }
+
+    /// Sets the bounds on the end of the run. Default: [`Shutdown::default`].
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.run.shutdown = shutdown;
         self
     }
 
