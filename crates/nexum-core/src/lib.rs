@@ -128,12 +128,12 @@ pub use wasmtime;
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
 pub use host::{
-    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection, Lasts, LoadingModule,
-    ModuleEntry, Operator, Prepared,
+    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection,
+    Lasts, LoadingModule, ModuleEntry, Operator, Prepared,
 };
 pub use module::error::LoadError;
-pub use module::loader::LoaderSettings;
 pub use module::load_errors::{LoadErrors, ModuleError};
+pub use module::loader::LoaderSettings;
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};
 pub use store::committer::CommitPolicy;

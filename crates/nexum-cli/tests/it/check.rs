@@ -161,7 +161,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "30_000_000",
         "engine.shutdown_deadline_ms: expected a whole number from 0 to 3600000",
     ),
-    ("name = \"c\"", "name = \"c\"\nenabled = 1", "modules[2].enabled: expected"),
+    (
+        "name = \"c\"",
+        "name = \"c\"\nenabled = 1",
+        "modules[2].enabled: expected",
+    ),
     (
         "event = 1_000_000",
         "event = 0",

@@ -197,11 +197,7 @@ impl HostHandle {
     }
 
     /// Starts compiled modules, and refuses those whose names are taken. Returns how many have started.
-    async fn start(
-        &self,
-        mut modules: Vec<Loaded>,
-        refused: &mut impl FnMut(LoadErrors),
-    ) -> Result<usize, SteerError> {
+    async fn start(&self, mut modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
         modules.iter_mut().for_each(|module| self.note_stopped(module));
         let name_of = |module: &Loaded| module.meta.name.clone();
         let mut names: Vec<_> = modules.iter().map(name_of).collect();

@@ -93,11 +93,7 @@ pub(super) struct Checked {
 /// Reads the files of every module, and ignores those that the selection does not admit. Refuses the later of two modules with one
 /// name, and those for which no memory is left. A module that is refused for another reason takes neither its name nor memory, but
 /// learns what else would refuse it.
-pub(super) async fn inspect(
-    loader: &Arc<Loader>,
-    configured: Vec<ModuleConfig>,
-    mut selection: Selection,
-) -> Checked {
+pub(super) async fn inspect(loader: &Arc<Loader>, configured: Vec<ModuleConfig>, mut selection: Selection) -> Checked {
     let inspect = |module: ModuleConfig| {
         let loader = loader.clone();
         move || loader.inspect_all(&module)

@@ -199,8 +199,11 @@ pub type OperatorRows = BTreeMap<ModuleName, OperatorRow>;
 pub fn operator_rows(view: &dyn View) -> Result<OperatorRows, StoreError> {
     let mut found = OperatorRows::new();
     let mut damaged = None;
-    rows::scan(view, &rows::operators(), None, &mut |key, value| {
-        match (rows::name_of(key), decode(value)) {
+    rows::scan(
+        view,
+        &rows::operators(),
+        None,
+        &mut |key, value| match (rows::name_of(key), decode(value)) {
             (Ok(name), Ok(row)) => {
                 found.insert(name, row);
                 ControlFlow::Continue(())
@@ -209,8 +212,8 @@ pub fn operator_rows(view: &dyn View) -> Result<OperatorRows, StoreError> {
                 damaged = Some(error);
                 ControlFlow::Break(())
             }
-        }
-    })?;
+        },
+    )?;
     damaged.map_or(Ok(found), Err)
 }
 

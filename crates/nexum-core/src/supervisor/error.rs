@@ -49,7 +49,9 @@ pub enum SteerError {
 impl Hint for SteerError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Removed(_) => Some("load it with `nexum module load PATH`, with its path in `nexum module list`".to_owned()),
+            Self::Removed(_) => {
+                Some("load it with `nexum module load PATH`, with its path in `nexum module list`".to_owned())
+            }
             Self::Loading(_) => Some("retry when `nexum status` shows another stage than `loading`".to_owned()),
             Self::Disabled(_) => Some("set `enabled = true` in its [[modules]] table, and restart nexum".to_owned()),
             _ => None,

@@ -122,7 +122,8 @@ impl SupervisorHandle {
             None => Ok(()),
             Some(name) => {
                 let is_taken = |name: &ModuleName| taken.iter().any(|module| module.meta.name == *name);
-                self.remove_all(names.into_iter().filter(|name| !is_taken(name)).collect()).await;
+                self.remove_all(names.into_iter().filter(|name| !is_taken(name)).collect())
+                    .await;
                 Err((name.clone(), SteerError::Exists(name)))
             }
         }
