@@ -20,8 +20,12 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
-use crate::protocol::view::{self, Letter, Load};
+use crate::protocol::dead_letters::Letter;
+use crate::protocol::error::ErrorBody;
+use crate::protocol::limits::Usage;
+use crate::protocol::modules::{self, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -33,11 +37,22 @@ const BYTES: &str = "application/octet-stream";
 /// The connection to a running daemon.
 pub(crate) struct Client<'a> {
     state_dir: &'a MaskedPath,
+    /// The configuration that names the state directory.
+    file: Option<&'a ConfigFile>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
-        Self { state_dir }
+        Self { state_dir, file: None }
+    }
+
+    /// Errors name `file`, which names the state directory.
+    #[must_use]
+    pub(crate) fn configured_by(self, file: &'a ConfigFile) -> Self {
+        Self {
+            file: Some(file),
+            ..self
+        }
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
@@ -56,7 +71,10 @@ impl<'a> Client<'a> {
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
         match is_success {
             true => Ok(serde_json::from_slice(&body).map_err(read)?),
-            false => Err(serde_json::from_slice(&body).map_err(read)?),
+            false => {
+                let error: ErrorBody = serde_json::from_slice(&body).map_err(read)?;
+                Err(error.into())
+            }
         }
     }
 
@@ -97,7 +115,7 @@ impl<'a> Client<'a> {
             let (path, _open) = socket_in(self.state_dir)?;
             UnixStream::connect(path).await
         };
-        let stream = connect.await.map_err(|error| unreachable(self.state_dir, &error))?;
+        let stream = connect.await.map_err(|error| self.unreachable(&error))?;
         let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -119,28 +137,31 @@ impl<'a> Client<'a> {
     /// # Errors
     ///
     /// If no daemon answers.
-    pub(crate) fn modules(&self) -> Result<Vec<view::Module>, Refusals> {
+    pub(crate) fn modules(&self) -> Result<Vec<modules::Module>, Refusals> {
         self.get(MODULES)
+    }
+
+    /// The reason why the socket cannot be opened.
+    fn unreachable(&self, error: &io::Error) -> Refusal {
+        let directory = match self.file {
+            Some(file) => format!("{}, {}", self.state_dir.display(), file.state_directory()),
+            None => self.state_dir.display().to_string(),
+        };
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+                refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
+            }
+            ErrorKind::PermissionDenied => {
+                let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
+                refusal.with_hint("run this command as the user that runs nexum")
+            }
+            _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
+        }
     }
 
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
-    }
-}
-
-/// The reason why the socket in a state directory cannot be opened.
-fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
-    let directory = state_dir.display();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
-            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
-        }
-        ErrorKind::PermissionDenied => {
-            let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
-            refusal.with_hint("run this command as the user that runs nexum")
-        }
-        _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
     }
 }
 
@@ -152,7 +173,7 @@ pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals
 
 /// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
-    let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
+    let usages: Vec<Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
     show::limits(&usages, format)?;
     Ok(STOPPED)
 }
@@ -164,26 +185,26 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            let module: modules::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
             outln!("{} is loaded", module.name);
         }
         Module::Reload { module } => {
-            let answer: view::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+            let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
             outln!("{module} continues with {}", answer.module.digest);
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
         Module::Stop { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
             outln!("{module} is stopped");
         }
         Module::Start { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/start"))?;
             outln!("{module} continues");
         }
         Module::Restart { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
             outln!("{module} continues");
         }
         Module::Remove { module } => {
@@ -203,7 +224,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
         manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
         name: wanted.name.as_ref().map(ToString::to_string),
         reads: wanted.reads.iter().map(ToString::to_string).collect(),
-        metering: wanted.metering,
+        metering: wanted.metering.into(),
     })
 }
 

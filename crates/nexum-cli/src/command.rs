@@ -5,6 +5,7 @@ mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
+pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
@@ -22,6 +23,9 @@ mod without_runtime;
 use without_runtime::functions;
 
 mod completions;
+mod man;
+
+pub(crate) use completions::answer;
 
 #[cfg(feature = "runtime")]
 pub(crate) use perform::{perform, version};
