@@ -143,23 +143,28 @@ impl Entries {
     /// [turn](Self::turn). The change begins when the caller first polls the future, and then needs no
     /// caller.
     pub(super) async fn change(&self, name: &ModuleName, change: impl FnOnce(&mut OperatorRow)) -> Lasts {
-        let mut row = self.row(name);
-        change(&mut row);
-        if row == self.row(name) {
+        let Some(row) = self.changed(name, change) else {
             return self.lasts();
-        }
-        let mut rows = self.0.rows.lock();
-        match row.is_empty() {
-            true => rows.remove(name),
-            false => rows.insert(name.clone(), row.clone()),
         };
-        drop(rows);
         let name = name.clone();
         let write = move |store: &dyn StateStore| state::set_operator_row(store, &name, &row);
         match store::blocking(&self.0.store, write).await {
             Ok(()) => self.lasts(),
             Err(error) => Lasts::Unstored(error),
         }
+    }
+
+    /// Changes the operator's row of a module in memory. Returns the new row if it differs from the old one.
+    fn changed(&self, name: &ModuleName, change: impl FnOnce(&mut OperatorRow)) -> Option<OperatorRow> {
+        let mut rows = self.0.rows.lock();
+        let before = rows.get(name).cloned().unwrap_or_default();
+        let mut row = before.clone();
+        change(&mut row);
+        match row.is_empty() {
+            true => rows.remove(name),
+            false => rows.insert(name.clone(), row.clone()),
+        };
+        (row != before).then_some(row)
     }
 
     /// Forgets that the operator loaded these modules, because the configuration has them now.
