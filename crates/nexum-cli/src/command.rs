@@ -5,6 +5,8 @@ mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
+#[cfg(feature = "runtime")]
+mod dead_letter;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
