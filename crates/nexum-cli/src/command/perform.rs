@@ -7,7 +7,7 @@ use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
 use crate::client::{self, Client, query};
-use crate::configure::configure;
+use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -61,6 +61,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let config = configure(running.config.as_deref())?.config;
-    question(&Client::of(&config.state_dir))
+    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    question(&Client::of(&config.state_dir).configured_by(&file))
 }

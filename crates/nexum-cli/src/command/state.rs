@@ -16,7 +16,7 @@ use nexum_store::{Backend, has_state};
 use crate::args::State;
 use crate::client::Client;
 use crate::compose::compose;
-use crate::configure::{Configuration, configure};
+use crate::configure::{ConfigFile, Configuration, configure};
 use crate::exit_code::STOPPED;
 use crate::protocol::frames::Said;
 use crate::report::bars::Progress;
@@ -81,11 +81,13 @@ impl Target<'_> {
 ///
 /// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let Configuration { config, notices, .. } = configure(config)?;
+    let Configuration {
+        file, config, notices, ..
+    } = configure(config)?;
     for notice in notices {
         errln!("{notice}");
     }
-    let target = || target(&config, command);
+    let target = || target(&config, &file, command);
     let text = ModuleName::to_string;
     match command {
         State::List { format } => target()?.show(&Task::List { format: *format }),
@@ -113,8 +115,8 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
 }
 
 /// The running daemon, or the state itself while none runs.
-fn target<'a>(config: &'a Config, command: &State) -> Result<Target<'a>, Refusals> {
-    let client = Client::of(&config.state_dir);
+fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &State) -> Result<Target<'a>, Refusals> {
+    let client = Client::of(&config.state_dir).configured_by(file);
     if client.is_answered() {
         return Ok(Target::There(client));
     }
@@ -123,7 +125,8 @@ fn target<'a>(config: &'a Config, command: &State) -> Result<Target<'a>, Refusal
     ConfigErrors::check(errors)?;
     let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
     if !has_state && !matches!(command, State::Import { .. }) {
-        let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
+        let (directory, role) = (config.state_dir.display(), file.state_directory());
+        let refusal = Refusal::new(format!("there is no state in {directory}, {role}"));
         return Err(refusal
             .with_hint("name the configuration of the state with --config")
             .into());

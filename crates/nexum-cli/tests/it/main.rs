@@ -19,6 +19,8 @@ mod completions;
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod configuration;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]
@@ -117,7 +119,10 @@ impl Dir {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        command.current_dir(self.path()).args(args).env_remove("RUST_LOG");
+        command.current_dir(self.path()).args(args);
+        for name in ["NEXUM_CONFIG", "NEXUM_LOG", "NOTIFY_SOCKET", "RUST_LOG"] {
+            command.env_remove(name);
+        }
         command
     }
 
