@@ -3,11 +3,12 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
-use flate2::{Compression, GzBuilder};
+use flate2::{Compression, GzBuilder, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 /// The rights of directories and programs, and of other files.
@@ -22,16 +23,26 @@ const PROGRAMS: &str = "bin";
 pub(super) fn make(directory: &Path, name: &str, epoch: u64) -> Result<PathBuf> {
     let path = directory.with_file_name(format!("{name}.tar.gz"));
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    // No name and no time in the header of gzip.
-    let gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
-    let mut archive = Builder::new(gzip);
+    let mut archive = Builder::new(compressing(file));
     append(&mut archive, directory, Path::new(name), epoch)?;
     archive.into_inner()?.finish()?.sync_all()?;
     Ok(path)
 }
 
+/// Compresses a text. Equal texts become equal bytes.
+pub(super) fn gzip(text: &[u8]) -> Result<Vec<u8>> {
+    let mut gzip = compressing(Vec::new());
+    gzip.write_all(text)?;
+    Ok(gzip.finish()?)
+}
+
+/// Compresses without a name and a time in the header.
+fn compressing<W: Write>(to: W) -> GzEncoder<W> {
+    GzBuilder::new().mtime(0).write(to, Compression::best())
+}
+
 /// Appends a file, or a directory with its entries by name.
-fn append(archive: &mut Builder<impl std::io::Write>, from: &Path, to: &Path, epoch: u64) -> Result<()> {
+fn append(archive: &mut Builder<impl Write>, from: &Path, to: &Path, epoch: u64) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_mtime(epoch);
     header.set_uid(0);

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{BINARY, Build, MODULE};
+use super::{BINARY, Build, MODULE, archive, deb};
 use crate::{paths, process};
 
 /// The completion scripts: the shell, the file's name, and its directory in the tarball.
@@ -34,12 +34,24 @@ const SOURCES: [(&str, &str); 8] = [
 /// The pages of documentation. Decision records are for developers.
 const DOCS: (&str, &str) = ("docs", "share/doc/nexum");
 
-/// Runs the binary to write its manual pages and completion scripts, and copies the module.
+/// Runs the binary to write its manual pages and completion scripts. Writes the change log of the Debian
+/// package, and copies the module.
 pub(super) fn generate(build: &Build) -> Result<()> {
     let directory = build.generated();
     renew(&directory)?;
     let nexum = build.products().join(BINARY);
-    process::output(Command::new(&nexum).arg("man").arg(directory.join("man")))?;
+    let pages = tempfile::tempdir()?;
+    process::output(Command::new(&nexum).arg("man").arg(pages.path()))?;
+    for page in fs::read_dir(pages.path())? {
+        let page = page?;
+        let name = format!("{}.gz", page.file_name().to_string_lossy());
+        write(
+            &directory.join("man").join(name),
+            &archive::gzip(&fs::read(page.path())?)?,
+        )?;
+    }
+    let changelog = archive::gzip(deb::changelog(build)?.as_bytes())?;
+    write(&directory.join("changelog.Debian.gz"), &changelog)?;
     for (shell, name, _) in COMPLETIONS {
         let script = process::output(Command::new(&nexum).args(["completions", shell]))?;
         write(&directory.join("completions").join(name), script.as_bytes())?;

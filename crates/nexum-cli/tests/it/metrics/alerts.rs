@@ -127,7 +127,10 @@ fn alerts_and_dashboard_name_metrics_that_exist_and_the_dashboard_shows_all() {
     assert_eq!(missing(&dashboard().to_string()), [""; 0], "grafana-dashboard.json");
     let shown = metrics(&queries(&dashboard()).join("\n"));
     let hidden: Vec<_> = documented.difference(&shown).collect();
-    assert_eq!(hidden, [""; 0], "add a panel to packaging/monitoring/grafana-dashboard.json");
+    assert_eq!(
+        hidden, [""; 0],
+        "add a panel to packaging/monitoring/grafana-dashboard.json"
+    );
 }
 
 #[test]
