@@ -39,6 +39,7 @@ fn code(page: &str) -> Vec<String> {
 
 /// The words after the program's name in each command of a line.
 fn calls(line: &str) -> Vec<Vec<&str>> {
+    let line = line.split(" #").next().unwrap_or_default();
     let words: Vec<&str> = line
         .split_whitespace()
         .map(|word| word.trim_matches(['(', ')', ';', ',']))
@@ -46,7 +47,7 @@ fn calls(line: &str) -> Vec<Vec<&str>> {
     let begins = words.iter().enumerate().filter(|(_, word)| PROGRAM.contains(word));
     let rest = begins.map(|(at, _)| {
         let rest = words.iter().copied().skip(at + 1);
-        rest.take_while(|word| !["|", "&&", ">", "--", "#"].contains(word))
+        rest.take_while(|word| !["|", "&&", ">", "--"].contains(word))
             .collect::<Vec<_>>()
     });
     // Otherwise, the word is the name of a user, a unit or an image.
@@ -67,8 +68,12 @@ fn unknown(call: &[&str], known: &BTreeMap<Vec<String>, String>) -> Option<Strin
         }
         path = longer;
     }
-    if path.is_empty() {
-        return call.first().map(|word| (*word).to_owned());
+    let is_group = known
+        .keys()
+        .any(|other| other.len() > path.len() && other.starts_with(&path));
+    let next = call.get(path.len());
+    if let Some(word) = next.filter(|word| is_group && word.starts_with(|c: char| c.is_ascii_lowercase())) {
+        return Some(format!("{} {word}", path.join(" ")));
     }
     let help = known.get(&path).map_or("", String::as_str);
     let options = call.iter().filter(|word| word.starts_with("--"));
@@ -86,14 +91,10 @@ fn every_command_of_the_documentation_and_of_the_service_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let unit = "packaging/systemd/nexum.service";
-    let lines = read(unit).lines().map(str::to_owned).collect::<Vec<_>>();
-    let mut lines: Vec<(String, String)> = lines
-        .into_iter()
-        .filter_map(|line| {
-            line.split_once('=')
-                .map(|(_, value)| (unit.to_owned(), value.to_owned()))
-        })
-        .collect();
+    let unit_text = read(unit);
+    let starts = unit_text.lines().filter(|line| line.starts_with("Exec"));
+    let starts = starts.filter_map(|line| line.split_once('='));
+    let mut lines: Vec<(String, String)> = starts.map(|(_, line)| (unit.to_owned(), line.to_owned())).collect();
     for page in [
         "README.md",
         "docs/operating.md",
