@@ -16,7 +16,7 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
 use nexum_core::HostHandle;
-use nexum_core::{ModuleStatus, Stage};
+use nexum_core::{Condition, ModuleStatus, Stage};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -24,7 +24,7 @@ use super::listen::{self, Bounds};
 use super::refused::Refused;
 use crate::compose;
 use crate::configure::MetricsConfig;
-use crate::protocol::view::{LOADING, why_loading};
+use crate::protocol::modules::why_loading;
 use crate::report::Refusal;
 
 /// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.
@@ -237,9 +237,9 @@ impl Readiness {
         let loading = self.host.loading();
         let modules = self.host.modules();
         let refused = self.refused.missing(&self.host).into_iter();
-        let refused = refused.map(|(path, reason)| NotReady {
-            what: Some(What::Module(path.display().to_string())),
-            reason: cut(&format!("refused: {reason}")),
+        let refused = refused.map(|refused| NotReady {
+            what: Some(What::Module(refused.name)),
+            reason: cut(&format!("refused: {}", refused.reason)),
         });
         // Until then, some modules may be unknown here.
         let starting = (!self.refused.is_complete()).then(|| NotReady {
@@ -250,7 +250,7 @@ impl Readiness {
             let name = &loading.meta.name;
             self.host.get(name).is_err().then(|| NotReady {
                 what: Some(What::Module(name.to_string())),
-                reason: format!("{LOADING}: {}", why_loading(&loading)),
+                reason: format!("loading: {}", why_loading(&loading)),
             })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));
@@ -274,11 +274,11 @@ impl Readiness {
 
 /// The reason why a module that should run does not.
 fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
-    let stage = status.stage();
+    let Condition { stage, reason, .. } = status.condition();
     let reason = match stage {
-        Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
-            .reason()
-            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason.text))),
+        Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
+            format!("{stage}: {}", cut(&reason.text))
+        }
         // The operator stopped a stopped module.
         _ => return None,
     };
