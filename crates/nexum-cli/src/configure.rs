@@ -20,7 +20,7 @@ pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
 #[cfg(feature = "runtime")]
-pub(crate) use log_filter::{Filter, LEVEL_TARGET, LEVEL_VARIABLE};
+pub(crate) use log_filter::{Directives, Filter, LEVEL_HINT, LEVEL_TARGET, LEVEL_VARIABLE};
 pub(crate) use metrics::MetricsConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;

@@ -2,12 +2,14 @@
 
 mod announce;
 mod control;
+mod levels;
 mod listen;
 mod logging;
 mod metrics;
 mod peer;
 mod progress;
 mod query;
+mod records;
 mod refused;
 mod run;
 mod watch;
