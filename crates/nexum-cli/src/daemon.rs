@@ -1,11 +1,14 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
 mod announce;
+mod conditions;
 mod control;
+mod feed;
 mod levels;
 mod listen;
 mod logging;
 mod metrics;
+mod notify;
 mod peer;
 mod progress;
 mod query;
