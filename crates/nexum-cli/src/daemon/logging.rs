@@ -26,7 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::levels::LogLevel;
 use super::records::{Capture, Records};
 use crate::compose;
-use crate::configure::{Filter, LEVEL_TARGET, LogFormat};
+use crate::configure::{Filter, LogFormat};
 use crate::report::bars::StderrAboveBars;
 use crate::report::print::stderr_has_colours;
 use crate::report::{Refusal, Refusals};
@@ -72,7 +72,6 @@ pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> 
         .buffered_lines_limit(WAITING_LINES_MAX)
         .thread_name("log")
         .finish(CountingFailures(Arc::clone(&failed)));
-    let origin = filter.origin;
     let log = Log {
         lost: Lost {
             failed,
@@ -85,7 +84,6 @@ pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> 
     let started = log.subscriber(lines, format).try_init();
     started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
     log.level.bound_foreign_records();
-    tracing::info!(target: LEVEL_TARGET, "{origin}");
     Ok(log)
 }
 
