@@ -5,6 +5,7 @@ mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
+pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]

@@ -1,8 +1,8 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
 mod announce;
+mod api;
 mod conditions;
-mod control;
 mod feed;
 mod levels;
 mod listen;

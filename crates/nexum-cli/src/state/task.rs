@@ -8,6 +8,7 @@ use nexum_core::state::admin;
 use nexum_core::store::StateStore;
 use nexum_store::TransferError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::show;
 use super::sinks::{Sinks, no_module, write};
@@ -17,7 +18,7 @@ use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
 /// A task on a store. An import is not a task, because it needs a file as input.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
     List {
@@ -46,6 +47,7 @@ pub(crate) enum Task {
     Compact,
     /// `file` is an absolute path.
     Backup {
+        #[schema(value_type = String)]
         file: PathBuf,
     },
     Verify,
