@@ -1,5 +1,6 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
+mod alerts;
 mod announce;
 mod api;
 mod conditions;

@@ -50,6 +50,15 @@ pub(crate) const MODULES: &str = "/v1/modules";
 /// name, which is empty for the default function.
 pub(crate) const QUERY: &str = "/v1/query";
 
+/// The paths of the log, of what happens, of the log's level, and of the test of notifications.
+pub(crate) const LOGS: &str = "/v1/logs";
+pub(crate) const EVENTS: &str = "/v1/events";
+pub(crate) const LOG_LEVEL: &str = "/v1/log-level";
+pub(crate) const NOTIFY_TEST: &str = "/v1/notify/test";
+
+/// The name of the event in a stream that reports lost messages.
+pub(crate) const GAP: &str = "gap";
+
 /// The path for tasks on the state, and the path for imports.
 pub(crate) const STATE: &str = "/v1/state";
 pub(crate) const IMPORT: &str = "/v1/state/import";

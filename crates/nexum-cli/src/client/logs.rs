@@ -5,7 +5,6 @@ use hyper::Method;
 use nexum_config::harmless::{harmless, harmless_json, harmless_lines};
 use nexum_core::clock::{Clock as _, SystemClock};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Client;
 use super::stream::Followed;
@@ -65,7 +64,7 @@ fn print_all<T: Serialize + serde::de::DeserializeOwned>(
         },
     };
     if follow {
-        return Err(client.follow(path, |followed| match followed {
+        return Err(client.read_stream(path, |followed| match followed {
             Followed::Record(message) => print(&message),
             Followed::Gap(gap) => print_gap(gap, format),
         }));
@@ -85,8 +84,12 @@ fn print_gap(gap: Gap, format: Format) {
 
 /// A path with those of the parameters that have a value.
 fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    let given: Vec<_> = given.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let given = parameters
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let given: Vec<_> = given
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
     format!("{path}?{}", given.join("&"))
 }
 
@@ -116,7 +119,13 @@ fn since_ms(since: &Since) -> Result<u64, Refusal> {
 
 /// A log record as a line, in the form of the log on stderr.
 fn record(record: &LogRecord) -> String {
-    let mut line = format!("{} {:>5} {}: {}", time(record.at_ms), record.level, record.target, record.message);
+    let mut line = format!(
+        "{} {:>5} {}: {}",
+        time(record.at_ms),
+        record.level,
+        record.target,
+        record.message
+    );
     let named = [("module", &record.module), ("event", &record.event)];
     for (name, value) in named {
         if let Some(value) = value {
@@ -219,7 +228,7 @@ pub(crate) fn notify(client: &Client<'_>, command: &Notify) -> Result<u8, Refusa
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -238,7 +247,10 @@ mod tests {
 
     fn line(event: Value) -> String {
         let mut whole = json!({"seq": 1, "at_ms": 1_767_225_600_123_u64});
-        whole.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(event.as_object().unwrap().clone());
         super::event(&serde_json::from_value(whole).unwrap())
     }
 
@@ -254,13 +266,23 @@ mod tests {
             json!({"kind": "condition_began", "condition": "chain_outage", "chain": 1, "text": "nexum cannot follow chain 1"}),
             json!({"kind": "command", "module": "m", "text": "module stop uid=1000"}),
         ];
-        let lines: Vec<_> = lines.into_iter().map(|event| line(event)["2026-01-01T".len()..].to_owned()).collect();
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|event| line(event)["2026-01-01T".len()..].to_owned())
+            .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"");
     }
 
     #[test]
     fn a_query_has_the_parameters_with_a_value() {
-        let path = query("/v1/logs", &[("module", None), ("event", Some("1@12:7:block".to_owned())), ("limit", Some("5".to_owned()))]);
+        let path = query(
+            "/v1/logs",
+            &[
+                ("module", None),
+                ("event", Some("1@12:7:block".to_owned())),
+                ("limit", Some("5".to_owned())),
+            ],
+        );
         assert_eq!(path, "/v1/logs?event=1%4012%3A7%3Ablock&limit=5");
     }
 

@@ -40,15 +40,15 @@ enum End {
 impl Client<'_> {
     /// Follows a stream, and gives each message to `show`. After the end of the daemon, waits for the
     /// next one and resumes. Returns only with an error.
-    pub(super) fn follow<T: DeserializeOwned>(&self, path: &str, show: impl FnMut(Followed<T>)) -> Refusals {
+    pub(super) fn read_stream<T: DeserializeOwned>(&self, path: &str, show: impl FnMut(Followed<T>)) -> Refusals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(self.follow_on(path, show)),
+            Ok(runtime) => runtime.block_on(self.read_streams(path, show)),
             Err(error) => Refusal::of(&error).into(),
         }
     }
 
-    async fn follow_on<T: DeserializeOwned>(&self, path: &str, mut show: impl FnMut(Followed<T>)) -> Refusals {
+    async fn read_streams<T: DeserializeOwned>(&self, path: &str, mut show: impl FnMut(Followed<T>)) -> Refusals {
         let mut last_id = None;
         // The first connection has to succeed.
         let mut is_connected = match self.stream(path, &mut last_id, &mut show).await {
@@ -152,7 +152,9 @@ impl Lines {
         self.text.extend_from_slice(bytes);
         match self.text.len() <= MESSAGE_BYTES_MAX + bytes.len() {
             true => Ok(()),
-            false => Err(Refusal::new(format!("a message has more than {MESSAGE_BYTES_MAX} bytes"))),
+            false => Err(Refusal::new(format!(
+                "a message has more than {MESSAGE_BYTES_MAX} bytes"
+            ))),
         }
     }
 
@@ -191,7 +193,11 @@ mod tests {
     fn a_stream_is_split_into_messages() {
         let mut lines = Lines::default();
         let mut messages = Vec::new();
-        for part in ["id: 7\nda", "ta: {\"a\":1}\n", "\n: comment\n\nevent: gap\ndata: 1\ndata: 2\n\nid: 8"] {
+        for part in [
+            "id: 7\nda",
+            "ta: {\"a\":1}\n",
+            "\n: comment\n\nevent: gap\ndata: 1\ndata: 2\n\nid: 8",
+        ] {
             lines.add(part.as_bytes()).unwrap();
             messages.extend(std::iter::from_fn(|| lines.next()));
         }

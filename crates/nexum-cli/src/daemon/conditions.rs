@@ -4,12 +4,12 @@
 //! fails has to report its failure here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nexum_core::Stage;
 use nexum_core::supervisor::SupervisorHandle;
 
-use super::refused::Refused;
 use crate::protocol::conditions::{ConditionKind, Phase};
 
 /// The time after which a condition that lasts is reported again.
@@ -137,7 +137,7 @@ impl Known {
 }
 
 /// The conditions that hold now.
-pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(std::path::PathBuf, String)>) -> Vec<Condition> {
+pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(PathBuf, String)>) -> Vec<Condition> {
     let mut found = Vec::new();
     let mut store_failure = None;
     for status in supervisor.modules() {

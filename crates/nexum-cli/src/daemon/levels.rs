@@ -4,7 +4,7 @@
 //! `tracing::enabled!`, which the records of modules use, unreliable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nexum_core::logged;
 use parking_lot::{Mutex, RwLock};
@@ -16,18 +16,28 @@ use tracing_log::AsLog as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer};
 
+use super::records::Records;
 use crate::configure::{Directives, Filter, LEVEL_TARGET};
 
 /// The level of the log, which can change at run time. A clone shares it.
 #[derive(Clone)]
-pub(super) struct LogLevel(Arc<Shared>);
+pub(crate) struct LogLevel(Arc<Shared>);
 
 struct Shared {
     /// The operator's filter: the records for stderr.
     filter: RwLock<EnvFilter>,
-    /// How many readers follow each handled event.
-    followers: AtomicUsize,
+    followers: Mutex<Followers>,
+    /// Whether there are followers.
+    is_followed: AtomicBool,
     state: Mutex<State>,
+}
+
+/// The readers that follow each handled event.
+#[derive(Default)]
+struct Followers {
+    count: usize,
+    /// The number of the last record before the first of them.
+    since: u64,
 }
 
 /// The level and where it comes from.
@@ -50,7 +60,8 @@ impl LogLevel {
     pub(super) fn new(configured: Filter) -> Self {
         Self(Arc::new(Shared {
             filter: RwLock::new(configured.directives.filter()),
-            followers: AtomicUsize::new(0),
+            followers: Mutex::default(),
+            is_followed: AtomicBool::new(false),
             state: Mutex::new(State {
                 configured,
                 changed: None,
@@ -89,7 +100,7 @@ impl LogLevel {
     #[expect(dead_code, reason = "a reload of the configuration calls it")]
     pub(super) fn configure(&self, configured: Filter) {
         let mut state = self.0.state.lock();
-        let origin = configured.origin;
+        let origin = configured.origin.clone();
         *state = State {
             configured,
             changed: None,
@@ -107,11 +118,19 @@ impl LogLevel {
     }
 
     /// Makes the rings keep a record for each handled event, until the value is dropped.
-    pub(super) fn follow_events(&self) -> Following {
-        if self.0.followers.fetch_add(1, Ordering::SeqCst) == 0 {
+    pub(super) fn follow_events(&self, records: &Records) -> Following {
+        let were_kept = tracing::enabled!(target: logged::EVENT, Level::DEBUG);
+        let mut followers = self.0.followers.lock();
+        followers.count += 1;
+        if followers.count == 1 {
+            followers.since = records.newest();
+            self.0.is_followed.store(true, Ordering::Relaxed);
             tracing::callsite::rebuild_interest_cache();
         }
-        Following(self.clone())
+        Following {
+            level: self.clone(),
+            since: if were_kept { 0 } else { followers.since },
+        }
     }
 
     /// The global filter of all layers.
@@ -141,7 +160,7 @@ impl LogLevel {
         let finest = match target {
             logged::MODULE => return false,
             logged::STAGE | CONDITION => Level::DEBUG,
-            logged::EVENT if self.0.followers.load(Ordering::Relaxed) > 0 => Level::DEBUG,
+            logged::EVENT if self.0.is_followed.load(Ordering::Relaxed) => Level::DEBUG,
             _ if target.starts_with("nexum") => Level::INFO,
             _ => return false,
         };
@@ -160,11 +179,25 @@ fn bound_foreign_records(most_detailed: Option<LevelFilter>) {
 
 /// A reader that follows each handled event. The rings keep no record of a handled event otherwise,
 /// because that would cost as much as a fifth of a short handler.
-pub(super) struct Following(LogLevel);
+pub(super) struct Following {
+    level: LogLevel,
+    /// The number of the last record before the rings kept each handled event.
+    since: u64,
+}
+
+impl Following {
+    /// Whether handled events after the record with this number may be missing.
+    pub(super) fn misses(&self, after: u64) -> bool {
+        after < self.since
+    }
+}
 
 impl Drop for Following {
     fn drop(&mut self) {
-        if self.0.0.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let mut followers = self.level.0.followers.lock();
+        followers.count -= 1;
+        if followers.count == 0 {
+            self.level.0.is_followed.store(false, Ordering::Relaxed);
             tracing::callsite::rebuild_interest_cache();
         }
     }

@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// What stderr shows of the records that `work` makes, and the messages in the rings.
-    fn logged(directives: &str, work: impl FnOnce(&LogLevel)) -> (Vec<String>, Vec<String>) {
+    fn logged(directives: &str, work: impl FnOnce(&Log)) -> (Vec<String>, Vec<String>) {
         let filter = Filter {
             directives: Directives::parse(directives).unwrap(),
             ..Filter::default()
@@ -226,7 +226,7 @@ mod tests {
         };
         let file = Arc::new(tempfile::tempfile().unwrap());
         let subscriber = log.subscriber(Arc::clone(&file), LogFormat::Json);
-        tracing::subscriber::with_default(subscriber, || work(&log.level));
+        tracing::subscriber::with_default(subscriber, || work(&log));
         let mut text = String::new();
         io::Seek::rewind(&mut &*file).unwrap();
         io::Read::read_to_string(&mut &*file, &mut text).unwrap();
@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn the_level_changes_at_run_time_until_it_is_reset() {
-        let (shown, kept) = logged("warn", |level| {
+        let (shown, kept) = logged("warn", |log| {
+            let level = &log.level;
             let report = |text: &str| tracing::info!(target: "library", "{text}");
             report("1");
             level.change(Some(Directives::parse("info").unwrap()));
@@ -295,11 +296,11 @@ mod tests {
 
     #[test]
     fn a_handled_event_is_kept_only_while_a_reader_follows_events() {
-        let (shown, kept) = logged("info", |level| {
+        let (shown, kept) = logged("info", |log| {
             let handled = |event: &str| tracing::debug!(target: "nexum::event", module = "m", event, "{event}");
             handled("1:1:block");
-            let following = level.follow_events();
-            let other = level.follow_events();
+            let following = log.level.follow_events(&log.records);
+            let other = log.level.follow_events(&log.records);
             handled("1:2:block");
             drop(following);
             handled("1:3:block");

@@ -44,7 +44,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Sends messages to the receivers of `[notify]`. A clone shares them.
 #[derive(Clone)]
-pub(super) struct Notifier(Arc<Shared>);
+pub(crate) struct Notifier(Arc<Shared>);
 
 struct Shared {
     receivers: Vec<Arc<Receiver>>,

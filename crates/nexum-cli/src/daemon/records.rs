@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use self::ring::{Lane, Ring};
 
 pub(super) use self::capture::Capture;
-pub(super) use self::follow::{Batch, Follower};
+pub(super) use self::follow::{Batch, Follower, Loss};
 pub(super) use self::record::{Draft, Record};
 
 /// The most bytes of all records: a hundredth of the memory of a small server. With more talkative
@@ -32,7 +32,7 @@ const MODULES_MAX: usize = 1_000;
 
 /// The last records of the daemon and of each module. A clone shares them.
 #[derive(Clone)]
-pub(super) struct Records(Arc<Shared>);
+pub(crate) struct Records(Arc<Shared>);
 
 struct Shared {
     kept: Mutex<Kept>,
@@ -132,10 +132,24 @@ impl Records {
         (found, newest)
     }
 
-    /// Follows the records of a selection after the record with this number, or after the newest
-    /// one.
-    pub(super) fn follow(&self, selection: Selection, after: Option<u64>) -> Follower {
+    /// Follows the records of a selection after the record with this number.
+    pub(super) fn follow(&self, selection: Selection, after: u64) -> Follower {
         Follower::new(self.clone(), selection, after)
+    }
+
+    /// Whether there has been a record about this module.
+    pub(super) fn know(&self, module: &str) -> bool {
+        self.0.kept.lock().modules.contains_key(module)
+    }
+
+    /// The number of the newest record.
+    pub(super) fn newest(&self) -> u64 {
+        self.0.kept.lock().newest
+    }
+
+    /// The time of a record that would be made now, in milliseconds since the Unix epoch.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
     }
 }
 

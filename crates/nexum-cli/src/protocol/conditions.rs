@@ -57,18 +57,6 @@ pub(crate) enum Phase {
     Test,
 }
 
-impl Phase {
-    /// The phase, as programs read it.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Began => "began",
-            Self::Lasts => "lasts",
-            Self::Ended => "ended",
-            Self::Test => "test",
-        }
-    }
-}
-
 /// A message for the webhook or the command of `[notify]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Notification {

@@ -44,31 +44,28 @@ pub(in crate::daemon) enum Loss {
 }
 
 impl Follower {
-    pub(super) fn new(records: Records, selection: Selection, after: Option<u64>) -> Self {
+    pub(super) fn new(records: Records, selection: Selection, after: u64) -> Self {
         // Before the first look, so that the follower misses no change.
         let changed = records.0.newest.subscribe();
         let before = records.0.before;
-        let newest = records.0.kept.lock().newest;
-        let mut follower = Self {
+        let (newest, had) = {
+            let kept = records.0.kept.lock();
+            // A reader that begins with the newest record knows exactly what it loses.
+            let had = kept
+                .rings
+                .iter()
+                .map(|ring| (after == kept.newest).then(|| ring.had(after)));
+            (kept.newest, had.collect())
+        };
+        Self {
             records,
             selection,
             changed,
             // A number from the future can only come from a clock that was set back.
-            after: after.map_or(newest, |after| after.clamp(before, newest)),
-            had: Vec::new(),
-            is_from_earlier_run: after.is_some_and(|after| after < before),
-        };
-        if after.is_none() {
-            follower.note_places();
+            after: after.clamp(before, newest),
+            had,
+            is_from_earlier_run: after < before,
         }
-        follower
-    }
-
-    /// Notes how many records each ring has had, so that losses are exact from now on.
-    fn note_places(&mut self) {
-        let kept = self.records.0.kept.lock();
-        self.after = kept.newest;
-        self.had = kept.rings.iter().map(|ring| Some(ring.had(kept.newest))).collect();
     }
 
     /// Waits for records or a loss, and returns them.

@@ -120,8 +120,8 @@ fn modules_beyond_the_bound_share_rings() {
 async fn a_follower_gets_the_next_records_in_order() {
     let records = records();
     write(&records, "one", "before");
-    let mut follower = records.follow(all(), None);
-    let mut of_two = records.follow(of("two"), None);
+    let mut follower = records.follow(all(), records.newest());
+    let mut of_two = records.follow(of("two"), records.newest());
     for number in 0..600 {
         let module = if number % 2 == 0 { "one" } else { "two" };
         write(&records, module, &number.to_string());
@@ -144,7 +144,7 @@ async fn a_follower_waits_for_a_record_that_it_wants() {
         wants: Arc::new(|record| record.level == Level::WARN),
         ..all()
     };
-    let mut follower = records.follow(selection, None);
+    let mut follower = records.follow(selection, records.newest());
     let late = async {
         for _ in 0..1_000 {
             write(&records, "one", "no");
@@ -161,7 +161,7 @@ async fn a_follower_waits_for_a_record_that_it_wants() {
 async fn a_slow_follower_learns_how_many_records_are_lost() {
     let records = records();
     write(&records, "one", "before");
-    let mut follower = records.follow(of("one"), None);
+    let mut follower = records.follow(of("one"), records.newest());
     let after = follower.position();
     for number in 0..2_500 {
         write(&records, "one", &number.to_string());
@@ -171,11 +171,11 @@ async fn a_slow_follower_learns_how_many_records_are_lost() {
     assert_eq!(batch.loss, Some(Loss::Dropped(500)));
     assert_eq!(messages(&batch.records[..1]), ["500"]);
     // After a reconnection, the numbers of other modules count too: the bound is the number of dropped records.
-    let batch = records.follow(of("one"), Some(after)).next().await;
+    let batch = records.follow(of("one"), after).next().await;
     assert_eq!(batch.loss, Some(Loss::Dropped(501)));
     // Nothing is lost for one that has seen the last dropped record.
     let (oldest, _) = records.last(&of("one"), usize::MAX);
-    let batch = records.follow(of("one"), Some(oldest[0].seq - 1)).next().await;
+    let batch = records.follow(of("one"), oldest[0].seq - 1).next().await;
     assert_eq!((batch.loss, batch.records[0].seq), (None, oldest[0].seq));
 }
 
@@ -183,7 +183,7 @@ async fn a_slow_follower_learns_how_many_records_are_lost() {
 async fn a_follower_of_an_earlier_run_learns_of_the_restart() {
     let records = records();
     write(&records, "one", "a");
-    let batch = records.follow(all(), Some(START_MS * 1_000 - 5)).next().await;
+    let batch = records.follow(all(), START_MS * 1_000 - 5).next().await;
     assert_eq!(
         (batch.loss, messages(&batch.records)),
         (Some(Loss::Restarted), vec!["a"])
