@@ -59,6 +59,7 @@ fn router(answering: Answering) -> Router<ApiState> {
 /// Gives requests that no route takes an error response.
 pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> Router<S> {
     Router::from(routes)
+        .layer(from_fn(error::name_subjects))
         .fallback(path_not_found)
         .method_not_allowed_fallback(method_not_allowed)
 }

@@ -43,6 +43,14 @@ pub(crate) struct Detail {
 }
 
 impl ErrorBody {
+    /// Replaces a word such as `MODULE` in the commands of the hints by the name that it stands for.
+    pub(crate) fn name(&mut self, word: &str, name: &str) {
+        let hints = self.details.iter_mut().map(|detail| &mut detail.hint);
+        for hint in hints.chain([&mut self.hint]) {
+            *hint = hint.replace(word, name);
+        }
+    }
+
     /// The body for these errors. `code` is for those without a code of their own.
     pub(crate) fn new(code: ErrorCode, refusals: Refusals) -> Self {
         let mut details: Vec<_> = refusals.into_iter().map(|refusal| Detail::new(code, refusal)).collect();
@@ -84,7 +92,8 @@ fn next_step(hint: Option<String>, about: &About) -> String {
     match hint {
         Some(hint) if hint.contains("`nexum ") => hint,
         Some(hint) => format!("{hint}; then `{}`", about.command()),
-        None => about.remedy.to_owned(),
+        // A hint follows a colon.
+        None => about.remedy[..1].to_lowercase() + &about.remedy[1..],
     }
 }
 
@@ -154,9 +163,9 @@ mod tests {
             serde_json::json!({
                 "code": "module-refused",
                 "error": "2 errors, the first: a",
-                "hint": "Correct the files, and check them with `nexum check FILE`",
+                "hint": "correct the files, and check them with `nexum check FILE`",
                 "details": [
-                    {"code": "module-refused", "error": "a", "hint": "Correct the files, and check them with `nexum check FILE`"},
+                    {"code": "module-refused", "error": "a", "hint": "correct the files, and check them with `nexum check FILE`"},
                     {"code": "key-not-found", "error": "b", "hint": "write c; then `nexum state scan MODULE`"},
                 ],
             })
@@ -168,7 +177,7 @@ mod tests {
         assert_eq!(
             refusals,
             [
-                "a (Correct the files, and check them with `nexum check FILE`)",
+                "a (correct the files, and check them with `nexum check FILE`)",
                 "b (write c; then `nexum state scan MODULE`)"
             ]
         );

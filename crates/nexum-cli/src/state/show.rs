@@ -103,18 +103,22 @@ pub(super) fn get(
         refusal.with_hint(format!("list its keys with `nexum state scan {module}`"))
     })?;
     if form.utf8 {
-        let text =
-            String::from_utf8(value).map_err(|_| Refusal::new("the value is not text").with_hint("use `--hex`"))?;
+        let text = String::from_utf8(value).map_err(|_| other_form("the value is not text"))?;
         write(sinks, &format!("{text}\n"))?;
     } else if form.json {
-        let json: serde_json::Value = serde_json::from_slice(&value)
-            .map_err(|_| Refusal::new("the value is not JSON").with_hint("use `--hex`"))?;
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(&value);
+        let json = json.map_err(|_| other_form("the value is not JSON"))?;
         let json = format!("{json:#}\n");
         write(sinks, &harmless_json(&json))?;
     } else {
         write(sinks, &format!("{}\n", hex(&value)))?;
     }
     Ok(STOPPED)
+}
+
+/// The error for a value that does not have the requested form.
+fn other_form(error: &str) -> Refusal {
+    Refusal::new(error).with_hint("print the bytes with `nexum state get --hex`")
 }
 
 pub(super) fn scan(

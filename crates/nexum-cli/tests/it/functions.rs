@@ -99,12 +99,12 @@ fn an_operator_lists_and_calls_functions() {
         (
             &["sum", "--args", "[[-1]]"][..],
             2,
-            "error: the arguments do not fit the function: $.numbers[0]: expected u32, found the number -1",
+            "error[invalid-arguments]: the arguments do not fit the function: $.numbers[0]: expected u32, found the number -1",
         ),
         (
             &["nothing"],
             2,
-            "hint: `nexum query functions --list` lists the functions",
+            "hint: list the functions with `nexum query functions --list`",
         ),
         (&["../sum"], 2, "is not the name of a function"),
         (
@@ -151,7 +151,10 @@ fn an_operator_lists_and_calls_functions() {
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
     let refused = dir.nexum(&["query", "functions", "put", "--args", "[\"a\", \"c\"]"]);
     assert_eq!(refused.code, Some(2));
-    insta::assert_snapshot!(refused.stderr, @"");
+    insta::assert_snapshot!(refused.stderr, @r"
+    error[module-not-running]: the module is stopped
+      hint: see its stage and the reason with `nexum status`, then use `nexum module start functions` or `nexum module restart functions`
+    ");
     running.stop();
 }
 

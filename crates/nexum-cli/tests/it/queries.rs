@@ -250,7 +250,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
         (
             &["echo", "--input", "fail"][..],
             1,
-            "error: the module returned an error: query-echo invalid-input: it was told to",
+            "error[module-returned-error]: the module returned an error: query-echo invalid-input: it was told to",
         ),
         (
             &["echo", "--input-hex", "0xff", "--format", "text"],

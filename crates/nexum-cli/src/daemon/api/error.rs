@@ -1,9 +1,13 @@
 //! The error responses of the API.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nexum_core::store::StoreError;
 use nexum_core::supervisor::{StartError, SteerError};
@@ -59,11 +63,11 @@ impl ApiError {
     }
 }
 
-/// The response. Its extension is the [`ErrorCode`].
+/// The response. Its extensions are the [`ErrorCode`] and the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.about().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.body)).into_response();
+        let mut response = (status, Json(&self.body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         match status {
@@ -76,8 +80,57 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         response.extensions_mut().insert(self.code);
+        response.extensions_mut().insert(Arc::<ErrorBody>::from(self.body));
         response
     }
+}
+
+/// The words of remedies that stand for a parameter of the path.
+const PARAMETERS: [(&str, &str); 4] = [
+    ("name", "MODULE"),
+    ("module", "MODULE"),
+    ("event", "EVENT"),
+    ("function", "FUNCTION"),
+];
+
+/// Names the module, the event and the function of a request in the hint of its error.
+pub(super) async fn name_subjects(
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let body = response.extensions_mut().remove::<Arc<ErrorBody>>();
+    let (Some(body), Ok(parameters)) = (body, parameters) else {
+        return response;
+    };
+    let Some(mut body) = Arc::into_inner(body) else {
+        return response;
+    };
+    for (parameter, value) in &parameters {
+        let word = PARAMETERS.iter().find(|(name, _)| *name == parameter);
+        // The operator may copy the command into a shell.
+        if let Some((_, word)) = word.filter(|_| is_plain(value)) {
+            body.name(word, value);
+        }
+    }
+    let (head, _) = response.into_parts();
+    let mut named = Json(body).into_response();
+    *named.status_mut() = head.status;
+    named.headers_mut().extend(
+        head.headers
+            .into_iter()
+            .filter_map(|(name, value)| name.map(|name| (name, value)))
+            .filter(|(name, _)| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE),
+    );
+    *named.extensions_mut() = head.extensions;
+    named
+}
+
+/// Whether a shell takes the text as one word without a special meaning.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'@' | b'.');
+    !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain)
 }
 
 impl From<SteerError> for ApiError {
