@@ -17,14 +17,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use super::announce::announce;
+use super::api::sse::Readers;
 use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
+use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::{Refused, forget};
 use super::{progress, watch};
-use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
@@ -54,6 +57,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store,
         host,
         no_modules,
@@ -83,6 +87,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store: opened,
         recorder,
     };
@@ -141,6 +146,7 @@ struct Daemon<'a> {
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
+    notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
 }
@@ -180,7 +186,12 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
+            records: self.log.records.clone(),
+            log_level: self.log.level.clone(),
+            notifier: Notifier::start(std::mem::take(&mut self.notify)),
+            readers: Readers::default(),
         };
+        let mut alerts = Alerts::new();
         let mut failure = None;
         let stopped = async {
             tokio::select! {
@@ -196,9 +207,11 @@ impl Daemon<'_> {
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
+            never = alerts.attend(&api) => match never {},
             never = progress::show(&api.supervisor) => match never {},
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
+        alerts.finish(&api, report.failed() || failure.is_some()).await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
