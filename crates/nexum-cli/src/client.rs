@@ -13,6 +13,7 @@ use hyper::client::conn::http1;
 use hyper::http::request;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use nexum_config::harmless::harmless;
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
@@ -20,8 +21,13 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
-use crate::protocol::view::{self, Letter, Load};
+use crate::protocol::dead_letters::Letter;
+use crate::protocol::error::ErrorBody;
+use crate::protocol::lasting::Effect;
+use crate::protocol::limits::Usage;
+use crate::protocol::modules::{self, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -33,11 +39,22 @@ const BYTES: &str = "application/octet-stream";
 /// The connection to a running daemon.
 pub(crate) struct Client<'a> {
     state_dir: &'a MaskedPath,
+    /// The configuration that names the state directory.
+    file: Option<&'a ConfigFile>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
-        Self { state_dir }
+        Self { state_dir, file: None }
+    }
+
+    /// Errors name `file`, which names the state directory.
+    #[must_use]
+    pub(crate) fn configured_by(self, file: &'a ConfigFile) -> Self {
+        Self {
+            file: Some(file),
+            ..self
+        }
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
@@ -56,7 +73,10 @@ impl<'a> Client<'a> {
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
         match is_success {
             true => Ok(serde_json::from_slice(&body).map_err(read)?),
-            false => Err(serde_json::from_slice(&body).map_err(read)?),
+            false => {
+                let error: ErrorBody = serde_json::from_slice(&body).map_err(read)?;
+                Err(error.into())
+            }
         }
     }
 
@@ -97,7 +117,7 @@ impl<'a> Client<'a> {
             let (path, _open) = socket_in(self.state_dir)?;
             UnixStream::connect(path).await
         };
-        let stream = connect.await.map_err(|error| unreachable(self.state_dir, &error))?;
+        let stream = connect.await.map_err(|error| self.unreachable(&error))?;
         let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -119,28 +139,31 @@ impl<'a> Client<'a> {
     /// # Errors
     ///
     /// If no daemon answers.
-    pub(crate) fn modules(&self) -> Result<Vec<view::Module>, Refusals> {
+    pub(crate) fn modules(&self) -> Result<Vec<modules::Module>, Refusals> {
         self.get(MODULES)
+    }
+
+    /// The reason why the socket cannot be opened.
+    fn unreachable(&self, error: &io::Error) -> Refusal {
+        let directory = match self.file {
+            Some(file) => format!("{}, {}", self.state_dir.display(), file.state_directory()),
+            None => self.state_dir.display().to_string(),
+        };
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+                refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
+            }
+            ErrorKind::PermissionDenied => {
+                let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
+                refusal.with_hint("run this command as the user that runs nexum")
+            }
+            _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
+        }
     }
 
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
-    }
-}
-
-/// The reason why the socket in a state directory cannot be opened.
-fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
-    let directory = state_dir.display();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
-            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
-        }
-        ErrorKind::PermissionDenied => {
-            let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
-            refusal.with_hint("run this command as the user that runs nexum")
-        }
-        _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
     }
 }
 
@@ -152,7 +175,7 @@ pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals
 
 /// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
-    let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
+    let usages: Vec<Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
     show::limits(&usages, format)?;
     Ok(STOPPED)
 }
@@ -164,34 +187,42 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
-            outln!("{} is loaded", module.name);
+            let changed: modules::Changed = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            say(&format!("{} is loaded", changed.module.name), &changed.effect);
         }
         Module::Reload { module } => {
-            let answer: view::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+            let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
             outln!("{module} continues with {}", answer.module.digest);
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
         Module::Stop { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
-            outln!("{module} is stopped");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/stop"))?;
+            say(&format!("{module} is stopped"), &changed.effect);
         }
         Module::Start { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/start"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Restart { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/restart"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Remove { module } => {
-            let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
-            outln!("{module} is removed; its state stays in the store");
+            let effect: Effect = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+            say(&format!("{module} is removed; its state stays in the store"), &effect);
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints the outcome of a command, and how long it lasts if a restart of nexum ends it.
+fn say(done: &str, effect: &Effect) {
+    outln!("{done}");
+    if let Some(why) = &effect.why {
+        outln!("this lasts until nexum ends: {}", harmless(why));
+    }
 }
 
 /// Makes the paths absolute: the daemon may have another working directory.
@@ -203,7 +234,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
         manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
         name: wanted.name.as_ref().map(ToString::to_string),
         reads: wanted.reads.iter().map(ToString::to_string).collect(),
-        metering: wanted.metering,
+        metering: wanted.metering.into(),
     })
 }
 
@@ -226,6 +257,16 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints dead letters.
+pub(crate) fn show_letters(letters: &[Letter], format: Format) -> Result<(), Refusal> {
+    show::letters(letters, format)
+}
+
+/// Prints one dead letter, with its attempts.
+pub(crate) fn show_letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
+    show::letter(letter, format)
 }
 
 /// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after

@@ -6,6 +6,9 @@ mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
 #[cfg(feature = "runtime")]
+mod dead_letter;
+pub(crate) mod errors;
+#[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
 mod functions;
@@ -22,6 +25,9 @@ mod without_runtime;
 use without_runtime::functions;
 
 mod completions;
+mod man;
+
+pub(crate) use completions::answer;
 
 #[cfg(feature = "runtime")]
 pub(crate) use perform::{perform, version};

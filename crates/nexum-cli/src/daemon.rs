@@ -1,7 +1,7 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
 mod announce;
-mod control;
+mod api;
 mod listen;
 mod logging;
 mod metrics;
@@ -12,6 +12,7 @@ mod refused;
 mod run;
 mod watch;
 
+pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

@@ -7,8 +7,12 @@
 //! exit code, and 3 after a trap. `build` returns 130 after an interrupt.
 
 mod args;
+mod error_code;
 mod exit_code;
 mod report;
+
+#[cfg(test)]
+mod kept;
 
 #[cfg(feature = "runtime")]
 mod compiler;
@@ -50,6 +54,7 @@ use exit_code::REFUSED;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    command::answer(&command::version());
     let args = match Args::from_arg_matches(&args::command_line(command::version()).get_matches()) {
         Ok(args) => args,
         Err(error) => error.exit(),

@@ -5,19 +5,21 @@ use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
-use crate::args::{Files, config_path};
+use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
-    Configuration, Filter, LEVEL_VARIABLE, LogFormat, MetricsConfig, QueryConfig, configure_all, wanted,
+    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all, level_variables, wanted,
 };
-use crate::report::Refusals;
+use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 
 /// The parts that exist before nexum reads a module.
 pub(crate) struct Plan {
+    /// The file of the configuration.
+    pub(crate) file: ConfigFile,
     pub(crate) config: Config,
     /// The records that the log shows.
     pub(crate) filter: Filter,
@@ -27,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// The refusal of a plan that has no module.
+    pub(crate) no_modules: Option<Refusal>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
     /// Warnings about the command line and the configuration.
@@ -73,6 +77,7 @@ impl Settings {
             mut errors,
         } = self;
         let Configuration {
+            file,
             config,
             log,
             metrics,
@@ -89,16 +94,15 @@ impl Settings {
             QueryConfig::default()
         });
         let mut others = Refusals::default();
-        let variable = std::env::var_os(LEVEL_VARIABLE);
-        let filter = Filter::of(variable.as_deref(), &log, config.engine.as_ref(), &mut errors);
+        let filter = Filter::of(level_variables(), &log, config.engine.as_ref(), &mut errors);
         let filter = filter.unwrap_or_else(|refusal| {
             others.extend(refusal.into());
             Filter::default()
         });
-        let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
-            others.extend(refusal.into());
-            Vec::new()
-        });
+        let (modules, no_modules) = match wanted(&config, &files, &errors) {
+            Ok(modules) => (modules, None),
+            Err(refusal) => (Vec::new(), Some(refusal)),
+        };
         let host = host
             .limits(config.limits)
             .restart(config.restart)
@@ -107,10 +111,11 @@ impl Settings {
             .pooling(config.pooling)
             .cache_dir(config.state_dir.join(CACHE_DIR))
             .private(config.state_dir.clone())
-            .private(config_path(files.config.as_deref()).0)
+            .private(file.path())
             .compiler(compiler());
         let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
         Plan {
+            file,
             host: modules.into_iter().fold(host, HostBuilder::module),
             config,
             filter,
@@ -118,6 +123,7 @@ impl Settings {
             metrics,
             queries,
             store,
+            no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),

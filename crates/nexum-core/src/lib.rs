@@ -118,6 +118,10 @@ mod windows;
 /// [`EventSource`](source::EventSource).
 pub mod source {
     pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
+    pub use crate::bus::report::{
+        Budget, EndpointReport, EndpointState, FollowingReport, HeadReport, LastError, Latency, ModuleRequests,
+        SourceReport,
+    };
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
     pub use crate::outage::{Extent, Outage};
@@ -129,9 +133,13 @@ pub use wasmtime;
 
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
+pub use host::{
+    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection,
+    Lasts, LoadingModule, ModuleEntry, Operator, Prepared,
+};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
+pub use module::loader::LoaderSettings;
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use reason::Reason;
 pub use runner::{

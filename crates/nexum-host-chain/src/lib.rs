@@ -17,7 +17,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`methods`], `error`, `redact`, [`metrics`] | the methods that only read, the errors of a request, secrets, the names of the metrics |
+//! | [`methods`], `error`, `redact`, [`metrics`], `modules`, `wall` | the methods that only read, the errors of a request, secrets, the names of the metrics, the counts of modules' requests, times of day |
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
 //! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
 //! | `source` | blocks and logs: following, verifying, reorgs, replay |
@@ -97,6 +97,7 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
 pub use capability::chains::{Chain, Chains, ModuleChains};
 pub use capability::pin;
 pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
+pub use capability::replace::{ReplaceError, Replacement};
 pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
@@ -117,6 +118,8 @@ mod rpc;
 mod source;
 
 mod error;
+mod modules;
 mod redact;
+mod wall;
 
 mod bindings;

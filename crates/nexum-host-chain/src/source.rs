@@ -5,6 +5,8 @@ mod absent;
 mod ask;
 mod begin;
 mod blooms;
+mod chain_source;
+mod condition;
 mod filters;
 mod finality;
 mod follower;
@@ -18,28 +20,31 @@ mod receipts;
 mod reorg;
 mod replay;
 mod verify;
+mod watch;
 mod wire_log;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alloy_primitives::B256;
-use async_trait::async_trait;
 use nexum_config::topic::ChainId;
-use nexum_core::source::Position;
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
+use nexum_core::Reason;
+use nexum_core::source::{ChainLogs, Position};
+use tokio::time::Instant;
 
 use self::absent::Absent;
 use self::ask::Manners;
 use self::blooms::Blooms;
+use self::condition::Condition;
 use self::follower::Follower;
 use self::ranges::Ranges;
 use crate::config::ChainConfig;
 use crate::error::{RequestError, Retry};
 use crate::metrics::SourceMetrics;
 use crate::rpc::endpoints::Endpoints;
+use crate::wall;
+
+pub use self::chain_source::ChainSource;
 
 /// The most blocks in one batch of requests. On most chains, a block with the hashes of its
 /// transactions takes up to 40 kB, so the answer stays far below every size limit. The cost of a
@@ -50,41 +55,82 @@ const BLOCKS_PER_BATCH: u64 = 32;
 /// to hide the round trip.
 const LOG_REQUESTS_MAX: usize = 8;
 
-/// Follows one chain: over ws and ipc with `newHeads`, over http by polling the latest block.
+/// Reads one chain with one configuration: over ws and ipc it follows `newHeads`, over http it polls
+/// the latest block. A change of the configuration makes another reader, which continues with the
+/// log of this one.
 ///
-/// It believes no subscription to be complete. A head only says where the chain is; each block that is appended to the log has
-/// been checked to be the child of the one before it, and blocks in between are read by number. A number between a block and its
-/// parent has no block. When the parent of a new block is not in the log, the newest block that both have in common is looked for
-/// and reverted to. Logs are asked for by the hash of their block, so that it does not matter who answers, and no block is appended
-/// without them.
+/// The reader believes no subscription to be complete. A head only says where the chain is. The
+/// reader checks that each block is the child of the one before it, and reads the blocks in between
+/// by number. A number between a block and its parent has no block. When the parent of a new block is
+/// not in the log, the reader reverts to the newest block that both have in common. It requests logs
+/// by the hash of their block, so that any endpoint may answer, and appends no block without them.
 #[derive(Debug)]
-pub struct ChainSource {
+struct Reader {
     chain_id: ChainId,
     config: ChainConfig,
     endpoints: Arc<Endpoints>,
-    metrics: SourceMetrics,
+    metrics: Arc<SourceMetrics>,
+    condition: Arc<Condition>,
     ranges: Ranges,
     blooms: Blooms,
     absent: Absent,
     manners: Manners,
     /// Held during the request for a block whose earlier request was cut off together with others.
     alone: tokio::sync::Mutex<()>,
-    trouble: Trouble,
     /// Whether the log has reported receipts that do not match their header's root.
     unproven: AtomicBool,
 }
 
-/// The reason why nexum cannot follow the chain, for status reports.
-#[derive(Debug, Default)]
-struct Trouble(Mutex<Option<String>>);
-
-impl Trouble {
-    fn set(&self, reason: Option<String>) {
-        *self.0.lock() = reason;
+impl Reader {
+    fn new(
+        config: &ChainConfig,
+        endpoints: Arc<Endpoints>,
+        metrics: Arc<SourceMetrics>,
+        condition: Arc<Condition>,
+    ) -> Self {
+        Self {
+            chain_id: config.chain_id,
+            config: config.clone(),
+            ranges: Ranges::new(&endpoints),
+            blooms: Blooms::default(),
+            absent: Absent::new(&endpoints),
+            manners: Manners::new(&endpoints),
+            alone: tokio::sync::Mutex::default(),
+            unproven: AtomicBool::new(false),
+            endpoints,
+            metrics,
+            condition,
+        }
     }
 
-    fn get(&self) -> Option<String> {
-        self.0.lock().clone()
+    /// Follows the chain into these logs until a failure that no retry can repair. Without a log,
+    /// only maintains the endpoints.
+    async fn follow(&self, logs: &ChainLogs) -> FollowError {
+        let is_followed = !logs.is_empty();
+        let follow = async {
+            if !is_followed {
+                return std::future::pending().await;
+            }
+            Follower::new(self, logs).follow().await
+        };
+        // Dropping a future here leaves no log half changed: each call that changes a log is
+        // atomic.
+        let error = tokio::select! {
+            error = follow => error,
+            never = self.endpoints.tend_beside(is_followed) => match never {},
+            never = self.watch(is_followed) => match never {},
+        };
+        self.condition.lost(&error);
+        error
+    }
+
+    /// The reason why the chain does not advance, with the time of its beginning.
+    fn trouble(&self) -> Option<Reason> {
+        let (text, since) = self.condition.trouble(&self.endpoints.down(), Instant::now())?;
+        Some(Reason {
+            text: text.into(),
+            since_ms: wall::ms(since),
+        })
     }
 }
 
@@ -210,77 +256,5 @@ impl FollowError {
             Self::TooDeep { .. } => false,
             error => error.request().is_none_or(|error| error.retry() != Retry::Never),
         }
-    }
-}
-
-impl ChainSource {
-    pub(crate) fn new(config: &ChainConfig, endpoints: Arc<Endpoints>) -> Self {
-        Self {
-            chain_id: config.chain_id,
-            config: config.clone(),
-            metrics: SourceMetrics::new(config.chain_id),
-            ranges: Ranges::new(&endpoints),
-            blooms: Blooms::default(),
-            absent: Absent::new(&endpoints),
-            manners: Manners::new(&endpoints),
-            alone: tokio::sync::Mutex::default(),
-            trouble: Trouble::default(),
-            unproven: AtomicBool::new(false),
-            endpoints,
-        }
-    }
-
-    fn error(&self, reason: &str, source: FollowError) -> SourceError {
-        SourceError::new(self.chain_id, reason).with_source(Box::new(source) as nexum_core::BoxError)
-    }
-}
-
-#[async_trait]
-impl EventSource for ChainSource {
-    fn chain_id(&self) -> ChainId {
-        self.chain_id
-    }
-
-    fn reorg_depth_max(&self) -> u64 {
-        self.config.reorg_depth_max
-    }
-
-    fn describe(&self) -> String {
-        let labels: Vec<&str> = self.endpoints.all().iter().map(|endpoint| endpoint.label()).collect();
-        labels.join(", ")
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.trouble.get()
-    }
-
-    async fn ready(&self) -> Result<(), SourceError> {
-        let ready = self.endpoints.ready().await;
-        ready.map_err(|error| {
-            let reason = "cannot be reached";
-            SourceError::new(self.chain_id, reason).with_source(Box::new(error) as nexum_core::BoxError)
-        })
-    }
-
-    async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
-        let follow = async {
-            if logs.is_empty() {
-                return std::future::pending().await;
-            }
-            Follower::new(self, logs).follow().await
-        };
-        // Dropping a future here leaves no log half changed: each call that changes a log is
-        // atomic.
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Ok(()),
-            error = follow => Err(self.error("cannot be followed any longer", error)),
-            _ = self.endpoints.tend() => Ok(()),
-        }
-    }
-
-    async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError> {
-        let replayed = self.read_again(wanted).await;
-        replayed.map_err(|error| self.error("cannot be read", error))
     }
 }

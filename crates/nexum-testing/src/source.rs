@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
+use nexum_core::Reason;
 use nexum_core::source::EventLog;
 use nexum_core::source::{Advance, BlockHash, Log, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
@@ -48,7 +49,7 @@ struct Chain {
     /// Why replays fail, until they do not.
     lost_history: Option<String>,
     /// Why the chain does not advance, until it does.
-    trouble: Option<String>,
+    trouble: Option<Reason>,
 }
 
 #[derive(Debug)]
@@ -171,9 +172,13 @@ impl ScriptedSource {
         self.chain().lost_history = reason.map(str::to_owned);
     }
 
-    /// Makes the chain one that does not advance for this reason, or one that does.
-    pub fn set_trouble(&self, reason: Option<&str>) {
-        self.chain().trouble = reason.map(str::to_owned);
+    /// Makes the chain one that does not advance for this reason, since this time in milliseconds since the Unix epoch, or one
+    /// that does.
+    pub fn set_trouble(&self, reason: Option<(&str, u64)>) {
+        self.chain().trouble = reason.map(|(text, since_ms)| Reason {
+            text: text.into(),
+            since_ms,
+        });
     }
 
     /// Makes the chain one that can be read.
@@ -206,7 +211,7 @@ impl EventSource for ScriptedSource {
         "a script".to_owned()
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn trouble(&self) -> Option<Reason> {
         self.chain().trouble.clone()
     }
 

@@ -63,11 +63,20 @@ pub(crate) enum State {
         /// A new file
         file: PathBuf,
     },
+    /// Make a file of `backup` the state, and check it
+    Restore {
+        /// The file of `backup`
+        file: PathBuf,
+        /// Replace the present state, and keep it as state.redb.replaced
+        #[arg(long)]
+        replace: bool,
+    },
     /// Compare counters, cursors and undo records with the data
     Verify,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, clap::Args)]
+#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 #[group(multiple = false)]
 pub(crate) struct Form {
     /// 0x and hexadecimal digits (default)

@@ -1,13 +1,15 @@
 //! Prints answers of the daemon.
 
 use nexum_config::harmless::{harmless, harmless_lines};
-use serde_json::{Value, json};
 
 use crate::args::{Answer, Format};
-use crate::protocol::view::{Letter, Module, SUSPENDED, Usage};
+use crate::protocol::dead_letters::Letter;
+use crate::protocol::limits::Usage;
+use crate::protocol::modules::Module;
+use crate::protocol::stage::Stage;
 use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{Refusal, hex, list, table, time};
+use crate::report::{Refusal, list, table, time};
 
 pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
@@ -46,15 +48,16 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
             outln!(
                 "\n{} is {}{}: {}",
                 module.name,
-                module.stage.replace('_', " "),
+                module.stage,
                 at("since", module.reason_since_ms),
                 harmless_lines(reason, "  ")
             );
         }
         if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
             outln!(
-                "\n{} is {SUSPENDED}{}{}: {}",
+                "\n{} is {}{}{}: {}",
                 module.name,
+                Stage::Suspended,
                 at("since", Some(suspension.since_ms)),
                 at("until", Some(suspension.until_ms)),
                 harmless_lines(&suspension.reason, "  ")
@@ -66,10 +69,9 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
 
 /// The stage of a module. A module that handles events and answers queries has the stages of both.
 fn stage(module: &Module) -> String {
-    let stage = module.stage.replace('_', " ");
     match &module.queries {
-        Some(queries) if stage != queries.stage() => format!("{stage}, {}", queries.stage()),
-        _ => stage,
+        Some(queries) if module.stage != queries.stage() => format!("{}, {}", module.stage, queries.stage()),
+        _ => module.stage.to_string(),
     }
 }
 
@@ -77,16 +79,27 @@ pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal>
     if let Format::Json = format {
         return json_on_stdout(modules);
     }
-    let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
+    let mut rows = table(&[
+        "MODULE",
+        "VERSION",
+        "WANTED",
+        "STAGE",
+        "CAPABILITIES",
+        "SUBSCRIPTIONS",
+        "FROM",
+        "FILE",
+    ]);
     for module in modules {
         let queries = module.queries.as_ref();
         let queries = queries.map(|queries| format!("queries, {} at a time", queries.pool_size_max));
         rows.add_row([
             module.name.clone(),
             harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
+            module.wanted.words().to_owned(),
             stage(module),
             list(&module.capabilities),
             list(module.subscriptions.iter().cloned().chain(queries)),
+            harmless(&module.from).into_owned(),
             harmless(&module.path.display().to_string()).into_owned(),
         ]);
     }
@@ -155,12 +168,8 @@ pub(super) fn functions(functions: &[Function], form: Option<Answer>) -> Result<
 
 /// One dead letter, with its attempts.
 pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
-    let mut content = json!(letter.content);
-    bytes_as_hex(&mut content);
     if let Format::Json = format {
-        let mut whole = json!(letter);
-        whole["content"] = content;
-        return json_on_stdout(&whole);
+        return json_on_stdout(letter);
     }
     outln!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
@@ -175,21 +184,6 @@ pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
         let records = attempt.records.iter();
         records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
-    outln!("\n{}", harmless_lines(&format!("{content:#}"), ""));
+    outln!("\n{}", harmless_lines(&format!("{:#}", letter.content), ""));
     Ok(())
-}
-
-/// Replaces each list of bytes by its hexadecimal digits: hashes, addresses, topics and data.
-fn bytes_as_hex(value: &mut Value) {
-    match value {
-        Value::Array(items) => {
-            let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
-            match items.iter().map(byte).collect::<Option<Vec<_>>>() {
-                Some(bytes) if !bytes.is_empty() => *value = hex(&bytes).into(),
-                _ => items.iter_mut().for_each(bytes_as_hex),
-            }
-        }
-        Value::Object(fields) => fields.values_mut().for_each(bytes_as_hex),
-        _ => {}
-    }
 }

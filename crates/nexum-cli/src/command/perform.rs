@@ -1,12 +1,13 @@
 //! Carries out a command of the command line.
 
 use super::completions::completions;
-use super::{check, compile, exec, inspect, state};
+use super::man::man;
+use super::{check, compile, dead_letter, errors, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
 use crate::client::{self, Client, query};
-use crate::configure::configure;
+use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -46,7 +47,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
+        Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]
         Command::Leash(args) => author::leash(&args),
@@ -54,11 +56,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             completions(shell, version());
             Ok(STOPPED)
         }
+        Command::Man { directory } => man(directory.as_deref()),
     }
 }
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let config = configure(running.config.as_deref())?.config;
-    question(&Client::of(&config.state_dir))
+    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    question(&Client::of(&config.state_dir).configured_by(&file))
 }

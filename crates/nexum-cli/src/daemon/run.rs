@@ -1,34 +1,35 @@
 //! `nexum run`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
+use nexum_config::names::ModuleName;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
-use nexum_core::supervisor::Report;
-use nexum_core::supervisor::SteerError;
-use nexum_core::{HostBuilder, LoadErrors};
+use nexum_core::supervisor::{Report, Shutdown, SteerError};
+use nexum_core::{HostBuilder, Inspection, LoadErrors};
+use nexum_store::has_state;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::announce::announce;
-use super::control::{self, ControlState};
+use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
-use super::refused::Refused;
+use super::refused::{Refused, forget};
 use super::{progress, watch};
-use crate::configure::QueryConfig;
-use crate::configure::{LogFormat, MetricsConfig};
-use crate::exit_code::{FAILED, STOPPED};
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
+use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
 use crate::report::print::errln;
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, time};
 use crate::{args, process, state};
 
 /// How often nexum looks whether the operator's loads have ended. They take seconds.
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         return Err(everything_wrong(plan)?);
     }
     let Plan {
+        file,
         config,
         filter,
         log_format,
@@ -54,11 +56,15 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         queries,
         store,
         host,
+        no_modules,
         warnings,
         errors: _,
         facts: _,
     } = plan;
+    refuse_nothing(no_modules.as_ref(), &config.state_dir)?;
+    let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
+    announce_start(&origin, &file, &config.state_dir);
     process::raise_open_files();
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -70,6 +76,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         .strict(args.strict);
     let daemon = Daemon {
         args,
+        no_modules,
+        shutdown_deadline: Duration::from_millis(config.shutdown_deadline_ms),
         state_dir: config.state_dir,
         log,
         log_format,
@@ -81,14 +89,38 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     process::block_on(daemon.run(host))?
 }
 
+/// Refuses a start without modules, unless an earlier run left a state: an operator may have loaded
+/// modules.
+fn refuse_nothing(no_modules: Option<&Refusal>, state_dir: &MaskedPath) -> Result<(), Refusal> {
+    match no_modules {
+        Some(refusal) if !has_state(state_dir).map_err(|error| Refusal::of(&error))? => Err(refusal.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the first record of the log. `origin` says where the level of the log comes from.
+fn announce_start(origin: &str, file: &ConfigFile, state_dir: &MaskedPath) {
+    let config = file.absolute();
+    tracing::info!(
+        target: LEVEL_TARGET,
+        version = env!("CARGO_PKG_VERSION"),
+        config = config.map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+        state_dir = %state_dir.shown_absolute().display(),
+        pid = std::process::id(),
+        "{origin}"
+    );
+}
+
 /// The errors of a faulty configuration, and then those of the modules' files.
 fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
     let Plan {
         mut errors,
         host,
+        no_modules,
         warnings,
         ..
     } = plan;
+    errors.extend(no_modules.into_iter().collect());
     let inspection = process::block_on(host.inspect())?;
     errors.extend(Refusals::from(&inspection.errors));
     // The log has not started.
@@ -101,6 +133,9 @@ fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
 /// The parts that `nexum run` creates before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
+    /// The refusal of a start without modules.
+    no_modules: Option<Refusal>,
+    shutdown_deadline: Duration,
     state_dir: MaskedPath,
     log: Log,
     log_format: LogFormat,
@@ -118,6 +153,11 @@ impl Daemon<'_> {
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
+        let host = host.shutdown(Shutdown {
+            deadline: self.shutdown_deadline,
+            now: stop.now.clone(),
+        });
+        let host = host.recall().await.map_err(|error| Refusal::of(&error))?;
         let mut inspection = tokio::select! {
             inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),
@@ -126,10 +166,16 @@ impl Daemon<'_> {
             tracing::warn!("{warning}");
         }
         let refused = std::mem::take(&mut inspection.errors);
-        self.tolerate(&refused, inspection.candidates.len())?;
+        let loaded = inspection.loaded_by_operator();
+        self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
+        let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
+        if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
+            return Err(refusal.into());
+        }
+        report_absent(&inspection);
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
-        let control = ControlState {
+        let api = ApiState {
             supervisor: host.handle().supervisor().clone(),
             host: host.handle(),
             store: self.store.clone(),
@@ -139,31 +185,31 @@ impl Daemon<'_> {
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&control, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&api, candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = control::serve(&self.state_dir, control.clone()) => match never {},
-            never = exporter.serve(Readiness::new(control.host.clone(), control.refused.clone())) => match never {},
-            never = answering.serve(&control.host) => match never {},
+            never = api::serve(&self.state_dir, api.clone()) => match never {},
+            never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
+            never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
-            never = progress::show(&control.supervisor) => match never {},
-            never = watch::reload_changed(&control), if self.args.watch => match never {},
+            never = progress::show(&api.supervisor) => match never {},
+            never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
     /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
     /// one is refused.
-    async fn start(&self, control: &ControlState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
-        control.refused.add(&refused);
+    async fn start(&self, api: &ApiState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+        api.refused.add(&refused);
         Refusals::from(&refused).log();
-        let host = &control.host;
+        let host = &api.host;
         let started = host.load_each(candidates, |errors| {
-            control.refused.add(&errors);
+            api.refused.add(&errors);
             // A strict run exits with all errors.
             if !self.args.strict {
                 Refusals::from(&errors).log();
@@ -180,7 +226,8 @@ impl Daemon<'_> {
         while !refused.is_empty() && !host.loading().is_empty() {
             tokio::time::sleep(LOADING_POLL).await;
         }
-        let left = modules.max(host.all().len());
+        // The operator can remove a module that cannot be loaded only while nexum runs.
+        let left = modules.max(host.all().len()) + host.loaded_by_operator().len();
         if let Err(refusals) = self.tolerate(&refused, left) {
             return match self.args.strict {
                 true => refusals,
@@ -188,7 +235,7 @@ impl Daemon<'_> {
                 false => Refusal::new("nexum refused every module").into(),
             };
         }
-        control.refused.complete();
+        api.refused.complete();
         let (hits, misses) = host.engine().cache_hits_and_misses();
         tracing::info!(
             modules,
@@ -209,6 +256,35 @@ impl Daemon<'_> {
     }
 }
 
+/// Logs why some modules do not run, and how to change that.
+fn report_absent(inspection: &Inspection) {
+    for absent in inspection.absent() {
+        let config = &absent.entry.config;
+        let name = absent.entry.name.as_ref().map(ModuleName::as_str);
+        let path = config.path.display();
+        match &absent.removed {
+            Some(act) => tracing::info!(
+                module = name,
+                "the module was removed {act} at {}: load it with `nexum module load {path}`",
+                time(act.at_ms)
+            ),
+            None => tracing::info!(module = name, %path, "`enabled = false` in {} disables the module", config.source),
+        }
+    }
+    let runs: BTreeSet<_> = inspection.candidates.iter().map(|one| &one.meta.name).collect();
+    for name in inspection
+        .loaded_by_operator()
+        .keys()
+        .filter(|name| !runs.contains(name))
+    {
+        tracing::error!(
+            module = name.as_str(),
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {}",
+            forget(name)
+        );
+    }
+}
+
 /// Logs the end of each module. Returns the exit code of the process.
 fn exit_code(report: &Report) -> u8 {
     for status in &report.modules {
@@ -220,13 +296,20 @@ fn exit_code(report: &Report) -> u8 {
             "module ended"
         );
     }
-    if report.failed() { FAILED } else { STOPPED }
+    match (report.failed(), report.abandoned.is_empty()) {
+        (true, _) => FAILED,
+        (false, true) => STOPPED,
+        (false, false) => ABANDONED,
+    }
 }
 
-/// A token that SIGINT or SIGTERM cancels until this is dropped. SIGHUP, which a closing terminal
+/// Tokens that SIGINT and SIGTERM cancel until this is dropped. SIGHUP, which a closing terminal
 /// sends, has no effect.
 struct StopOnSignals {
+    /// Cancelled by the first signal.
     token: CancellationToken,
+    /// Cancelled by the second signal: nexum abandons the events in progress.
+    now: CancellationToken,
     _task: JoinSet<()>,
 }
 
@@ -236,7 +319,8 @@ impl StopOnSignals {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let stop = token.clone();
+        let now = CancellationToken::new();
+        let (stop, at_once) = (token.clone(), now.clone());
         task.spawn(async move {
             loop {
                 tokio::select! {
@@ -244,9 +328,16 @@ impl StopOnSignals {
                     _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
                 }
             }
-            tracing::info!("stopping: nexum finishes the current events first");
+            tracing::info!("stopping: nexum finishes the current events first; a second signal abandons them");
             stop.cancel();
+            termination.received().await;
+            tracing::warn!("a second signal: nexum abandons the current events");
+            at_once.cancel();
         });
-        Ok(Self { token, _task: task })
+        Ok(Self {
+            token,
+            now,
+            _task: task,
+        })
     }
 }

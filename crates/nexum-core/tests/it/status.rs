@@ -107,10 +107,10 @@ async fn a_module_whose_chain_goes_down_waits_for_it_and_runs_again_afterwards()
     let running = status.condition();
     assert_eq!((running.stage, running.reason.since_ms), (Stage::Running, GENESIS_MS));
     run.clock.advance(HOUR);
-    run.chain.set_trouble(Some("2 of 2 endpoints down"));
+    let since_ms = GENESIS_MS + 3_600_000;
+    run.chain.set_trouble(Some(("2 of 2 endpoints down", since_ms)));
     run.stage("noop", Stage::WaitingForChain).await;
     let waiting = status.reason();
-    let since_ms = GENESIS_MS + 3_600_000;
     let expected = ("chain 11155111: 2 of 2 endpoints down", since_ms);
     assert_eq!((&*waiting.text, waiting.since_ms), expected);
     run.clock.advance(HOUR);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::bindings::trigger;
 use crate::bindings::trigger::nexum::host::chain::ChainError;
-use crate::capability::chains::{Chains, ModuleChains};
+use crate::capability::chains::{CountedChains, ModuleChains};
 use crate::error::RequestError;
 use crate::methods;
 
@@ -105,7 +105,7 @@ async fn request(
 /// name.
 async fn naming<T>(
     call: &HostCall<'_>,
-    chains: &Chains,
+    chains: &CountedChains,
     (chain_id, method): (ChainId, &str),
     answer: impl Future<Output = T>,
 ) -> T {

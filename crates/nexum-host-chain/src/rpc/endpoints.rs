@@ -7,10 +7,12 @@
 //! a failed request again.
 
 mod ready;
+mod replace;
+mod report;
 mod retry;
 mod tend;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub use self::ready::NotReady;
-use crate::config::ChainConfig;
+pub(crate) use self::report::Down;
+use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
 use crate::rpc::endpoint::read::ReadRequest;
@@ -40,30 +43,33 @@ pub struct Endpoints {
     retries: u32,
     startup_timeout: Duration,
     signal: Arc<Signal>,
-    metrics: ChainMetrics,
+    metrics: Arc<ChainMetrics>,
 }
 
 impl Endpoints {
     /// Creates the endpoints of `config`. Does not use the network.
     pub fn new(config: &ChainConfig) -> Self {
         let signal = Arc::default();
-        let labels = labels(config);
+        let labels = labels(config, &[]);
         let endpoint =
             |(index, (config_of_one, label))| Arc::new(Endpoint::new(config, config_of_one, index, label, &signal));
-        let all = config
-            .endpoints()
-            .iter()
-            .zip(labels)
-            .enumerate()
-            .map(endpoint)
-            .collect();
+        let all = config.endpoints().iter().zip(labels).enumerate().map(endpoint);
+        Self::of(
+            config,
+            all.collect(),
+            &signal,
+            Arc::new(ChainMetrics::new(config.chain_id)),
+        )
+    }
+
+    fn of(config: &ChainConfig, all: Vec<Arc<Endpoint>>, signal: &Arc<Signal>, metrics: Arc<ChainMetrics>) -> Self {
         Self {
             chain_id: config.chain_id,
             all,
             retries: config.retries,
             startup_timeout: Duration::from_millis(config.startup_timeout_ms),
-            metrics: ChainMetrics::new(config.chain_id),
-            signal,
+            signal: Arc::clone(signal),
+            metrics,
         }
     }
 
@@ -199,7 +205,7 @@ impl Endpoints {
         if self.all.len() == 1 {
             return;
         }
-        let failures = endpoint.health().cannot_be_followed(method);
+        let failures = endpoint.health().cannot_be_followed(method, error);
         if failures.is_some() {
             endpoint.reset();
         }
@@ -213,7 +219,7 @@ impl Endpoints {
 
     /// Rests an endpoint, as after a failure, because the source found it at fault.
     pub fn rest(&self, endpoint: &Endpoint, why: &str) {
-        if endpoint.health().found_at_fault() {
+        if endpoint.health().found_at_fault(why) {
             endpoint.reset();
             let (chain, endpoint) = (self.chain_id, endpoint.label());
             tracing::warn!(chain, endpoint, why, "the endpoint is rested");
@@ -246,18 +252,21 @@ impl Endpoints {
         let others = self.all.iter().filter(|other| other.index() != endpoint.index());
         let claims =
             others.filter_map(|other| Some((other, other.health().head().filter(|claimed| *claimed > level)?)));
-        let mut is_behind = false;
+        let mut behind = None;
         for (other, claimed) in claims {
             // The number above the level may have no block.
             if other.has_block(level.saturating_add(1)).await || other.has_block(claimed).await {
-                is_behind = true;
+                behind = Some(format!(
+                    "its head is block {head}, and {} has block {claimed}",
+                    other.label()
+                ));
                 break;
             }
             // nexum checks the other endpoint after its next claim, not at each head of this
             // endpoint.
             other.health().saw_head(level);
         }
-        endpoint.health().set_behind(is_behind);
+        endpoint.health().set_behind(behind);
     }
 
     /// The endpoint for the next request, or for requests that are sent together.
@@ -348,16 +357,29 @@ fn request_rank(endpoint: &Endpoint, requests: &[RpcRequest]) -> (Fitness, bool,
     (standing, is_paused, rank(endpoint, standing))
 }
 
-/// Scheme, host and port of each endpoint, with numbers where they are equal.
-fn labels(config: &ChainConfig) -> Vec<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let label = |url: String| {
-        let count = seen.entry(url.clone()).or_default();
-        *count += 1;
-        if *count == 1 { url } else { format!("{url}#{count}") }
+/// Scheme, host and port of each endpoint, with numbers where they are equal. An endpoint of
+/// `before` keeps its label.
+fn labels(config: &ChainConfig, before: &[Arc<Endpoint>]) -> Vec<String> {
+    let kept = |endpoint: &EndpointConfig| {
+        let before = before.iter().find(|before| before.config().url == endpoint.url)?;
+        Some(before.label().to_owned())
     };
-    let urls = config.endpoints().iter().map(|endpoint| endpoint.url.to_string());
-    urls.map(label).collect()
+    let kept: Vec<_> = config.endpoints().iter().map(kept).collect();
+    let mut taken: BTreeSet<String> = kept.iter().flatten().cloned().collect();
+    let label = |(endpoint, kept): (&EndpointConfig, Option<String>)| {
+        kept.unwrap_or_else(|| {
+            let url = endpoint.url.to_string();
+            let mut label = url.clone();
+            for number in 2.. {
+                if taken.insert(label.clone()) {
+                    break;
+                }
+                label = format!("{url}#{number}");
+            }
+            label
+        })
+    };
+    config.endpoints().iter().zip(kept).map(label).collect()
 }
 
 /// The bytes of a result, or 0 for an error.
