@@ -2,6 +2,7 @@
 
 #[cfg(feature = "author")]
 mod author;
+mod config;
 mod dead_letter;
 mod exec;
 mod load;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
+pub(crate) use config::{Config, ConfigFormat, ShowConfig};
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
@@ -277,6 +279,11 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         running: Running,
         #[command(subcommand)]
         command: DeadLetter,
+    },
+    /// Show the configuration
+    Config {
+        #[command(subcommand)]
+        command: Config,
     },
     /// Become another program, which ends with the process of this id
     #[cfg(all(feature = "author", feature = "runtime"))]

@@ -1,6 +1,6 @@
 //! Puts this build's capabilities together. No other file names capabilities.
 
-use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
@@ -107,6 +107,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &["chain"];
+    pub(super) const DEFAULTS: super::DefaultTables = nexum_host_chain::ChainConfig::defaults;
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
@@ -128,6 +129,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
@@ -149,6 +151,7 @@ mod cow {
     use super::{Composition, Fact};
 
     pub(super) const FEATURES: &[&str] = &["cow"];
+    pub(super) const DEFAULTS: super::DefaultTables = CowConfig::defaults;
     pub(super) const SECTIONS: &[&str] = &["cow"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
@@ -178,6 +181,7 @@ mod http {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &["http"];
+    pub(super) const DEFAULTS: super::DefaultTables = HttpConfig::defaults;
     pub(super) const SECTIONS: &[&str] = &["http"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_http::metrics::describe;
@@ -197,6 +201,7 @@ mod absent {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
     pub(super) const SECTIONS: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
@@ -251,6 +256,15 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
         http::SILENCED_LOG_TARGETS,
     ];
     targets.into_iter().flatten().copied()
+}
+
+/// The default values of the keys in the tables of a capability.
+type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
+
+/// The default values of the keys in the tables of this build's capabilities and back-ends.
+pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, Defaults)> {
+    let tables = [StoreConfig::defaults, chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+    tables.into_iter().flat_map(|defaults| defaults())
 }
 
 /// Describes the metrics of the capabilities to the recorder.

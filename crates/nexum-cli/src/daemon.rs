@@ -10,6 +10,7 @@ mod progress;
 mod query;
 mod refused;
 mod run;
+mod systemd;
 mod watch;
 
 pub(crate) use run::run;

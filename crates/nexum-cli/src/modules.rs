@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     files: Files,
     configuration: Configuration,
     errors: Vec<ConfigError>,
+    /// Whether a configuration without modules is an error.
+    needs_modules: bool,
 }
 
 impl Settings {
@@ -58,7 +60,17 @@ impl Settings {
             files,
             configuration,
             errors,
+            needs_modules: true,
         })
+    }
+
+    /// Accepts a configuration without modules.
+    #[must_use]
+    pub(crate) fn without_modules(self) -> Self {
+        Self {
+            needs_modules: false,
+            ..self
+        }
     }
 
     /// The port for metrics. The recorder must be installed before [`Settings::plan`]: the parts of
@@ -73,6 +85,7 @@ impl Settings {
             files,
             configuration,
             mut errors,
+            needs_modules,
         } = self;
         let Configuration {
             file,
@@ -98,7 +111,9 @@ impl Settings {
             Filter::default()
         });
         let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
-            others.extend(refusal.into());
+            if needs_modules {
+                others.extend(refusal.into());
+            }
             Vec::new()
         });
         let host = host

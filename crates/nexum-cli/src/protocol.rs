@@ -4,6 +4,7 @@
 //! The socket's mode is 0600: a process that may open it may control the daemon. [`view`], [`query`] and [`frames`] define the
 //! messages. The daemon's `control` is the server, and `client` is the client of `nexum status` and the other commands.
 
+pub(crate) mod config;
 pub(crate) mod frames;
 pub(crate) mod query;
 pub(crate) mod view;

@@ -1,7 +1,7 @@
 //! Carries out a command of the command line.
 
 use super::completions::completions;
-use super::{check, compile, exec, inspect, state};
+use super::{check, compile, config, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -47,6 +47,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::Config { command } => config::config(command),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]
         Command::Leash(args) => author::leash(&args),

@@ -30,6 +30,7 @@ use self::api_error::ApiError;
 use self::control_state::name_of;
 use super::peer::Peer;
 use super::query::answer::{self, Answering};
+use super::systemd::Service;
 use crate::protocol::view::{self, Letter};
 use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE, socket_in};
 use crate::report::Refusal;
@@ -46,9 +47,12 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most concurrent requests of a kind. Others wait. Each is from an operator.
 const REQUESTS_MAX: usize = 8;
 
-/// Serves the control socket. If that fails, logs the error and waits forever, because modules run without the socket.
-pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible {
-    let served = match ControlSocket::open(state_dir) {
+/// Serves the control socket. Reports to `service` when the socket listens. If that fails, logs the error
+/// and waits forever, because modules run without the socket.
+pub(crate) async fn serve(state_dir: &Path, control: ControlState, service: &Service) -> Infallible {
+    let opened = ControlSocket::open(state_dir);
+    service.listens().await;
+    let served = match opened {
         Ok(socket) => socket.serve(control).await,
         Err(error) => Err(error),
     };

@@ -21,6 +21,7 @@ use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
 use super::refused::Refused;
+use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
 use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
 use crate::exit_code::{FAILED, STOPPED};
@@ -129,7 +130,9 @@ impl Daemon<'_> {
     /// Runs the modules, each as soon as it is compiled. Starts the control socket and the ports before
     /// that.
     async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
-        let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
+        let stop = CancellationToken::new();
+        let (service, mut reporter) = systemd::service(stop.clone());
+        let stop = StopOnSignals::new(stop, service.clone()).map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
@@ -150,30 +153,42 @@ impl Daemon<'_> {
             store: self.store.clone(),
             refused: Refused::default(),
         };
+        let modules = Modules {
+            host: control.host.clone(),
+            refused: control.refused.clone(),
+        };
         let mut failure = None;
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&control, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&control, &service, candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = control::serve(&self.state_dir, control.clone()) => match never {},
+            never = control::serve(&self.state_dir, control.clone(), &service) => match never {},
+            never = reporter.run(&modules) => match never {},
             never = exporter.serve(Readiness::new(control.host.clone(), control.refused.clone())) => match never {},
             never = answering.serve(&control.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = progress::show(&control.supervisor) => match never {},
             never = watch::reload_changed(&control), if self.args.watch => match never {},
         };
+        reporter.finish().await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
     /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
     /// one is refused.
-    async fn start(&self, control: &ControlState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+    async fn start(
+        &self,
+        control: &ControlState,
+        service: &Service,
+        candidates: Vec<Candidate>,
+        mut refused: LoadErrors,
+    ) -> Refusals {
         control.refused.add(&refused);
         Refusals::from(&refused).log();
         let host = &control.host;
@@ -212,6 +227,7 @@ impl Daemon<'_> {
             compiled = misses,
             "modules are loaded"
         );
+        service.started().await;
         std::future::pending().await
     }
 
@@ -246,8 +262,7 @@ struct StopOnSignals {
 }
 
 impl StopOnSignals {
-    fn new() -> io::Result<Self> {
-        let token = CancellationToken::new();
+    fn new(token: CancellationToken, service: Service) -> io::Result<Self> {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -260,6 +275,7 @@ impl StopOnSignals {
                 }
             }
             tracing::info!("stopping: nexum finishes the current events first");
+            service.stops().await;
             stop.cancel();
         });
         Ok(Self { token, _task: task })

@@ -17,6 +17,8 @@ mod compiling;
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+mod config_show;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod configuration;
 #[cfg(feature = "runtime")]
@@ -76,6 +78,8 @@ mod secrets;
 mod state;
 #[cfg(feature = "store")]
 mod state_format;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod systemd;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod triggers;
 #[cfg(not(feature = "runtime"))]

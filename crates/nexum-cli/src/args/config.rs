@@ -1,0 +1,43 @@
+//! `nexum config`.
+
+use clap::{Subcommand, ValueEnum};
+
+use super::Load;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show the configuration that `nexum run` would read, with the origin of each value and without
+    /// secrets
+    #[command(after_help = "\
+Examples:
+  nexum config show                           the values of the file
+  nexum config show --effective               and the default values
+  nexum config show --effective | grep level  one of them
+
+Of a URL, nexum shows the scheme, host and port. It never shows the values of
+headers, the content of variables, files and credentials, or the value of a key
+whose name says that it is a secret. It shows `…` in their place.
+
+Exit codes: 0 shown, 2 the configuration has errors.")]
+    Show(ShowConfig),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowConfig {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Show all keys, those without an entry too
+    #[arg(long)]
+    pub(crate) effective: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ConfigFormat,
+}
+
+/// The format of a configuration.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum ConfigFormat {
+    #[default]
+    Toml,
+    Json,
+}
