@@ -190,8 +190,8 @@ Examples:
   nexum state export my-module copy.jsonl    all state, for `nexum state import`
 
 While a daemon runs, it carries out these commands. Before some, you do a step:
-  compact         stop the daemon
-  purge, import   remove the module from the daemon
+  compact, restore   stop the daemon
+  purge, import      remove the module from the daemon
 
 Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     State {
@@ -295,11 +295,29 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
     Compile(Compile),
     /// Print a completion script for a shell
     #[command(after_help = "\
-Example:
-  nexum completions bash > /etc/bash_completion.d/nexum")]
+Examples:
+  source <(nexum completions bash)                      in ~/.bashrc
+  source <(nexum completions zsh)                       in ~/.zshrc
+  nexum completions fish | source                       in config.fish
+  nexum completions bash > /etc/bash_completion.d/nexum
+
+The script runs nexum for the names of modules: those of the running daemon, or
+else those of the configuration.")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(after_help = "\
+Examples:
+  nexum man | man -l -                  show the page of nexum
+  nexum man /usr/local/share/man/man1   write a page for each command
+
+Exit codes: 0 written, 2 refused.")]
+    Man {
+        /// The directory for the pages of all commands [default: the page of nexum, on stdout]
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Carries out a command of the command line.
 
 use super::completions::completions;
+use super::man::man;
 use super::{check, compile, config, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
@@ -55,6 +56,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             completions(shell, version());
             Ok(STOPPED)
         }
+        Command::Man { directory } => man(directory.as_deref()),
     }
 }
 

@@ -13,6 +13,8 @@ mod building;
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
+#[cfg(feature = "chain")]
+mod completions;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
@@ -44,6 +46,7 @@ mod http;
 mod languages;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
+mod man;
 #[cfg(feature = "store")]
 mod metrics;
 #[cfg(all(feature = "chain", feature = "store"))]
