@@ -102,11 +102,13 @@ impl Service {
         self.report(Step::Started).await;
     }
 
+    #[expect(dead_code, reason = "a reload of the configuration calls it")]
     /// A reload begins. Call [`reload_ends`](Self::reload_ends) after it, whatever its outcome.
     pub(super) async fn reload_begins(&self) {
         self.report(Step::ReloadBegins).await;
     }
 
+    #[expect(dead_code, reason = "a reload of the configuration calls it")]
     /// A reload has ended.
     pub(super) async fn reload_ends(&self) {
         self.report(Step::ReloadEnds).await;
@@ -142,7 +144,8 @@ impl Reporter {
                 if !notifier.is_supervised() {
                     continue;
                 }
-                let mut messages = progress.take(step, &modules.status_line());
+                let status = modules.status_line();
+                let mut messages = progress.take(step, &status);
                 if !progress.has_started && !modules.host.loading().is_empty() {
                     messages.push(extension());
                 }

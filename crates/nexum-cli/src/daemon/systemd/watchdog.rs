@@ -20,20 +20,23 @@ use super::notify::Notifier;
 pub(super) async fn report(host: &HostHandle, stop: &CancellationToken, notifier: &Notifier) -> Infallible {
     match sd_notify::watchdog_enabled() {
         Some(interval) if notifier.is_supervised() => {
+            // systemd gives a positive time.
+            let mut ticks = tokio::time::interval((interval / 2).max(Duration::from_millis(1)));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let tick = async || {
+                ticks.tick().await;
+            };
             let send = async || notifier.send(vec![NotifyState::Watchdog]).await;
-            beat(interval / 2, async || progresses(host, stop).await, send).await
+            beat(tick, async || progresses(host, stop).await, send).await
         }
         _ => std::future::pending().await,
     }
 }
 
-/// Calls `send` once in each `interval`, each time after `progresses` has returned.
-async fn beat(interval: Duration, progresses: impl AsyncFn(), send: impl AsyncFn()) -> Infallible {
-    // systemd gives a positive time.
-    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Calls `send` after each `tick`, but not before `progresses` has returned.
+async fn beat(mut tick: impl AsyncFnMut(), progresses: impl AsyncFn(), send: impl AsyncFn()) -> Infallible {
     loop {
-        ticks.tick().await;
+        tick().await;
         progresses().await;
         send().await;
     }
@@ -55,40 +58,31 @@ async fn progresses(host: &HostHandle, stop: &CancellationToken) {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::sync::Notify;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn sends_nothing_while_nothing_progresses() {
-        let (progress, sent) = (Notify::new(), AtomicU32::new(0));
-        let interval = Duration::from_secs(10);
-        let count = async || drop(sent.fetch_add(1, Ordering::Relaxed));
-        let beats = beat(interval, async || progress.notified().await, count);
-        let test = async {
-            tokio::time::sleep(interval * 10).await;
-            assert_eq!(sent.load(Ordering::Relaxed), 0);
-            progress.notify_one();
-            tokio::time::sleep(interval * 10).await;
-            assert_eq!(sent.load(Ordering::Relaxed), 1);
+    /// How many messages are sent after these ticks and proofs of progress.
+    async fn sent(ticks: usize, proofs: usize) -> u32 {
+        let (ticks, proofs, sent) = (Semaphore::new(ticks), Semaphore::new(proofs), AtomicU32::new(0));
+        let take = async |permits: &Semaphore| permits.acquire().await.unwrap().forget();
+        let count = async || {
+            sent.fetch_add(1, Ordering::Relaxed);
         };
+        let beats = beat(async || take(&ticks).await, async || take(&proofs).await, count);
         tokio::select! {
+            biased;
             never = beats => match never {},
-            () = test => {}
+            // The permits are there, so the first poll takes all of them.
+            () = std::future::ready(()) => sent.load(Ordering::Relaxed),
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn sends_once_in_each_interval() {
-        let sent = AtomicU32::new(0);
-        let interval = Duration::from_secs(10);
-        let count = async || drop(sent.fetch_add(1, Ordering::Relaxed));
-        let test = tokio::time::sleep(interval * 4 + interval / 2);
-        tokio::select! {
-            never = beat(interval, async || {}, count) => match never {},
-            () = test => {}
-        }
-        // One at the start, and one after each interval.
-        assert_eq!(sent.load(Ordering::Relaxed), 5);
+    #[tokio::test]
+    async fn each_message_needs_a_tick_and_a_proof_of_progress() {
+        assert_eq!(sent(3, 3).await, 3);
+        assert_eq!(sent(3, 0).await, 0);
+        assert_eq!(sent(3, 1).await, 1);
+        assert_eq!(sent(0, 3).await, 0);
     }
 }
