@@ -7,6 +7,7 @@ mod command_files;
 mod compile;
 #[cfg(feature = "runtime")]
 mod config;
+pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
