@@ -76,7 +76,15 @@ fn modules_of_the_command_line_replace_those_of_the_file() {
     let dir = dir();
     let shown = show(&dir, &["--effective", "other.wasm", "other.toml"]);
     let modules = shown.split_once("[[modules]]").expect("a module").1;
-    insta::assert_snapshot!(modules, @"");
+    insta::assert_snapshot!(modules, @r##"
+
+    path = "other.wasm"                           # command line
+    manifest = "other.toml"                       # command line
+    # name has no value                           # default
+    # digest has no value                         # default
+    metering = "fuel"                             # default
+    reads = []                                    # default
+    "##);
 }
 
 /// The settings of `nexum config show --effective --format json`.
@@ -100,7 +108,7 @@ const TABLES: [(&str, &str); 13] = [
     ("chains.1", "rpc_url = 'http://localhost:8545'\n"),
     ("chains.2.endpoints", "url = 'http://localhost:8545'\n"),
     ("cow", ""),
-    ("cow.1", ""),
+    ("cow.1", "settlement = '0x9008D19f58AAbD9eD0D60971565AA8510560ab41'\n"),
     ("modules", "path = 'a.wasm'\n"),
 ];
 

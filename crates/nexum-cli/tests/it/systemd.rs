@@ -1,5 +1,6 @@
 //! The messages to systemd.
 
+use std::cell::RefCell;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 
@@ -8,8 +9,8 @@ use nexum_testing::{WAIT_MAX, guests};
 use crate::Dir;
 use crate::running::{Log, terminate};
 
-/// The socket of systemd.
-pub(crate) struct Systemd(UnixDatagram);
+/// The socket of systemd, and the lines of its messages so far.
+pub(crate) struct Systemd(UnixDatagram, RefCell<Vec<String>>);
 
 impl Systemd {
     /// Starts a daemon for this systemd.
@@ -20,7 +21,10 @@ impl Systemd {
         let mut run = dir.command(&["run"]);
         let run = run.env("NOTIFY_SOCKET", &path).envs(variables.iter().copied());
         let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
-        (Self(socket), run.spawn().expect("the binary starts"))
+        (
+            Self(socket, RefCell::default()),
+            run.spawn().expect("the binary starts"),
+        )
     }
 
     /// The lines of the next messages until one has this line.
@@ -34,8 +38,17 @@ impl Systemd {
                 .unwrap_or_else(|error| panic!("{error}: {lines:?}"));
             let text = String::from_utf8(buffer[..length].to_vec()).expect("UTF-8");
             lines.extend(text.lines().map(str::to_owned));
+            self.1.borrow_mut().extend(text.lines().map(str::to_owned));
         }
         lines
+    }
+
+    /// Waits for a line that may be among the earlier ones.
+    pub(crate) fn seen(&self, line: &str) {
+        let is_seen = self.1.borrow().iter().any(|seen| seen == line);
+        if !is_seen {
+            self.until(line);
+        }
     }
 }
 
@@ -54,7 +67,7 @@ fn systemd_learns_when_nexum_is_ready_and_when_it_stops() {
     // The socket listens.
     let status = dir.nexum(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.stderr);
-    lines.extend(systemd.until("STATUS=1 module: 1 serving"));
+    systemd.seen("STATUS=1 module: 1 serving");
     lines.extend(systemd.until("WATCHDOG=1"));
     terminate(&child);
     let end = systemd.until("STOPPING=1");
