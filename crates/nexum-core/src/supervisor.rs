@@ -8,6 +8,7 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
+mod look;
 mod modules;
 mod requests;
 mod start;
@@ -35,6 +36,7 @@ use crate::store::{self, StateStore, StoreError};
 use chains::Chains;
 use expected::Expected;
 use handle::{LostChains, Request};
+use look::Look;
 use modules::Modules;
 use start::check_sources;
 
@@ -173,6 +175,10 @@ impl Supervisor {
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
+        let look = Look {
+            modules: modules.clone(),
+            sources: sources.clone(),
+        };
         let (committer, commits) = Committer::new(store.clone(), policy, clock);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
@@ -194,6 +200,9 @@ impl Supervisor {
         committing.spawn(commits);
         run.start(added, true).await?;
         run.answer(asked).await?;
+        // Dropping the set ends the look.
+        let mut looking = JoinSet::new();
+        looking.spawn(look.run(stop.clone()));
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
         let report = run.finish(stopped).await;
