@@ -29,8 +29,13 @@ impl Systemd {
 
     /// The lines of the next messages until one has this line.
     pub(crate) fn until(&self, line: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        while !lines.iter().any(|seen| seen == line) {
+        self.until_any(|seen| seen == line)
+    }
+
+    /// The lines of the next messages until one has such a line.
+    fn until_any(&self, found: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.iter().any(|line| found(line)) {
             let mut buffer = [0; 4_096];
             let length = self
                 .0
@@ -74,6 +79,24 @@ fn systemd_learns_when_nexum_is_ready_and_when_it_stops() {
     assert_eq!(position(&lines, "STOPPING=1"), None, "{lines:?}");
     assert_eq!(lines.iter().filter(|line| *line == "READY=1").count(), 1, "{lines:?}");
     assert_eq!(position(&end, "READY=1"), None, "{end:?}");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_chain_that_is_down_delays_nothing_and_is_in_the_status() {
+    let dir = Dir::new();
+    let path = guests::component("block-logger").display().to_string();
+    let chain = "[chains.11155111]\nrpc_url = \"http://127.0.0.1:9/hidden\"\n";
+    dir.write("engine.toml", format!("{chain}[[modules]]\npath = {path:?}\n"));
+    let (systemd, mut child) = Systemd::start(&dir, &[]);
+    let _log = Log::of(&mut child);
+    systemd.until("READY=1");
+    let waiting = "STATUS=1 module: 1 waiting for chain; block-logger: chain 11155111: ";
+    let is_waiting = |line: &str| line.starts_with(waiting) && line.contains("127.0.0.1:9");
+    let lines = systemd.until_any(is_waiting);
+    assert!(!lines.iter().any(|line| line.contains("hidden")), "{lines:?}");
+    terminate(&child);
+    systemd.until("STOPPING=1");
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
 

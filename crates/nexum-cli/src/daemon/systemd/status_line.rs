@@ -59,10 +59,7 @@ impl Shown {
     fn of(module: &RunningModule) -> Self {
         let suspension = module.queries.as_ref().and_then(|pool| pool.suspension());
         let (stage, reason) = match (&module.events, suspension) {
-            (Some(status), _) => (
-                status.stage().to_string(),
-                status.reason().map(|reason| reason.text.to_string()),
-            ),
+            (Some(status), _) => (status.stage().to_string(), Some(status.reason().text.to_string())),
             (None, Some(suspension)) => ("suspended".to_owned(), Some(suspension.reason.to_string())),
             (None, None) => ("serving".to_owned(), None),
         };
