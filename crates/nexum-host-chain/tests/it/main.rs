@@ -33,6 +33,7 @@ mod pin_by_number;
 mod proxy;
 mod receipts;
 mod refusals;
+mod replace;
 mod replay;
 mod replay_reorg;
 mod report;
