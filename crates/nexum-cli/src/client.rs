@@ -1,8 +1,10 @@
 //! The commands that ask the running daemon.
 
+pub(crate) mod logs;
 pub(crate) mod query;
 mod show;
 mod state;
+mod stream;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;

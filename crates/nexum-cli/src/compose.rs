@@ -8,7 +8,7 @@ use nexum_store::StoreConfig;
 use serde::Serialize;
 
 use crate::configure;
-use crate::contract::{METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -77,15 +77,23 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .error(format!("this build lacks the capability `{name}`"))
                 .with_hint(format!("build nexum with `--features {feature}`")),
             Some(None) => location.error(format!("no build of this version has the capability `{name}`")),
-            None => location
-                .error("unknown section")
-                .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
+            None => location.error("unknown section").with_nearest(
+                name,
+                [
+                    "engine",
+                    "chains",
+                    METRICS_SECTION,
+                    "modules",
+                    NOTIFY_SECTION,
+                    QUERY_SECTION,
+                ],
+            ),
         }
     };
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
-        &[METRICS_SECTION, QUERY_SECTION, STORE_SECTION],
+        &[METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION],
     ]
     .concat();
     let is_claimed = |name: &str| claimed.contains(&name);
@@ -246,11 +254,15 @@ const BACKENDS: &[&str] = &[];
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
 
+/// Log targets of the HTTP client that sends notifications to a URL, which may contain a key.
+const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
+
 /// Log targets of libraries that log addresses of endpoints with their keys, or paths. They must be
 /// off at every log level.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
         PATH_LOG_TARGETS,
+        CLIENT_LOG_TARGETS,
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
         http::SILENCED_LOG_TARGETS,

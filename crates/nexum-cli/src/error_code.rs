@@ -117,6 +117,14 @@ error_codes! {
         "The API has no such path.",
         "The client has another version than the daemon.",
         "Find the path in /v1/openapi.json, or use the command for it: `nexum help`";
+    NotifyUnconfigured: "notify-unconfigured", 409,
+        "The configuration names no receiver of notifications.",
+        "`engine.toml` has no table [notify].",
+        "Add a webhook or a command to [notify], restart the daemon, and repeat `nexum notify test`";
+    TooManyReaders: "too-many-readers", 429,
+        "Too many clients follow logs or events.",
+        "Clients that read nothing keep their connections open.",
+        "End some of the clients, or list what the daemon has: `nexum logs`";
     Unauthorized: "unauthorized", 401,
         "The request has no valid token.",
         "The header Authorization is missing, or its token is not the one of [admin] token_file.",

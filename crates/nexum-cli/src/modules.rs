@@ -9,8 +9,10 @@ use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
-    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all, level_variables, wanted,
+    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
+    level_variables, read, wanted,
 };
+use crate::contract::NOTIFY_SECTION;
 use crate::report::Refusals;
 
 /// The directory of compiled components, in the state directory.
@@ -26,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) log_format: LogFormat,
     pub(crate) metrics: MetricsConfig,
     pub(crate) queries: QueryConfig,
+    pub(crate) notify: NotifyConfig,
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
@@ -104,6 +107,8 @@ impl Settings {
             errors.extend(found);
             QueryConfig::default()
         });
+        let notify = config.sections.get(NOTIFY_SECTION);
+        let notify = read(notify, NotifyConfig::from_section, &mut errors);
         let mut others = Refusals::default();
         let filter = Filter::of(level_variables(), &log, config.engine.as_ref(), &mut errors);
         let filter = filter.unwrap_or_else(|refusal| {
@@ -135,6 +140,7 @@ impl Settings {
             log_format: log.format,
             metrics,
             queries,
+            notify,
             store,
             facts,
             warnings: [files.notices, notices, warnings].concat(),

@@ -6,7 +6,7 @@ use super::{check, compile, config, errors, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
-use crate::client::{self, Client, query};
+use crate::client::{self, Client, logs, query};
 use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
@@ -40,6 +40,10 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| client::limits(client, &module, format)),
+        Command::Logs(args) => ask(&args.running, |client| logs::logs(client, &args)),
+        Command::Events(args) => ask(&args.running, |client| logs::events(client, &args)),
+        Command::LogLevel(args) => ask(&args.running, |client| logs::log_level(client, &args)),
+        Command::Notify { running, command } => ask(&running, |client| logs::notify(client, &command)),
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
         Command::Query {
             module,

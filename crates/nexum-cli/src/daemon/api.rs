@@ -9,10 +9,12 @@ pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
 pub(crate) mod few;
+mod logs;
 mod modules;
 pub(crate) mod openapi;
 mod shared;
 mod socket;
+pub(crate) mod sse;
 mod state;
 
 use std::convert::Infallible;
@@ -69,6 +71,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(modules::routes())
         .merge(dead_letters::routes())
         .merge(state::routes())
+        .merge(logs::routes())
         .merge(errors::routes())
         .merge(openapi::routes())
 }

@@ -15,15 +15,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use super::announce::announce;
+use super::api::sse::Readers;
 use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
+use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::Refused;
 use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
-use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store,
         host,
         warnings,
@@ -78,6 +82,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store: opened,
         recorder,
     };
@@ -122,6 +127,7 @@ struct Daemon<'a> {
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
+    notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
 }
@@ -152,11 +158,16 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
+            records: self.log.records.clone(),
+            log_level: self.log.level.clone(),
+            notifier: Notifier::start(std::mem::take(&mut self.notify)),
+            readers: Readers::default(),
         };
         let modules = Modules {
             host: api.host.clone(),
             refused: api.refused.clone(),
         };
+        let mut alerts = Alerts::new();
         let mut failure = None;
         let stopped = async {
             tokio::select! {
@@ -173,9 +184,11 @@ impl Daemon<'_> {
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
+            never = alerts.attend(&api) => match never {},
             never = progress::show(&api.supervisor) => match never {},
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
+        alerts.finish(&api, report.failed() || failure.is_some()).await;
         reporter.finish().await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }

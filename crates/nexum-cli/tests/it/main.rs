@@ -46,6 +46,8 @@ mod http;
 mod languages;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod logs;
 mod man;
 #[cfg(feature = "store")]
 mod metrics;

@@ -12,6 +12,10 @@ use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
 
 use super::error::ApiError;
 use super::extract::name_of;
+use super::sse::Readers;
+use crate::daemon::levels::LogLevel;
+use crate::daemon::notify::Notifier;
+use crate::daemon::records::Records;
 use crate::daemon::refused::Refused;
 use crate::error_code::ErrorCode;
 use crate::protocol::modules::Module;
@@ -28,6 +32,12 @@ pub(crate) struct ApiState {
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
+    /// The last log records, and the level of the log.
+    pub(crate) records: Records,
+    pub(crate) log_level: LogLevel,
+    pub(crate) notifier: Notifier,
+    /// The bound on readers of streams.
+    pub(crate) readers: Readers,
 }
 
 impl ApiState {
