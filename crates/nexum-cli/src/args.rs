@@ -9,6 +9,7 @@ mod load;
 mod logs;
 mod module;
 mod query;
+mod reload;
 mod state;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ pub(crate) use module::Module;
 pub(crate) use query::{Answer, Question};
 #[cfg(feature = "runtime")]
 pub(crate) use query::{Arguments, Input};
+pub(crate) use reload::Reload;
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
@@ -329,6 +331,22 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         #[command(subcommand)]
         command: DeadLetter,
     },
+    /// Reload the configuration of the running daemon
+    #[command(after_help = "\
+Examples:
+  nexum reload --dry-run   show what would change
+  nexum reload             change it
+
+nexum reads the configuration again, and checks everything as `nexum check`
+does. Then it changes the modules, their configuration, limits, endpoints and
+the level of the log, or nothing. A key that needs a restart refuses the whole
+reload. Modules whose files have changed are reloaded too. What you loaded,
+stopped or removed with `nexum module` stays so.
+
+SIGHUP does this too, and the log has the outcome.
+
+Exit codes: 0 done, 2 refused: nothing was changed.")]
+    Reload(Reload),
     /// Show the configuration
     Config {
         #[command(subcommand)]

@@ -15,6 +15,7 @@ mod progress;
 mod query;
 mod records;
 mod refused;
+mod reload;
 mod run;
 mod systemd;
 mod watch;

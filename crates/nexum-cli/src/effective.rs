@@ -87,8 +87,19 @@ fn of_file(setting: &Setting) -> ShownSetting {
     }
 }
 
+/// The default value of a key, or null.
+pub(crate) fn default_value(table: &str, key: &str) -> Value {
+    let all = defaults();
+    let mut keys = all
+        .iter()
+        .filter(|(pattern, _)| matches(pattern, table))
+        .flat_map(|(_, keys)| keys);
+    let found = keys.find(|(name, _)| *name == key);
+    found.and_then(|(_, text)| text.as_deref()).map_or(Value::Null, value)
+}
+
 /// A value in TOML's notation. Strings, numbers and arrays of them are valid JSON as well.
-fn value(toml: &str) -> Value {
+pub(crate) fn value(toml: &str) -> Value {
     serde_json::from_str(toml).unwrap_or_else(|_| toml.into())
 }
 

@@ -6,13 +6,14 @@ use super::Load;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Show the configuration that `nexum run` would read, with the origin of each value and without
-    /// secrets
+    /// Show the configuration that `nexum run` would read, or that the daemon runs with: the origin of
+    /// each value, and no secrets
     #[command(after_help = "\
 Examples:
   nexum config show                           the values of the file
   nexum config show --effective               and the default values
   nexum config show --effective | grep level  one of them
+  nexum config show --running                 the values of the running daemon
 
 Of a URL, nexum shows the scheme, host and port. It never shows the values of
 headers, the content of variables, files and credentials, or the value of a key
@@ -29,6 +30,9 @@ pub(crate) struct ShowConfig {
     /// Show all keys, those without an entry too
     #[arg(long)]
     pub(crate) effective: bool,
+    /// Show the configuration of the running daemon, which its file may no longer have
+    #[arg(long, conflicts_with_all = ["files", "manifest"])]
+    pub(crate) running: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ConfigFormat,

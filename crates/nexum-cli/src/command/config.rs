@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::args::{Config, ConfigFormat, ShowConfig};
+use crate::args::{Config, ConfigFormat, Files, ShowConfig};
+use crate::client::Client;
+use crate::client::reload::running;
+use crate::configure::{Configuration, configure};
 use crate::effective::effective;
 use crate::exit_code::STOPPED;
 use crate::modules::{Plan, Settings};
@@ -22,9 +25,23 @@ pub(crate) fn config(command: Config) -> Result<u8, Refusals> {
     let Config::Show(ShowConfig {
         load,
         effective: has_defaults,
+        running: is_running,
         format,
     }) = command;
     let files = load.files()?;
+    let shown = match is_running {
+        true => of_daemon(&files, has_defaults)?,
+        false => of_files(&files, has_defaults)?,
+    };
+    match format {
+        ConfigFormat::Json => json_on_stdout(&shown)?,
+        ConfigFormat::Toml => print(&shown),
+    }
+    Ok(STOPPED)
+}
+
+/// The configuration that `nexum run` would read.
+fn of_files(files: &Files, has_defaults: bool) -> Result<EffectiveConfig, Refusals> {
     let Plan {
         file,
         config,
@@ -38,12 +55,16 @@ pub(crate) fn config(command: Config) -> Result<u8, Refusals> {
     for warning in &warnings {
         errln!("warning: {warning}");
     }
-    let shown = effective(&file, config.root.as_ref(), &files, has_defaults);
-    match format {
-        ConfigFormat::Json => json_on_stdout(&shown)?,
-        ConfigFormat::Toml => print(&shown),
-    }
-    Ok(STOPPED)
+    Ok(effective(&file, config.root.as_ref(), files, has_defaults))
+}
+
+/// The configuration of the running daemon.
+fn of_daemon(files: &Files, has_defaults: bool) -> Result<EffectiveConfig, Refusals> {
+    let Configuration { file, config, .. } = configure(files.config.as_deref())?;
+    let mut shown = running(&Client::of(&config.state_dir).configured_by(&file))?;
+    let is_shown = |setting: &ShownSetting| has_defaults || setting.origin != SettingOrigin::Default;
+    shown.settings.retain(is_shown);
+    Ok(shown)
 }
 
 /// Prints the configuration as TOML, with the origin of each value in a comment.

@@ -4,6 +4,7 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
@@ -69,6 +70,7 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(modules::routes())
+        .merge(config::routes())
         .merge(dead_letters::routes())
         .merge(state::routes())
         .merge(logs::routes())

@@ -11,7 +11,7 @@ use nexum_core::store::StateStore;
 use nexum_core::supervisor::Report;
 use nexum_core::supervisor::SteerError;
 use nexum_core::{HostBuilder, LoadErrors};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,8 +24,10 @@ use super::metrics::{self, Exporter, Readiness};
 use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::Refused;
+use super::reload::{self, Running};
 use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
+use crate::compose::ChainsInUse;
 use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
@@ -43,7 +45,8 @@ const LOADING_POLL: Duration = Duration::from_millis(100);
 ///
 /// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let settings = Settings::read(args.load.files()?)?;
+    let files = args.load.files()?;
+    let settings = Settings::read(files.clone())?;
     let recorder = metrics::install(settings.metrics())?;
     let plan = settings.plan();
     if !plan.errors.is_empty() {
@@ -59,10 +62,13 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notify,
         store,
         host,
+        chains,
+        modules: _,
         warnings,
         errors: _,
         facts: _,
     } = plan;
+    let running = Running::new(&file, &files, &config, &filter);
     let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
     announce_start(&origin, &file, &config.state_dir);
@@ -85,6 +91,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notify,
         store: opened,
         recorder,
+        chains,
+        running,
     };
     process::block_on(daemon.run(host))?
 }
@@ -130,6 +138,8 @@ struct Daemon<'a> {
     notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
+    chains: ChainsInUse,
+    running: Running,
 }
 
 impl Daemon<'_> {
@@ -139,6 +149,8 @@ impl Daemon<'_> {
         let stop = CancellationToken::new();
         let (service, mut reporter) = systemd::service(stop.clone());
         let stop = StopOnSignals::new(stop, service.clone()).map_err(|error| Refusal::of(&error))?;
+        let running = std::mem::take(&mut self.running);
+        let (reload, mut reloader) = reload::reloader(running).map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
@@ -161,6 +173,7 @@ impl Daemon<'_> {
             records: self.log.records.clone(),
             log_level: self.log.level.clone(),
             notifier: Notifier::start(std::mem::take(&mut self.notify)),
+            reload,
             readers: Readers::default(),
         };
         let modules = Modules {
@@ -168,19 +181,28 @@ impl Daemon<'_> {
             refused: api.refused.clone(),
         };
         let mut alerts = Alerts::new();
+        let parts = reload::Parts {
+            host: api.host.clone(),
+            chains: self.chains.clone(),
+            log_level: self.log.level.clone(),
+            refused: api.refused.clone(),
+            service,
+        };
+        let started = Notify::new();
         let mut failure = None;
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&api, &service, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&api, (&parts.service, &started), candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = api::serve(&self.state_dir, api.clone(), &service) => match never {},
+            never = api::serve(&self.state_dir, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
+            never = reloader.run(&parts, &started) => match never {},
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
@@ -188,8 +210,8 @@ impl Daemon<'_> {
             never = progress::show(&api.supervisor) => match never {},
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
-        alerts.finish(&api, report.failed() || failure.is_some()).await;
         reporter.finish().await;
+        alerts.finish(&api, report.failed() || failure.is_some()).await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
@@ -198,7 +220,7 @@ impl Daemon<'_> {
     async fn start(
         &self,
         api: &ApiState,
-        service: &Service,
+        (service, started): (&Service, &Notify),
         candidates: Vec<Candidate>,
         mut refused: LoadErrors,
     ) -> Refusals {
@@ -241,6 +263,7 @@ impl Daemon<'_> {
             "modules are loaded"
         );
         service.started().await;
+        started.notify_one();
         std::future::pending().await
     }
 
@@ -267,8 +290,7 @@ fn exit_code(report: &Report) -> u8 {
     if report.failed() { FAILED } else { STOPPED }
 }
 
-/// A token that SIGINT or SIGTERM cancels until this is dropped. SIGHUP, which a closing terminal
-/// sends, has no effect.
+/// A token that SIGINT or SIGTERM cancels until this is dropped.
 struct StopOnSignals {
     token: CancellationToken,
     _task: JoinSet<()>,
@@ -278,15 +300,9 @@ impl StopOnSignals {
     fn new(token: CancellationToken, service: Service) -> io::Result<Self> {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
         let stop = token.clone();
         task.spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = termination.received() => break,
-                    _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
-                }
-            }
+            termination.received().await;
             tracing::info!("stopping: nexum finishes the current events first");
             service.stops().await;
             stop.cancel();

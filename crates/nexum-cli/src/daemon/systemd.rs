@@ -102,13 +102,11 @@ impl Service {
         self.report(Step::Started).await;
     }
 
-    #[expect(dead_code, reason = "a reload of the configuration calls it")]
     /// A reload begins. Call [`reload_ends`](Self::reload_ends) after it, whatever its outcome.
     pub(super) async fn reload_begins(&self) {
         self.report(Step::ReloadBegins).await;
     }
 
-    #[expect(dead_code, reason = "a reload of the configuration calls it")]
     /// A reload has ended.
     pub(super) async fn reload_ends(&self) {
         self.report(Step::ReloadEnds).await;

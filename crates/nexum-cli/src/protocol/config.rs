@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// A configuration as an operator may see it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EffectiveConfig {
     /// The file. Null if every setting has its default.
+    #[schema(value_type = Option<String>)]
     pub(crate) file: Option<PathBuf>,
     pub(crate) settings: Vec<ShownSetting>,
 }
 
 /// A key with its value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ShownSetting {
     /// The full path of the table, such as `chains.1` or `modules[0].config`.
     pub(crate) table: String,
@@ -27,7 +29,7 @@ pub(crate) struct ShownSetting {
 }
 
 /// The origin of a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum SettingOrigin {
     /// The key has no entry.

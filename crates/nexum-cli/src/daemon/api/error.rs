@@ -177,11 +177,15 @@ impl From<StoreError> for ApiError {
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
-        let code = match &error {
-            ChangeError::Host(error) => code_of(error),
-            ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
-            _ => ErrorCode::ModuleRefused,
-        };
-        Self::refused(code, error)
+        Self::refused(code_of_change(&error), error)
+    }
+}
+
+/// The code of an error in the files of modules, or in their change.
+pub(crate) fn code_of_change(error: &ChangeError) -> ErrorCode {
+    match error {
+        ChangeError::Host(error) => code_of(error),
+        ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
+        _ => ErrorCode::ModuleRefused,
     }
 }
