@@ -7,6 +7,8 @@ mod command_files;
 mod compile;
 #[cfg(feature = "runtime")]
 mod config;
+#[cfg(feature = "runtime")]
+mod dead_letter;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;

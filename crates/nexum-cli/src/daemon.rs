@@ -20,6 +20,7 @@ mod run;
 mod systemd;
 mod watch;
 
+pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

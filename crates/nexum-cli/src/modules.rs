@@ -13,7 +13,7 @@ use crate::configure::{
     level_variables, read, wanted,
 };
 use crate::contract::NOTIFY_SECTION;
-use crate::report::Refusals;
+use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// The refusal of a plan that has no module.
+    pub(crate) no_modules: Option<Refusal>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
     /// The chains, for a reload.
@@ -50,8 +52,6 @@ pub(crate) struct Settings {
     files: Files,
     configuration: Configuration,
     errors: Vec<ConfigError>,
-    /// Whether a configuration without modules is an error.
-    needs_modules: bool,
 }
 
 impl Settings {
@@ -67,17 +67,7 @@ impl Settings {
             files,
             configuration,
             errors,
-            needs_modules: true,
         })
-    }
-
-    /// Accepts a configuration without modules.
-    #[must_use]
-    pub(crate) fn without_modules(self) -> Self {
-        Self {
-            needs_modules: false,
-            ..self
-        }
     }
 
     /// The port for metrics. The recorder must be installed before [`Settings::plan`]: the parts of
@@ -92,7 +82,6 @@ impl Settings {
             files,
             configuration,
             mut errors,
-            needs_modules,
         } = self;
         let Configuration {
             file,
@@ -120,12 +109,10 @@ impl Settings {
             others.extend(refusal.into());
             Filter::default()
         });
-        let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
-            if needs_modules {
-                others.extend(refusal.into());
-            }
-            Vec::new()
-        });
+        let (modules, no_modules) = match wanted(&config, &files, &errors) {
+            Ok(modules) => (modules, None),
+            Err(refusal) => (Vec::new(), Some(refusal)),
+        };
         let host = host
             .limits(config.limits)
             .restart(config.restart)
@@ -149,6 +136,7 @@ impl Settings {
             queries,
             notify,
             store,
+            no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),

@@ -11,6 +11,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod lasting;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod modules;

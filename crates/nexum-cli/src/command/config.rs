@@ -48,7 +48,7 @@ fn of_files(files: &Files, has_defaults: bool) -> Result<EffectiveConfig, Refusa
         warnings,
         errors,
         ..
-    } = Settings::read(files.clone())?.without_modules().plan();
+    } = Settings::read(files.clone())?.plan();
     if !errors.is_empty() {
         return Err(errors);
     }

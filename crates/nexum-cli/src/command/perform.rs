@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{check, compile, config, errors, exec, inspect, state};
+use super::{check, compile, config, dead_letter, errors, exec, inspect, state};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -51,7 +51,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
         Command::Reload(Reload {
             running,
             dry_run,

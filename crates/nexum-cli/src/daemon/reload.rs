@@ -13,8 +13,9 @@ use std::io;
 use std::sync::Arc;
 
 use nexum_config::document::{Section, Setting};
-use nexum_config::engine::Config;
+use nexum_config::engine::{Config, EntrySource};
 use nexum_config::names::ModuleName;
+use nexum_core::supervisor::RunningModule;
 use nexum_core::{Change, ChangeError, HostHandle, LoaderSettings, Prepared};
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -200,7 +201,14 @@ impl Reloader {
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
         let invalid = |refusals| (ErrorCode::ConfigInvalid, refusals);
-        let plan = read.map_err(invalid)?;
+        let mut plan = read.map_err(invalid)?;
+        let is_of_operator = |module: &RunningModule| {
+            let origin = module.origin();
+            origin.is_some_and(|(origin, _)| origin.source == EntrySource::Operator)
+        };
+        if !parts.host.all().iter().any(is_of_operator) {
+            plan.errors.extend(plan.no_modules.take().into_iter().collect());
+        }
         if !plan.errors.is_empty() {
             let mut errors = plan.errors;
             errors.extend(Refusals::from(&plan.host.inspect().await.errors));

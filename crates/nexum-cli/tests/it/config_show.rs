@@ -96,13 +96,14 @@ fn settings(dir: &Dir) -> Vec<Value> {
 }
 
 /// A table for each kind of table, with the required keys.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     ("engine", ""),
     ("engine.limits", ""),
     ("engine.restart", ""),
     ("engine.query", ""),
     ("metrics", ""),
     ("query", ""),
+    ("notify", "command = ['/bin/true']\n"),
     ("store", ""),
     ("http", ""),
     ("chains.1", "rpc_url = 'http://localhost:8545'\n"),

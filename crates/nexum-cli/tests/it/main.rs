@@ -65,6 +65,8 @@ mod new;
 mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
+#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
+mod pages;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;
 #[cfg(all(feature = "store", target_os = "linux"))]
@@ -73,6 +75,8 @@ mod processes;
 mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod reload;
 #[cfg(feature = "runtime")]
 mod reports;
 #[cfg(feature = "runtime")]

@@ -1,5 +1,6 @@
 //! Metrics and probes of the daemon, for Prometheus and an orchestrator.
 
+mod alerts;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,10 +40,19 @@ impl<'a> Daemon<'a> {
     fn stages(&self) -> Value {
         let status = self.dir.nexum(&["status", "--format", "json"]);
         let modules: Value = serde_json::from_str(&status.stdout).expect("JSON");
-        let modules = modules["modules"].as_array().or(modules.as_array()).expect("modules").clone();
+        let modules = modules["modules"]
+            .as_array()
+            .or(modules.as_array())
+            .expect("modules")
+            .clone();
         modules
             .iter()
-            .map(|module| (module["name"].as_str().expect("a name").to_owned(), module["stage"].clone()))
+            .map(|module| {
+                (
+                    module["name"].as_str().expect("a name").to_owned(),
+                    module["stage"].clone(),
+                )
+            })
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
@@ -88,11 +97,17 @@ fn a_bad_file_changes_nothing_and_names_its_line() {
     let daemon = Daemon::start(&dir, &good);
     dir.write(
         "engine.toml",
-        format!("{ENGINE}[engine.limits]\nfuel_per_event = 0\n{}{}", module("one"), module("two")),
+        format!(
+            "{ENGINE}[engine.limits]\nfuel_per_event = 0\n{}{}",
+            module("one"),
+            module("two")
+        ),
     );
     daemon.hang_up();
     let lines = daemon.log.until(|line| line.contains("nothing was changed"));
-    let error = lines.iter().find(|line| line.contains("engine.toml:4:18: engine.limits.fuel_per_event: "));
+    let error = lines
+        .iter()
+        .find(|line| line.contains("engine.toml:4:18: engine.limits.fuel_per_event: "));
     assert!(error.is_some(), "{lines:#?}");
     assert_eq!(daemon.stages(), json!({ "one": "serving" }));
     let refused = daemon.reload(&[]);
@@ -114,7 +129,11 @@ fn a_bad_file_changes_nothing_and_names_its_line() {
 fn limits_modules_and_their_configuration_change_together() {
     let dir = Dir::new();
     let config = |text: &str| format!("{ENGINE}{text}");
-    let before = config(&format!("{}[modules.config]\nkey = \"a\"\n{}", module("one"), module("gone")));
+    let before = config(&format!(
+        "{}[modules.config]\nkey = \"a\"\n{}",
+        module("one"),
+        module("gone")
+    ));
     let daemon = Daemon::start(&dir, &before);
     let after = format!(
         "log_level = \"debug\"\n[engine.limits]\nfuel_per_event = 7_000_000\n{}[modules.config]\nkey = \"b\"\n{}",
@@ -141,7 +160,9 @@ fn limits_modules_and_their_configuration_change_together() {
 
     let reloaded = daemon.reload(&[]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
-    let done = shown.stdout.replace("a reload would make these changes", "the configuration is reloaded");
+    let done = shown
+        .stdout
+        .replace("a reload would make these changes", "the configuration is reloaded");
     assert_eq!(reloaded.stdout, done);
     assert_eq!(daemon.stages(), json!({ "one": "serving", "new": "serving" }));
     for name in ["one", "new"] {
@@ -149,8 +170,13 @@ fn limits_modules_and_their_configuration_change_together() {
     }
     // The level of the log.
     daemon.hang_up();
-    let lines = daemon.log.until(|line| line.contains("the configuration has not changed"));
-    assert!(lines.iter().any(|line| line.contains("sets the level of the log")), "{lines:#?}");
+    let lines = daemon
+        .log
+        .until(|line| line.contains("the configuration has not changed"));
+    assert!(
+        lines.iter().any(|line| line.contains("sets the level of the log")),
+        "{lines:#?}"
+    );
     daemon.stop();
 }
 
@@ -243,7 +269,10 @@ fn reloads_at_once_happen_one_after_another() {
     for ran in &outputs {
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     }
-    let changed = outputs.iter().filter(|ran| ran.stdout.contains("module two: starts")).count();
+    let changed = outputs
+        .iter()
+        .filter(|ran| ran.stdout.contains("module two: starts"))
+        .count();
     // SIGHUP can be the first.
     assert!(changed <= 1, "{changed}");
     assert_eq!(daemon.stages(), json!({ "one": "serving", "two": "serving" }));
@@ -274,7 +303,10 @@ fn the_running_configuration_can_be_read() {
     let dir = Dir::new();
     let daemon = Daemon::start(&dir, &format!("{ENGINE}{}", module("one")));
     // The file differs from the running configuration until the reload.
-    dir.write("engine.toml", format!("{ENGINE}log_level = \"warn\"\n{}", module("one")));
+    dir.write(
+        "engine.toml",
+        format!("{ENGINE}log_level = \"warn\"\n{}", module("one")),
+    );
     let level = || {
         let shown = dir.nexum(&["config", "show", "--effective", "--running", "--format", "json"]);
         assert_eq!(shown.code, Some(0), "{}", shown.stderr);

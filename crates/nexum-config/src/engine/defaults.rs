@@ -1,6 +1,6 @@
 //! The values that keys have without an entry in the file.
 
-use super::{Pooling, STATE_DIR};
+use super::{Pooling, SHUTDOWN_DEADLINE_MS, STATE_DIR};
 use crate::document::{Defaults, toml_string};
 use crate::limits::Limits;
 use crate::query::QueryBounds;
@@ -17,6 +17,7 @@ impl super::Config {
         let engine = vec![
             ("state_dir", Some(toml_string(STATE_DIR))),
             ("pooling", Some(toml_string(pooling))),
+            ("shutdown_deadline_ms", Some(SHUTDOWN_DEADLINE_MS.to_string())),
         ];
         let modules = vec![
             ("path", None),
@@ -25,6 +26,7 @@ impl super::Config {
             ("digest", None),
             ("metering", Some(toml_string("fuel"))),
             ("reads", Some("[]".to_owned())),
+            ("enabled", Some("true".to_owned())),
         ];
         vec![
             ("engine", engine),
