@@ -45,11 +45,6 @@ impl Refused {
         self.0.lock().is_complete = true;
     }
 
-    /// Forgets the modules: a reload of the configuration has replaced them.
-    pub(super) fn clear(&self) {
-        self.0.lock().reasons.clear();
-    }
-
     /// Whether every module has started or is refused.
     pub(super) fn is_complete(&self) -> bool {
         self.0.lock().is_complete

@@ -24,7 +24,6 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use self::difference::{difference, needs_restart};
 use super::api::error::code_of_change;
 use super::levels::LogLevel;
-use super::refused::Refused;
 use super::systemd::Service;
 use crate::args::Files;
 use crate::compose::{ChainsInUse, PreparedChains};
@@ -59,7 +58,6 @@ pub(crate) struct Parts {
     pub(crate) host: HostHandle,
     pub(crate) chains: ChainsInUse,
     pub(crate) log_level: LogLevel,
-    pub(crate) refused: Refused,
     pub(crate) service: Service,
 }
 
@@ -262,8 +260,6 @@ impl Reloader {
         if next.running.filter != self.running.filter {
             parts.log_level.configure(next.running.filter.clone());
         }
-        // Every module of the configuration runs now.
-        parts.refused.clear();
         *self.shown.lock() = next.running.shown.clone();
         self.running = next.running;
         Ok(report)

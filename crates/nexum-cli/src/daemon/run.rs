@@ -216,7 +216,6 @@ impl Daemon<'_> {
             host: api.host.clone(),
             chains: self.chains.clone(),
             log_level: self.log.level.clone(),
-            refused: api.refused.clone(),
             service,
         };
         let started = Notify::new();

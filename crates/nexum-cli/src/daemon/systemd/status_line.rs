@@ -47,10 +47,10 @@ pub(super) fn status_line(host: &HostHandle, refused: &Refused) -> String {
             });
         }
     }
-    modules.extend(refused.missing(host).into_iter().map(|(path, reason)| Shown {
-        name: path.display().to_string(),
+    modules.extend(refused.missing(host).into_iter().map(|module| Shown {
+        name: module.name,
         stage: "refused".to_owned(),
-        reason: Some(reason),
+        reason: Some(module.reason),
     }));
     line(&modules)
 }
