@@ -2,6 +2,7 @@
 
 pub(crate) mod logs;
 pub(crate) mod query;
+pub(crate) mod reload;
 mod show;
 mod state;
 mod stream;

@@ -15,7 +15,9 @@ mod progress;
 mod query;
 mod records;
 mod refused;
+mod reload;
 mod run;
+mod systemd;
 mod watch;
 
 pub(crate) use refused::RefusedModule;

@@ -134,6 +134,16 @@ error_codes! {
         "The header Content-Type is missing or wrong.",
         "Send JSON with `Content-Type: application/json`, or use the command for it: `nexum help`";
 
+    // The configuration.
+    ConfigInvalid: "config-invalid", 422,
+        "The configuration has errors. Nothing was changed.",
+        "A key, a value or the file of a module is wrong.",
+        "Correct the errors, and find all of them with `nexum check`";
+    RestartRequired: "restart-required", 409,
+        "The configuration has other values for keys that only a restart changes. Nothing was changed.",
+        "The keys belong to ports, the state, or parts that nexum makes at its start.",
+        "Restart nexum, or restore the running values, which are shown by `nexum config show --running`";
+
     // Modules.
     ChainUnavailable: "chain-unavailable", 503,
         "A chain that the module requires cannot be read.",

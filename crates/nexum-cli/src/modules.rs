@@ -1,13 +1,13 @@
 //! From the command line to a host: the code that `run` and `check` share.
 
 use nexum_config::document::{ConfigError, ConfigErrors};
-use nexum_config::engine::Config;
+use nexum_config::engine::{Config, ModuleConfig};
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
 use crate::args::Files;
 use crate::compiler::compiler;
-use crate::compose::{Composition, Fact, compose};
+use crate::compose::{ChainsInUse, Composition, Fact, compose};
 use crate::configure::{
     ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
     level_variables, read, wanted,
@@ -36,6 +36,10 @@ pub(crate) struct Plan {
     pub(crate) no_modules: Option<Refusal>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
+    /// The chains, for a reload.
+    pub(crate) chains: ChainsInUse,
+    /// The modules to run.
+    pub(crate) modules: Vec<ModuleConfig>,
     /// Warnings about the command line and the configuration.
     pub(crate) warnings: Vec<String>,
     /// Every error of the configuration. If there are any, the other parts have defaults for the
@@ -91,6 +95,7 @@ impl Settings {
             store,
             warnings,
             facts,
+            chains,
         } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
@@ -121,7 +126,9 @@ impl Settings {
         let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
         Plan {
             file,
-            host: modules.into_iter().fold(host, HostBuilder::module),
+            host: modules.iter().cloned().fold(host, HostBuilder::module),
+            modules,
+            chains,
             config,
             filter,
             log_format: log.format,

@@ -19,6 +19,8 @@ mod completions;
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+mod config_show;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod configuration;
 #[cfg(feature = "runtime")]
@@ -73,6 +75,8 @@ mod processes;
 mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod reload;
 #[cfg(feature = "runtime")]
 mod reports;
 #[cfg(feature = "runtime")]
@@ -83,6 +87,8 @@ mod secrets;
 mod state;
 #[cfg(feature = "store")]
 mod state_format;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod systemd;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod triggers;
 #[cfg(not(feature = "runtime"))]

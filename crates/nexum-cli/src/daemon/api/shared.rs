@@ -17,6 +17,7 @@ use crate::daemon::levels::LogLevel;
 use crate::daemon::notify::Notifier;
 use crate::daemon::records::Records;
 use crate::daemon::refused::Refused;
+use crate::daemon::reload::ReloadHandle;
 use crate::error_code::ErrorCode;
 use crate::protocol::modules::{Changed, Module};
 use crate::report::Refusal;
@@ -33,6 +34,8 @@ pub(crate) struct ApiState {
     pub(crate) records: Records,
     pub(crate) log_level: LogLevel,
     pub(crate) notifier: Notifier,
+    /// Asks for reloads of the configuration.
+    pub(crate) reload: ReloadHandle,
     /// The bound on readers of streams.
     pub(crate) readers: Readers,
 }
