@@ -8,6 +8,7 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
+mod look;
 mod modules;
 mod requests;
 mod shutdown;
@@ -37,6 +38,7 @@ use crate::store::{self, StateStore, StoreError};
 use chains::Chains;
 use expected::Expected;
 use handle::{LostChains, Request};
+use look::Look;
 use modules::Modules;
 use shutdown::Deadline;
 use start::check_sources;
@@ -153,8 +155,8 @@ impl Supervisor {
     }
 
     /// Runs until `stop`, or until no module or no chain is left. A module waits for the chains that it
-    /// requires, and delays no other module. Every event in progress is finished before this returns,
-    /// each within its deadline.
+    /// requires, and delays no other module. Every event in progress is finished before this returns, or
+    /// abandoned at the [deadline](Shutdown) of the run's end.
     ///
     /// If the caller drops the future early, nexum may still write a transaction in progress. So no
     /// other code may use the store before the process has ended.
@@ -188,6 +190,10 @@ impl Supervisor {
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
+        let look = Look {
+            modules: modules.clone(),
+            sources: sources.clone(),
+        };
         let (committer, commits) = Committer::new(store.clone(), policy, clock);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
@@ -209,15 +215,23 @@ impl Supervisor {
         committing.spawn(commits);
         run.start(added, true).await?;
         run.answer(asked).await?;
+        // Dropping the set ends the look.
+        let mut looking = JoinSet::new();
+        looking.spawn(look.run(stop.clone()));
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();
-        let report = run.finish(stopped, &deadline).await;
+        let mut report = run.finish(stopped, &deadline).await;
         // The last runner dropped the last handle of the committer, so the committer ends.
         let committed = async { while committing.join_next().await.is_some() {} };
-        if !deadline.bound(committed).await {
+        let has_committed = deadline.bound(committed).await;
+        if !has_committed {
             tracing::error!("the state store does not finish its last writes: nexum ends without them");
         }
+        report
+            .abandoned
+            .iter_mut()
+            .for_each(|abandoned| abandoned.report(has_committed));
         Ok(report)
     }
 }

@@ -16,7 +16,7 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
 use nexum_core::HostHandle;
-use nexum_core::{ModuleStatus, Stage};
+use nexum_core::{Condition, ModuleStatus, Stage};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -274,11 +274,11 @@ impl Readiness {
 
 /// The reason why a module that should run does not.
 fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
-    let stage = status.stage();
+    let Condition { stage, reason, .. } = status.condition();
     let reason = match stage {
-        Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
-            .reason()
-            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason.text))),
+        Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
+            format!("{stage}: {}", cut(&reason.text))
+        }
         // The operator stopped a stopped module.
         _ => return None,
     };

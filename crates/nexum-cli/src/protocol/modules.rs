@@ -189,7 +189,9 @@ impl Module {
 
     fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
-        let reason = status.reason();
+        let condition = status.condition();
+        // A module that works needs no line about it.
+        let reason = (condition.stage != nexum_core::Stage::Running).then_some(condition.reason);
         let module = status.module();
         let meta = &module.meta;
         let of_chain = || {
@@ -210,7 +212,7 @@ impl Module {
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             wanted: Wanted::Running,
             from: module.origin.source.to_string(),
-            stage: status.stage().into(),
+            stage: condition.stage.into(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),

@@ -198,7 +198,7 @@ impl Runner {
         self.status.ran(instance);
         let (changes, outcome) = match result {
             Ok(changes) => {
-                self.status.count_handled(id.kind);
+                self.status.count_handled(id);
                 (changes.without_letter(&letter), Ok(()))
             }
             Err(Failure::Store(reason)) => {
@@ -208,9 +208,11 @@ impl Runner {
             }
             Err(failure) => {
                 self.discard_instance().await;
-                self.status.count_failed(&failure);
-                let tried = letter.attempts.len() as u32;
-                report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
+                let attempt = u32::try_from(letter.attempts.len())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(1);
+                self.count_failed(Handler::OnEvent(id), &failure, attempt, None);
+                report(&self.module, Handler::OnEvent(id), &failure, attempt);
                 let again = self.again(&letter, &failure);
                 let changes = self.transaction.context().with_letter(id, Some(&letter), Some(&again));
                 (changes, Err(CommandError::Failed(Box::new(failure))))

@@ -23,6 +23,7 @@ mod queries;
 mod schedules;
 mod sdk;
 mod state;
+mod status;
 mod steering;
 mod subscriptions;
 mod support;

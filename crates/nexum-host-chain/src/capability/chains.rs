@@ -221,6 +221,11 @@ impl CountedChains {
         self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
     }
 
+    /// As [`Chains::endpoints`].
+    pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
+        self.chains.endpoints(chain_id)
+    }
+
     fn count<'a>(&self, chain_id: ChainId, methods: impl IntoIterator<Item = &'a str>) {
         if let Some(chain) = self.chains.0.get(&chain_id) {
             methods

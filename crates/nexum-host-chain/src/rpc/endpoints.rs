@@ -273,6 +273,11 @@ impl Endpoints {
         }
     }
 
+    /// The endpoint that the next request of a method goes to first.
+    pub(crate) fn first_for(&self, method: &str) -> &Arc<Endpoint> {
+        self.best(&[(method.to_owned().into(), RawValue::NULL.to_owned())])
+    }
+
     fn ranked(&self, standing: fn(&Health) -> Fitness) -> Vec<Arc<Endpoint>> {
         let mut ranked = self.all.clone();
         ranked.sort_by_key(|endpoint| rank(endpoint, standing(endpoint.health())));

@@ -43,6 +43,7 @@ mod several_endpoints;
 mod sharing;
 mod source;
 mod source_faults;
+mod status;
 mod support;
 mod tls;
 mod wanted;

@@ -1,6 +1,6 @@
 //! The deadline of a shutdown.
 
-use nexum_testing::{Anvil, guests};
+use nexum_testing::Anvil;
 use serde_json::Value;
 
 use super::{end, module};
