@@ -188,12 +188,12 @@ impl Daemon<'_> {
         }
         let refused = std::mem::take(&mut inspection.errors);
         let loaded = inspection.loaded_by_operator();
+        report_absent(&inspection);
         self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
         let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
         if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
             return Err(refusal.into());
         }
-        report_absent(&inspection);
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
         let api = ApiState {
@@ -330,7 +330,8 @@ fn report_absent(inspection: &Inspection) {
     {
         tracing::error!(
             module = name.as_str(),
-            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {}",
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {} \
+             while nexum runs without --strict",
             forget(name)
         );
     }

@@ -30,6 +30,8 @@ mod cow;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod developing;
 #[cfg(all(feature = "chain", feature = "store"))]
+mod durable;
+#[cfg(all(feature = "chain", feature = "store"))]
 mod ethflow;
 #[cfg(feature = "runtime")]
 mod exec;
