@@ -6,6 +6,8 @@ mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
 #[cfg(feature = "runtime")]
+mod config;
+#[cfg(feature = "runtime")]
 mod dead_letter;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
