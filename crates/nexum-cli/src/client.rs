@@ -40,7 +40,7 @@ impl<'a> Client<'a> {
         Self { state_dir }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
         self.ask(Method::GET, path, &())
     }
 

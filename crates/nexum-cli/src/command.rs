@@ -1,10 +1,14 @@
 //! The commands of the command line. Each runs in this process or asks the running daemon.
 
 #[cfg(feature = "runtime")]
+mod bundle;
+#[cfg(feature = "runtime")]
 mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
+#[cfg(feature = "runtime")]
+pub(crate) mod doctor;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]

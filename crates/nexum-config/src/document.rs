@@ -20,6 +20,7 @@ mod environment;
 mod error;
 mod key;
 mod location;
+mod masked;
 mod section;
 mod show;
 mod text;
@@ -37,6 +38,7 @@ pub(crate) use error::notice_texts;
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub use key::nearest;
 pub use location::{Located, Location};
+pub use masked::Masked;
 pub use section::{NumberRange, Section};
 pub use text::deserialize_text;
 

@@ -1,7 +1,7 @@
 //! Carries out a command of the command line.
 
 use super::completions::completions;
-use super::{check, compile, exec, inspect, state};
+use super::{bundle, check, compile, doctor, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -31,6 +31,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         #[cfg(feature = "author")]
         Command::Test(args) => author::test(&args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor { running, format } => doctor::doctor(&running, format),
+        Command::SupportBundle { file, force, running } => bundle::support_bundle(&running, file, force),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Status { running, format } => ask(&running, |client| client::status(client, format)),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::document::ConfigErrors;
+use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
@@ -22,13 +23,35 @@ use crate::report::print::{end_on_failed_write, errln};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import, open};
 
+/// The command that makes a state where there is none.
+const IMPORT: &str = "import";
+
 /// The process that has the store open.
 enum Target<'a> {
     Here(Arc<dyn StateStore>),
     There(Client<'a>),
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// The running daemon, or this process if no daemon runs. Opens the state for the command `name`.
+    fn of(config: &'a Config, name: &str) -> Result<Self, Refusals> {
+        let client = Client::of(&config.state_dir);
+        if client.is_answered() {
+            return Ok(Self::There(client));
+        }
+        let mut errors = Vec::new();
+        let store = compose(config, &mut errors).store;
+        ConfigErrors::check(errors)?;
+        let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
+        if !has_state && name != IMPORT {
+            let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
+            return Err(refusal
+                .with_hint("name the configuration of the state with --config")
+                .into());
+        }
+        Ok(Self::Here(open(&store, config, &format!("nexum state {name}"))?))
+    }
+
     fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         match self {
             Self::Here(store) => Ok(task.perform(&**store, sinks)?),
@@ -83,23 +106,7 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     for notice in notices {
         errln!("{notice}");
     }
-    let client = Client::of(&config.state_dir);
-    let target = match client.is_answered() {
-        true => Target::There(client),
-        false => {
-            let mut errors = Vec::new();
-            let store = compose(&config, &mut errors).store;
-            ConfigErrors::check(errors)?;
-            let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
-            if !has_state && !matches!(command, State::Import { .. }) {
-                let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
-                return Err(refusal
-                    .with_hint("name the configuration of the state with --config")
-                    .into());
-            }
-            Target::Here(open(&store, &config, &format!("nexum state {}", name(command)))?)
-        }
-    };
+    let target = Target::of(&config, name(command))?;
     let text = ModuleName::to_string;
     match command {
         State::List { format } => target.show(&Task::List { format: *format }),
@@ -125,13 +132,22 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     }
 }
 
+/// Writes the outcome of `nexum state verify` to `out`. Returns the exit code.
+///
+/// # Errors
+///
+/// The reason why there is no outcome.
+pub(super) fn verify(config: &Config, out: &mut dyn Write) -> Result<u8, Refusals> {
+    Target::of(config, name(&State::Verify))?.write(&Task::Verify, out)
+}
+
 fn name(command: &State) -> &'static str {
     match command {
         State::List { .. } => "list",
         State::Get { .. } => "get",
         State::Scan { .. } => "scan",
         State::Export { .. } => "export",
-        State::Import { .. } => "import",
+        State::Import { .. } => IMPORT,
         State::Purge { .. } => "purge",
         State::Compact => "compact",
         State::Backup { .. } => "backup",

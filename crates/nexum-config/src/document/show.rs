@@ -15,7 +15,7 @@ const HOST_CHARS_MAX: usize = 253;
 /// Parts of key names that mark a secret. An error shows only the scheme and host of such a value
 /// if it is a URL, or the text if it is a reference to a variable. `url` is in the list because a
 /// URL without its scheme does not look like a URL.
-const SECRET_NAMES: [&str; 10] = [
+pub(super) const SECRET_NAMES: [&str; 10] = [
     "auth",
     "credential",
     "endpoint",
@@ -69,7 +69,7 @@ fn url(before: &str, after: &str) -> String {
 }
 
 /// Whether `text` is exactly one reference to a variable.
-fn is_reference(text: &str) -> bool {
+pub(super) fn is_reference(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
