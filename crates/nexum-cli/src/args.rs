@@ -9,7 +9,7 @@ mod module;
 mod query;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
@@ -34,8 +34,8 @@ pub(crate) use query::{Arguments, Input};
 pub(crate) use state::Form;
 pub(crate) use state::State;
 
-/// The configuration file without `--config`.
-const CONFIG: &str = "engine.toml";
+/// The name of the configuration file in the working directory.
+pub(crate) const CONFIG: &str = "engine.toml";
 
 /// Runs sandboxed WebAssembly modules beside an Ethereum node
 #[derive(Debug, Parser)]
@@ -65,6 +65,10 @@ If nexum refuses a module, the other modules still run, unless you give
 `--strict`.
 
 `nexum status` shows the running modules, and `nexum module` changes them.
+
+Without --config, every command reads the file that NEXUM_CONFIG names, or else
+./engine.toml, or else /etc/nexum/engine.toml. NEXUM_LOG overrides the level of
+the log.
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
     Run(Run),
@@ -227,13 +231,12 @@ Examples:
   nexum state export my-module copy.jsonl    all state, for `nexum state import`
 
 While a daemon runs, it carries out these commands. Before some, you do a step:
-  compact         stop the daemon
-  purge, import   remove the module from the daemon
+  compact, restore   stop the daemon
+  purge, import      remove the module from the daemon
 
 Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     State {
-        /// The configuration file, which names the state directory [default: engine.toml, if it
-        /// exists]
+        /// The configuration file, which names the state directory [default: that of `nexum run`]
         #[arg(long, short, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
         #[command(subcommand)]
@@ -328,19 +331,37 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
     Compile(Compile),
     /// Print a completion script for a shell
     #[command(after_help = "\
-Example:
-  nexum completions bash > /etc/bash_completion.d/nexum")]
+Examples:
+  source <(nexum completions bash)                      in ~/.bashrc
+  source <(nexum completions zsh)                       in ~/.zshrc
+  nexum completions fish | source                       in config.fish
+  nexum completions bash > /etc/bash_completion.d/nexum
+
+The script runs nexum for the names of modules: those of the running daemon, or
+else those of the configuration.")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(after_help = "\
+Examples:
+  nexum man | man -l -                  show the page of nexum
+  nexum man /usr/local/share/man/man1   write a page for each command
+
+Exit codes: 0 written, 2 refused.")]
+    Man {
+        /// The directory for the pages of all commands [default: the page of nexum, on stdout]
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
     },
 }
 
 /// Selects a running daemon.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Running {
-    /// The daemon's configuration file, which names the state directory [default: engine.toml, if
-    /// it exists]
+    /// The daemon's configuration file, which names the state directory [default: that of
+    /// `nexum run`]
     #[arg(long, short, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
@@ -355,14 +376,6 @@ pub(crate) struct Run {
     /// Reload a module when its files change
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-/// The path of the configuration, and whether the file may be missing.
-pub(crate) fn config_path(named: Option<&Path>) -> (&Path, bool) {
-    match named {
-        Some(path) => (path, false),
-        None => (Path::new(CONFIG), true),
-    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::view::{self, Letter, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
@@ -33,11 +34,22 @@ const BYTES: &str = "application/octet-stream";
 /// The connection to a running daemon.
 pub(crate) struct Client<'a> {
     state_dir: &'a MaskedPath,
+    /// The configuration that names the state directory.
+    file: Option<&'a ConfigFile>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
-        Self { state_dir }
+        Self { state_dir, file: None }
+    }
+
+    /// Errors name `file`, which names the state directory.
+    #[must_use]
+    pub(crate) fn configured_by(self, file: &'a ConfigFile) -> Self {
+        Self {
+            file: Some(file),
+            ..self
+        }
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
@@ -97,7 +109,7 @@ impl<'a> Client<'a> {
             let (path, _open) = socket_in(self.state_dir)?;
             UnixStream::connect(path).await
         };
-        let stream = connect.await.map_err(|error| unreachable(self.state_dir, &error))?;
+        let stream = connect.await.map_err(|error| self.unreachable(&error))?;
         let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -123,24 +135,27 @@ impl<'a> Client<'a> {
         self.get(MODULES)
     }
 
+    /// The reason why the socket cannot be opened.
+    fn unreachable(&self, error: &io::Error) -> Refusal {
+        let directory = match self.file {
+            Some(file) => format!("{}, {}", self.state_dir.display(), file.state_directory()),
+            None => self.state_dir.display().to_string(),
+        };
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+                refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
+            }
+            ErrorKind::PermissionDenied => {
+                let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
+                refusal.with_hint("run this command as the user that runs nexum")
+            }
+            _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
+        }
+    }
+
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
-    }
-}
-
-/// The reason why the socket in a state directory cannot be opened.
-fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
-    let directory = state_dir.display();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
-            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
-        }
-        ErrorKind::PermissionDenied => {
-            let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
-            refusal.with_hint("run this command as the user that runs nexum")
-        }
-        _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
     }
 }
 

@@ -26,6 +26,9 @@ mod without_runtime;
 use without_runtime::functions;
 
 mod completions;
+mod man;
+
+pub(crate) use completions::answer;
 
 #[cfg(feature = "runtime")]
 pub(crate) use perform::{perform, version};

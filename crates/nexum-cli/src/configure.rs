@@ -1,5 +1,6 @@
 //! Reads the configuration, and the overrides of the command line.
 
+mod file;
 mod log;
 #[cfg(feature = "runtime")]
 mod log_filter;
@@ -12,15 +13,16 @@ use std::path::Path;
 use nexum_config::document::{ConfigError, ConfigErrors, Environment, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 
-use crate::args::{self, Files};
+use crate::args::Files;
 use crate::contract::METRICS_SECTION;
 use crate::report::{Refusal, Refusals};
 
+pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
 #[cfg(feature = "runtime")]
-pub(crate) use log_filter::{Filter, LEVEL_TARGET, LEVEL_VARIABLE};
+pub(crate) use log_filter::{Filter, LEVEL_TARGET, LEVEL_VARIABLES, level_variables};
 pub(crate) use metrics::MetricsConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
@@ -32,6 +34,8 @@ pub(crate) use query::QueryConfig;
     allow(dead_code, reason = "a build that only checks files logs nothing")
 )]
 pub(crate) struct Configuration {
+    /// The file that nexum has read, if there is one.
+    pub(crate) file: ConfigFile,
     pub(crate) config: Config,
     /// The level and format of the log.
     pub(crate) log: LogConfig,
@@ -41,7 +45,8 @@ pub(crate) struct Configuration {
     pub(crate) notices: Vec<String>,
 }
 
-/// Reads the configuration. Without a file and without `--config`, every setting has its default.
+/// Reads the configuration: the file `named` by the command line, or the one that
+/// [`ConfigFile::choose`] finds. Without a file, every setting has its default.
 ///
 /// # Errors
 ///
@@ -61,21 +66,26 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals>
 ///
 /// If the file cannot be read or is not TOML.
 pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>) -> Result<Configuration, Refusals> {
-    let (path, may_be_missing) = args::config_path(named);
-    let mut config = match Config::load_all(path, &Environment::process(), errors) {
-        Ok(config) => config,
-        Err(missing) if may_be_missing && missing.is_not_found() => {
-            return Ok(Configuration {
-                notices: vec![format!("there is no {}: every setting has its default", path.display())],
-                ..Configuration::default()
-            });
-        }
-        Err(found) => return Err(found.into()),
-    };
+    let file = ConfigFile::choose(named);
+    if let Some(notice) = file.absence() {
+        return Ok(Configuration {
+            file,
+            notices: vec![notice],
+            ..Configuration::default()
+        });
+    }
+    let mut config = Config::load_all(file.path(), &Environment::process(), errors).map_err(|found| {
+        let explain = |refusal| match found.is_not_found() {
+            true => file.missing(refusal),
+            false => refusal,
+        };
+        found.iter().map(Refusal::from).map(explain).collect::<Refusals>()
+    })?;
     let engine = config.engine.as_ref();
     let log = engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors));
     let metrics = config.sections.get(METRICS_SECTION);
     Ok(Configuration {
+        file,
         log,
         metrics: read(metrics, MetricsConfig::from_section, errors),
         notices: std::mem::take(&mut config.notices),

@@ -50,6 +50,7 @@ use exit_code::REFUSED;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    command::answer(&command::version());
     let args = match Args::from_arg_matches(&args::command_line(command::version()).get_matches()) {
         Ok(args) => args,
         Err(error) => error.exit(),

@@ -5,11 +5,11 @@ use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
-use crate::args::{Files, config_path};
+use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
-    Configuration, Filter, LEVEL_VARIABLE, LogFormat, MetricsConfig, QueryConfig, configure_all, wanted,
+    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all, level_variables, wanted,
 };
 use crate::report::Refusals;
 
@@ -18,6 +18,8 @@ const CACHE_DIR: &str = "cache";
 
 /// The parts that exist before nexum reads a module.
 pub(crate) struct Plan {
+    /// The file of the configuration.
+    pub(crate) file: ConfigFile,
     pub(crate) config: Config,
     /// The records that the log shows.
     pub(crate) filter: Filter,
@@ -73,6 +75,7 @@ impl Settings {
             mut errors,
         } = self;
         let Configuration {
+            file,
             config,
             log,
             metrics,
@@ -89,8 +92,7 @@ impl Settings {
             QueryConfig::default()
         });
         let mut others = Refusals::default();
-        let variable = std::env::var_os(LEVEL_VARIABLE);
-        let filter = Filter::of(variable.as_deref(), &log, config.engine.as_ref(), &mut errors);
+        let filter = Filter::of(level_variables(), &log, config.engine.as_ref(), &mut errors);
         let filter = filter.unwrap_or_else(|refusal| {
             others.extend(refusal.into());
             Filter::default()
@@ -107,10 +109,11 @@ impl Settings {
             .pooling(config.pooling)
             .cache_dir(config.state_dir.join(CACHE_DIR))
             .private(config.state_dir.clone())
-            .private(config_path(files.config.as_deref()).0)
+            .private(file.path())
             .compiler(compiler());
         let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
         Plan {
+            file,
             host: modules.into_iter().fold(host, HostBuilder::module),
             config,
             filter,

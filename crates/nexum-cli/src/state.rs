@@ -4,9 +4,11 @@ mod show;
 mod sinks;
 mod task;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::engine::Config;
+use nexum_core::state::admin::Summary;
 use nexum_core::store::StateStore;
 use nexum_store::StoreConfig;
 use rustix::fs::Mode;
@@ -24,8 +26,29 @@ pub(crate) use task::{Task, import};
 ///
 /// The reason why the state cannot be opened, with a hint if there is one.
 pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
-    // Files in the state directory are for this user alone, whatever the operator's own umask is.
-    umask(Mode::RWXG | Mode::RWXO);
+    hide_new_files();
     let opened = store.open(&config.state_dir, purpose);
     opened.map_err(|error| Refusal::with_hint_of(&error))
+}
+
+/// Makes a backup the state in the state directory. Returns the modules of the state. Calls
+/// `progress` with the number of checked rows. Blocks on the disk.
+///
+/// # Errors
+///
+/// The reason why the directory keeps its former state, with a hint if there is one.
+pub(crate) fn restore_backup(
+    backup: &Path,
+    config: &Config,
+    replace: bool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Summary>, Refusal> {
+    hide_new_files();
+    let restored = nexum_store::restore(backup, &config.state_dir, replace, "nexum state restore", progress);
+    restored.map_err(|error| Refusal::with_hint_of(&error))
+}
+
+/// Files in the state directory are for this user alone, whatever the operator's own umask is.
+fn hide_new_files() {
+    umask(Mode::RWXG | Mode::RWXO);
 }

@@ -4,15 +4,16 @@
 //! can store it and later parse it into a type with serde. Every error names the file, line,
 //! column, key and value.
 //!
-//! A string may refer to variables with `${VAR}` and `${VAR:-default}`. The crate replaces a
-//! reference when it reads the string into its type, after it has parsed the TOML, so a variable's
-//! content can add no keys. Errors never show a variable's content.
+//! A string may refer to a variable with `${VAR}`, to a file with `${file:PATH}`, and to a credential
+//! of systemd with `${cred:NAME}`. A default follows `:-`. The crate replaces a reference when it
+//! reads the string into its type, after it has parsed the TOML, so the content can add no keys.
+//! Errors never show the content.
 //!
 //! # Invariants
 //!
 //! - No function of this module recurses deeper than [`DEPTH_MAX`] levels, for any input.
-//! - No error and no `Debug` of this module contains a variable's content, or more of a URL than
-//!   its scheme and host.
+//! - No error and no `Debug` of this module contains the content of a variable, a file or a
+//!   credential, or more of a URL than its scheme and host.
 
 mod alias;
 mod de;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
+use environment::{Interpolated, InterpolationError};
 pub(crate) use error::notice_texts;
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub use key::nearest;
@@ -166,6 +168,12 @@ pub(crate) fn enough(errors: &[ConfigError]) -> bool {
 }
 
 impl Origin {
+    /// Replaces the references in `text`, a string of the file.
+    fn interpolate<'a>(&self, text: &'a str) -> Result<Interpolated<'a>, InterpolationError> {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        self.environment.interpolate(text, directory)
+    }
+
     /// The text of the file at `span`.
     fn written(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()

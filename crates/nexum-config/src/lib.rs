@@ -27,7 +27,7 @@
 //!
 //! - This crate has no WebAssembly runtime. A build that only checks files needs no other crate of
 //!   the core.
-//! - No error and no `Debug` shows the content of an environment variable, or more of a URL than
+//! - No error and no `Debug` shows content that replaces a `${..}`, or more of a URL than
 //!   its scheme and host.
 
 pub mod aliases;

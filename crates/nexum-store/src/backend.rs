@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
+/// The name of redb's file in a state directory.
+pub(crate) const REDB_FILE: &str = "state.redb";
+
 /// A back-end of the state store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,7 +46,7 @@ impl Backend {
     /// The name of the back-end's file in a state directory.
     pub fn file_name(self) -> Option<&'static str> {
         match self {
-            Self::Redb => Some("state.redb"),
+            Self::Redb => Some(REDB_FILE),
             Self::Sled => Some("state.sled"),
             Self::Memory => None,
         }

@@ -32,8 +32,8 @@ pub enum BackupError {
 
 /// Copies every row of a view into a new redb file at `path`, from any back-end. The view must be
 /// [frozen](nexum_core::store::StateStore::frozen). Afterwards the file is complete and synced, or
-/// absent. To restore it, put it into an empty state directory as `state.redb`. Calls `progress`
-/// with the number of copied rows, from time to time and at the end.
+/// absent. [`restore`](crate::restore()) makes it the state of a directory. Calls `progress` with the
+/// number of copied rows, from time to time and at the end.
 ///
 /// # Errors
 ///

@@ -51,16 +51,13 @@ pub(crate) fn open(
         return Ok(Arc::new(MemoryStore::new()));
     };
     let open = opener(backend).ok_or(OpenError::NotBuilt(backend))?;
-    make(directory)?;
-    hide(directory)?;
-    let lock = DirectoryLock::take(directory, purpose)?;
+    let lock = take(directory, purpose)?;
     let path = directory.join(file_name);
     refuse_irregular(&path)?;
     refuse_emptied(&path)?;
     if !exists(&path)? {
         refuse_other(backend, directory)?;
-        let unfinished = directory.join(&format!("{file_name}.new"));
-        discard(&unfinished)?;
+        let unfinished = unfinished(directory, file_name)?;
         drop(opened(open, &unfinished, cache_bytes, None)?);
         let renamed = std::fs::rename(&*unfinished, &*path);
         renamed.map_err(|source| OpenError::Directory {
@@ -70,6 +67,32 @@ pub(crate) fn open(
         sync(directory)?;
     }
     opened(open, &path, cache_bytes, Some(lock))
+}
+
+/// Takes a directory for this process. Creates a missing one.
+pub(crate) fn take(directory: &Path, purpose: &str) -> Result<DirectoryLock, OpenError> {
+    make(directory)?;
+    hide(directory)?;
+    DirectoryLock::take(directory, purpose)
+}
+
+/// The temporary name of a new file, which no file has.
+pub(crate) fn unfinished(directory: &MaskedPath, file_name: &str) -> Result<MaskedPath, OpenError> {
+    let path = directory.join(&format!("{file_name}.new"));
+    discard(&path)?;
+    Ok(path)
+}
+
+/// Opens a file that exists, and checks that this version of nexum can read its rows.
+#[cfg(feature = "redb")]
+pub(crate) fn open_existing(
+    backend: Backend,
+    path: &MaskedPath,
+    cache_bytes: usize,
+) -> Result<Arc<dyn StateStore>, OpenError> {
+    let open = opener(backend).ok_or(OpenError::NotBuilt(backend))?;
+    refuse_emptied(path)?;
+    opened(open, path, cache_bytes, None)
 }
 
 /// Opens a file, and checks that this version of nexum can read its rows.
@@ -110,7 +133,7 @@ fn discard(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Syncs a directory, so that a new file survives a power failure.
-fn sync(directory: &Path) -> Result<(), OpenError> {
+pub(crate) fn sync(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Directory {
         path: directory.to_owned(),
@@ -195,7 +218,7 @@ fn refuse_emptied(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Refuses a directory with the file of another back-end.
-fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
+pub(crate) fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
     for found in Backend::DURABLE {
         if found != wanted
             && let Some(name) = found.file_name()

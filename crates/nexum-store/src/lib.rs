@@ -32,6 +32,8 @@ mod sled;
 
 #[cfg(feature = "redb")]
 mod backup;
+#[cfg(feature = "redb")]
+mod restore;
 mod transfer;
 
 #[cfg(feature = "redb")]
@@ -45,4 +47,6 @@ pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
 pub use error::{Holder, OpenError};
+#[cfg(feature = "redb")]
+pub use restore::{REPLACED, RestoreError, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -117,7 +117,9 @@ impl Daemon {
         command
             .args(["run", "--config"])
             .arg(&file)
+            .env_remove("NEXUM_LOG")
             .env_remove("RUST_LOG")
+            .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

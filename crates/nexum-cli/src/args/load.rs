@@ -12,7 +12,7 @@ const TOML: &str = "toml";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// The configuration file [default: engine.toml, if it exists]
+    /// The configuration file [default: ./engine.toml or /etc/nexum/engine.toml]
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The former name of `--config`

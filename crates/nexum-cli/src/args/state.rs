@@ -63,6 +63,14 @@ pub(crate) enum State {
         /// A new file
         file: PathBuf,
     },
+    /// Make a file of `backup` the state, and check it
+    Restore {
+        /// The file of `backup`
+        file: PathBuf,
+        /// Replace the present state, and keep it as state.redb.replaced
+        #[arg(long)]
+        replace: bool,
+    },
     /// Compare counters, cursors and undo records with the data
     Verify,
 }

@@ -43,7 +43,7 @@ pub(crate) fn support_bundle(running: &Running, file: Option<PathBuf>, force: bo
         return Err(archive::exists(&file).into());
     }
     let installation = Installation::read(running.config.as_deref())?;
-    let Collected { mut parts, secrets } = collect(&installation, running)?;
+    let Collected { mut parts, secrets } = collect(&installation)?;
     for part in &mut parts {
         part.content = match &part.content {
             Ok(content) => Ok(secrets.removed_from(content)),

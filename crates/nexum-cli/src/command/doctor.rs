@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::args::{Files, Format, Running};
 use crate::compose;
-use crate::configure::MetricsConfig;
+use crate::configure::{ConfigFile, MetricsConfig};
 use crate::modules::{Plan, Settings};
 use crate::process;
 use crate::report::findings::{self, Area, Finding};
@@ -38,6 +38,7 @@ pub(crate) struct Report {
 /// An installation: its configuration, and the modules whose files pass every check that needs no
 /// compiler.
 pub(crate) struct Installation {
+    pub(crate) file: ConfigFile,
     pub(crate) config: Config,
     pub(crate) metrics: MetricsConfig,
     pub(crate) candidates: Vec<Candidate>,
@@ -73,6 +74,7 @@ impl Installation {
             ..Files::default()
         };
         let Plan {
+            file,
             config,
             metrics,
             host,
@@ -82,13 +84,14 @@ impl Installation {
         } = Settings::read(files)?.plan();
         let mut inspection = process::block_on(host.inspect())?;
         inspection.warn_of_missing_reads();
-        let mut findings = configuration::findings(&warnings, &errors);
+        let mut findings = configuration::findings(&file, &warnings, &errors);
         findings.extend(modules::of_files(
             &inspection.candidates,
             &inspection.errors,
             &inspection.warnings,
         ));
         Ok(Self {
+            file,
             config,
             metrics,
             candidates: inspection.candidates,

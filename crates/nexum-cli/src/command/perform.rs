@@ -1,12 +1,13 @@
 //! Carries out a command of the command line.
 
 use super::completions::completions;
+use super::man::man;
 use super::{bundle, check, compile, doctor, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
 use crate::client::{self, Client, query};
-use crate::configure::configure;
+use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -56,11 +57,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             completions(shell, version());
             Ok(STOPPED)
         }
+        Command::Man { directory } => man(directory.as_deref()),
     }
 }
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let config = configure(running.config.as_deref())?.config;
-    question(&Client::of(&config.state_dir))
+    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    question(&Client::of(&config.state_dir).configured_by(&file))
 }

@@ -11,20 +11,18 @@ use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
-use nexum_store::has_state;
+use nexum_store::{Backend, has_state};
 
 use crate::args::State;
 use crate::client::Client;
 use crate::compose::compose;
-use crate::configure::{Configuration, configure};
+use crate::configure::{ConfigFile, Configuration, configure};
+use crate::exit_code::STOPPED;
 use crate::protocol::frames::Said;
 use crate::report::bars::Progress;
-use crate::report::print::{end_on_failed_write, errln};
+use crate::report::print::{end_on_failed_write, errln, outln};
 use crate::report::{Refusal, Refusals};
-use crate::state::{Sinks, Task, import, open};
-
-/// The command that makes a state where there is none.
-const IMPORT: &str = "import";
+use crate::state::{Sinks, Task, import, open, restore_backup};
 
 /// The process that has the store open.
 enum Target<'a> {
@@ -32,26 +30,7 @@ enum Target<'a> {
     There(Client<'a>),
 }
 
-impl<'a> Target<'a> {
-    /// The running daemon, or this process if no daemon runs. Opens the state for the command `name`.
-    fn of(config: &'a Config, name: &str) -> Result<Self, Refusals> {
-        let client = Client::of(&config.state_dir);
-        if client.is_answered() {
-            return Ok(Self::There(client));
-        }
-        let mut errors = Vec::new();
-        let store = compose(config, &mut errors).store;
-        ConfigErrors::check(errors)?;
-        let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
-        if !has_state && name != IMPORT {
-            let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
-            return Err(refusal
-                .with_hint("name the configuration of the state with --config")
-                .into());
-        }
-        Ok(Self::Here(open(&store, config, &format!("nexum state {name}"))?))
-    }
-
+impl Target<'_> {
     fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         match self {
             Self::Here(store) => Ok(task.perform(&**store, sinks)?),
@@ -102,33 +81,36 @@ impl<'a> Target<'a> {
 ///
 /// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let Configuration { config, notices, .. } = configure(config)?;
+    let Configuration {
+        file, config, notices, ..
+    } = configure(config)?;
     for notice in notices {
         errln!("{notice}");
     }
-    let target = Target::of(&config, name(command))?;
+    let target = || target(&config, &file, command);
     let text = ModuleName::to_string;
     match command {
-        State::List { format } => target.show(&Task::List { format: *format }),
-        State::Get { module, key, form } => target.show(&Task::Get {
+        State::List { format } => target()?.show(&Task::List { format: *format }),
+        State::Get { module, key, form } => target()?.show(&Task::Get {
             module: text(module),
             key: key.clone(),
             form: *form,
         }),
-        State::Scan { module, prefix, limit } => target.show(&Task::Scan {
+        State::Scan { module, prefix, limit } => target()?.show(&Task::Scan {
             module: text(module),
             prefix: prefix.clone(),
             limit: *limit,
         }),
-        State::Export { module, file } => export(&target, module, file.as_deref()),
-        State::Import { file } => import_from(&target, file.as_deref()),
-        State::Purge { module, yes } => purge(&target, module, *yes),
-        State::Compact => target.show(&Task::Compact),
+        State::Export { module, file } => export(&target()?, module, file.as_deref()),
+        State::Import { file } => import_from(&target()?, file.as_deref()),
+        State::Purge { module, yes } => purge(&target()?, module, *yes),
+        State::Compact => target()?.show(&Task::Compact),
         State::Backup { file } => {
             let file = std::path::absolute(file).map_err(|error| of_file(file, &error))?;
-            target.show(&Task::Backup { file })
+            target()?.show(&Task::Backup { file })
         }
-        State::Verify => target.show(&Task::Verify),
+        State::Restore { file, replace } => restore(&config, file, *replace),
+        State::Verify => target()?.show(&Task::Verify),
     }
 }
 
@@ -137,8 +119,32 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
 /// # Errors
 ///
 /// The reason why there is no outcome.
-pub(super) fn verify(config: &Config, out: &mut dyn Write) -> Result<u8, Refusals> {
-    Target::of(config, name(&State::Verify))?.write(&Task::Verify, out)
+pub(super) fn verify(config: &Config, file: &ConfigFile, out: &mut dyn Write) -> Result<u8, Refusals> {
+    target(config, file, &State::Verify)?.write(&Task::Verify, out)
+}
+
+/// The running daemon, or the state itself while none runs.
+fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &State) -> Result<Target<'a>, Refusals> {
+    let client = Client::of(&config.state_dir).configured_by(file);
+    if client.is_answered() {
+        return Ok(Target::There(client));
+    }
+    let mut errors = Vec::new();
+    let store = compose(config, &mut errors).store;
+    ConfigErrors::check(errors)?;
+    let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
+    if !has_state && !matches!(command, State::Import { .. }) {
+        let (directory, role) = (config.state_dir.display(), file.state_directory());
+        let refusal = Refusal::new(format!("there is no state in {directory}, {role}"));
+        return Err(refusal
+            .with_hint("name the configuration of the state with --config")
+            .into());
+    }
+    Ok(Target::Here(open(
+        &store,
+        config,
+        &format!("nexum state {}", name(command)),
+    )?))
 }
 
 fn name(command: &State) -> &'static str {
@@ -147,10 +153,11 @@ fn name(command: &State) -> &'static str {
         State::Get { .. } => "get",
         State::Scan { .. } => "scan",
         State::Export { .. } => "export",
-        State::Import { .. } => IMPORT,
+        State::Import { .. } => "import",
         State::Purge { .. } => "purge",
         State::Compact => "compact",
         State::Backup { .. } => "backup",
+        State::Restore { .. } => "restore",
         State::Verify => "verify",
     }
 }
@@ -187,6 +194,36 @@ fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals>
     );
     terminal.end();
     imported
+}
+
+/// Makes a backup the state of this configuration. No daemon may have the state open.
+fn restore(config: &Config, file: &Path, replace: bool) -> Result<u8, Refusals> {
+    let mut errors = Vec::new();
+    let store = compose(config, &mut errors).store;
+    ConfigErrors::check(errors)?;
+    if store.backend != Backend::Redb {
+        let refusal = Refusal::new(format!(
+            "a backup cannot be restored with the back-end {}",
+            store.backend
+        ));
+        return Err(refusal
+            .with_hint("remove `backend` from [store]: backups are files of redb, the default")
+            .into());
+    }
+    let mut terminal = Terminal::default();
+    let mut checked = |rows| terminal.say(Said::Rows("checking".to_owned(), rows, 0));
+    let restored = restore_backup(file, config, replace, &mut checked);
+    terminal.end();
+    for module in restored? {
+        outln!(
+            "{}: {} keys, {} bytes",
+            module.name,
+            module.usage.keys,
+            module.usage.bytes
+        );
+    }
+    outln!("restored into {}", config.state_dir.display());
+    Ok(STOPPED)
 }
 
 fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refusals> {

@@ -5,6 +5,7 @@ pub(super) mod functions;
 
 use super::completions::completions;
 use super::inspect;
+use super::man::man;
 use crate::args::Command;
 #[cfg(feature = "author")]
 use crate::author;
@@ -28,6 +29,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             completions(shell, version());
             return Ok(STOPPED);
         }
+        Command::Man { directory } => return man(directory.as_deref()),
         Command::Run(_) => "run",
         Command::Exec(_) => "exec",
         Command::State { .. } => "state",

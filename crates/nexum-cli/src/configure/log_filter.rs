@@ -1,6 +1,6 @@
 //! The records that the log shows.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 
 use nexum_config::document::{ConfigError, Section};
 use tracing_subscriber::EnvFilter;
@@ -12,42 +12,49 @@ use crate::report::Refusal;
 /// The target of the first record, which says where the log level comes from.
 pub(crate) const LEVEL_TARGET: &str = "nexum::log";
 
-/// The variable that overrides `log_level`.
-pub(crate) const LEVEL_VARIABLE: &str = "RUST_LOG";
+/// The variables that override `log_level`. An earlier one overrides a later one.
+pub(crate) const LEVEL_VARIABLES: [&str; 2] = ["NEXUM_LOG", "RUST_LOG"];
 
-/// The level without `log_level` and [`LEVEL_VARIABLE`].
-const DEFAULT_LEVEL: &str = "info";
+/// The level without `log_level` and [`LEVEL_VARIABLES`].
+pub(crate) const DEFAULT_LEVEL: &str = "info";
 
-/// How many characters of a faulty [`LEVEL_VARIABLE`] an error shows: a few directives.
+/// How many characters of a faulty variable an error shows: a few directives.
 const SHOWN_CHARS_MAX: usize = 100;
+
+/// A variable with its value, if it is set.
+pub(crate) type Variable = (&'static str, Option<OsString>);
+
+/// The [`LEVEL_VARIABLES`] of this process.
+pub(crate) fn level_variables() -> [Variable; 2] {
+    LEVEL_VARIABLES.map(|name| (name, std::env::var_os(name)))
+}
 
 /// The records that the log shows.
 #[derive(Debug)]
 pub(crate) struct Filter {
     pub(crate) filter: EnvFilter,
     /// Where the level comes from: the text of the log's first record.
-    pub(crate) origin: &'static str,
+    pub(crate) origin: String,
 }
 
 impl Default for Filter {
     fn default() -> Self {
         Self {
             filter: EnvFilter::new(with_first_record(DEFAULT_LEVEL)),
-            origin: "the log has its default level, info",
+            origin: format!("the log has its default level, {DEFAULT_LEVEL}"),
         }
     }
 }
 
 impl Filter {
-    /// The filter of `variable`, the value of [`LEVEL_VARIABLE`], or else of `config`. `engine` is
-    /// the table that `config` comes from. A blank variable sets no level. Adds an error of
-    /// `log_level` to `errors`.
+    /// The filter of the first of `variables` that is not blank, or else of `config`. `engine` is
+    /// the table that `config` comes from. Adds an error of `log_level` to `errors`.
     ///
     /// # Errors
     ///
     /// If the variable is not a filter.
     pub(crate) fn of(
-        variable: Option<&OsStr>,
+        variables: [Variable; 2],
         config: &LogConfig,
         engine: Option<&Section>,
         errors: &mut Vec<ConfigError>,
@@ -58,21 +65,35 @@ impl Filter {
             let filter = parse(level).map_err(|found| errors.extend(error(found)));
             Some((filter.ok()?, "log_level of the configuration sets the level of the log"))
         });
-        let is_blank = |variable: &&OsStr| variable.to_str().is_some_and(|text| text.trim().is_empty());
-        let Some(variable) = variable.filter(|variable| !is_blank(variable)) else {
-            return Ok(configured.map_or_else(Self::default, |(filter, origin)| Self { filter, origin }));
+        let mut texts = set(variables);
+        let Some((name, text)) = texts.next() else {
+            return Ok(configured.map_or_else(Self::default, |(filter, origin)| Self {
+                filter,
+                origin: origin.to_owned(),
+            }));
         };
-        let text = variable.to_string_lossy();
         let filter = parse(&text).map_err(|error| {
             let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-            Refusal::new(format!("{LEVEL_VARIABLE}: {error}, found {shown:?}")).with_hint(LEVEL_HINT)
+            Refusal::new(format!("{name}: {error}, found {shown:?}")).with_hint(LEVEL_HINT)
         })?;
-        let origin = match config.level {
-            Some(_) => "RUST_LOG sets the level of the log, and overrides log_level of the configuration",
-            None => "RUST_LOG sets the level of the log",
+        let level = config.level.as_ref().map(|_| "log_level of the configuration");
+        let overridden: Vec<_> = texts.map(|(name, _)| name).chain(level).collect();
+        let origin = match &*overridden {
+            [] => format!("{name} sets the level of the log"),
+            overridden => format!(
+                "{name} sets the level of the log, and overrides {}",
+                overridden.join(" and ")
+            ),
         };
         Ok(Self { filter, origin })
     }
+}
+
+/// The variables that are set and not blank, with their text.
+pub(crate) fn set(variables: [Variable; 2]) -> impl Iterator<Item = (&'static str, String)> {
+    let text = |(name, value): Variable| Some((name, value?.to_string_lossy().into_owned()));
+    let texts = variables.into_iter().filter_map(text);
+    texts.filter(|(_, text)| !text.trim().is_empty())
 }
 
 const LEVEL_HINT: &str = "name a level (`info`) or directives (`info,nexum=debug`)";
@@ -95,48 +116,67 @@ fn with_first_record(level: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The filter of a variable and of `log_level`, or the errors.
-    fn filter(variable: Option<&str>, level: Option<&str>) -> Result<Filter, String> {
+    /// The filter of `NEXUM_LOG`, `RUST_LOG` and `log_level`, or the errors.
+    fn filter(variables: [Option<&str>; 2], level: Option<&str>) -> Result<Filter, String> {
         let config = LogConfig {
             level: level.map(str::to_owned),
             ..LogConfig::default()
         };
-        let mut errors = Vec::new();
-        let filter = Filter::of(variable.map(OsStr::new), &config, None, &mut errors);
+        let [own, general] = variables.map(|text| text.map(OsString::from));
+        let [name, general_name] = LEVEL_VARIABLES;
+        let variables = [(name, own), (general_name, general)];
+        let filter = Filter::of(variables, &config, None, &mut Vec::new());
         filter.map_err(|refusal| refusal.to_string())
     }
 
     #[test]
-    fn the_variable_overrides_the_configuration_unless_it_is_blank() {
-        for (variable, level, text, origin) in [
+    fn a_variable_overrides_the_configuration_unless_it_is_blank() {
+        for (variables, level, text, origin) in [
             (
-                None,
+                [None, None],
                 None,
                 "nexum::log=info,info",
                 "the log has its default level, info",
             ),
             (
-                Some(" "),
+                [Some(""), Some(" ")],
                 Some("warn"),
                 "nexum::log=info,warn",
                 "log_level of the configuration sets the level of the log",
             ),
             (
-                Some("debug"),
+                [None, Some("debug")],
                 None,
                 "nexum::log=info,debug",
                 "RUST_LOG sets the level of the log",
             ),
             (
-                Some("debug,nexum::log=off"),
+                [None, Some("debug,nexum::log=off")],
                 Some("warn"),
                 "nexum::log=off,debug",
                 "RUST_LOG sets the level of the log, and overrides log_level of the configuration",
             ),
-            (Some("off"), None, "off", "RUST_LOG sets the level of the log"),
+            (
+                [Some(" "), Some("off")],
+                None,
+                "off",
+                "RUST_LOG sets the level of the log",
+            ),
+            (
+                [Some("trace"), None],
+                None,
+                "nexum::log=info,trace",
+                "NEXUM_LOG sets the level of the log",
+            ),
+            (
+                [Some("trace"), Some("not a filter")],
+                Some("warn"),
+                "nexum::log=info,trace",
+                "NEXUM_LOG sets the level of the log, and overrides RUST_LOG and log_level of the configuration",
+            ),
         ] {
-            let filter = filter(variable, level).unwrap();
-            assert_eq!((filter.filter.to_string().as_str(), filter.origin), (text, origin));
+            let filter = filter(variables, level).unwrap();
+            assert_eq!((&*filter.filter.to_string(), &*filter.origin), (text, origin));
         }
     }
 
@@ -144,8 +184,10 @@ mod tests {
     fn a_variable_that_is_no_filter_is_refused_with_its_text() {
         let long = "=".repeat(SHOWN_CHARS_MAX + 1);
         for (variable, shown) in [("nexum=loud", "nexum=loud"), (&long, &long[1..])] {
-            let error = filter(Some(variable), Some("warn")).unwrap_err();
+            let error = filter([None, Some(variable)], Some("warn")).unwrap_err();
             assert!(error.starts_with("RUST_LOG: "), "{error}");
+            let own = filter([Some(variable), Some("info")], None).unwrap_err();
+            assert_eq!(own, error.replace("RUST_LOG", "NEXUM_LOG"));
             let expected = format!(", found {shown:?} (name a level (`info`) or directives (`info,nexum=debug`))");
             assert!(error.ends_with(&expected), "{error}");
         }

@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::compose;
-use crate::configure::{Filter, LEVEL_TARGET, LogFormat};
+use crate::configure::{Filter, LogFormat};
 use crate::report::bars::StderrAboveBars;
 use crate::report::print::stderr_has_colours;
 use crate::report::{Refusal, Refusals};
@@ -58,7 +58,7 @@ fn is_silenced(target: &str) -> bool {
 ///
 /// If the process logs already.
 pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> {
-    let Filter { filter, origin } = filter;
+    let Filter { filter, origin: _ } = filter;
     let failed = Arc::default();
     let (lines, writer) = NonBlockingBuilder::default()
         .lossy(true)
@@ -93,7 +93,6 @@ pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> 
         }
     };
     started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
-    tracing::info!(target: LEVEL_TARGET, "{origin}");
     Ok(log)
 }
 

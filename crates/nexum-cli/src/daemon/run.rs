@@ -22,8 +22,7 @@ use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
 use super::refused::Refused;
 use super::{progress, watch};
-use crate::configure::QueryConfig;
-use crate::configure::{LogFormat, MetricsConfig};
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
@@ -47,6 +46,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         return Err(everything_wrong(plan)?);
     }
     let Plan {
+        file,
         config,
         filter,
         log_format,
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         errors: _,
         facts: _,
     } = plan;
+    let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
+    announce_start(&origin, &file, &config.state_dir);
     process::raise_open_files();
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -79,6 +81,19 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         recorder,
     };
     process::block_on(daemon.run(host))?
+}
+
+/// Writes the first record of the log. `origin` says where the level of the log comes from.
+fn announce_start(origin: &str, file: &ConfigFile, state_dir: &MaskedPath) {
+    let config = file.absolute();
+    tracing::info!(
+        target: LEVEL_TARGET,
+        version = env!("CARGO_PKG_VERSION"),
+        config = config.map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+        state_dir = %state_dir.shown_absolute().display(),
+        pid = std::process::id(),
+        "{origin}"
+    );
 }
 
 /// The errors of a faulty configuration, and then those of the modules' files.

@@ -12,7 +12,7 @@ const COLUMNS: usize = 80;
 const ADDED_BY_CLAP: &str = "help";
 
 /// The output of `nexum PATH --help` in a terminal of this width.
-fn help(dir: &Dir, path: &[String], columns: usize) -> String {
+pub(crate) fn help(dir: &Dir, path: &[String], columns: usize) -> String {
     let mut command = dir.command(&[]);
     let command = command.args(path).arg("--help").env("COLUMNS", columns.to_string());
     let output = command.env("NO_COLOR", "1").output().expect("the binary");
@@ -21,7 +21,7 @@ fn help(dir: &Dir, path: &[String], columns: usize) -> String {
 }
 
 /// The subcommands that a help text lists.
-fn subcommands(help: &str) -> Vec<String> {
+pub(crate) fn subcommands(help: &str) -> Vec<String> {
     let listed = help.split("Commands:\n").nth(1).unwrap_or_default();
     let listed = listed.split("\n\n").next().unwrap_or_default();
     let names = listed

@@ -15,10 +15,14 @@ mod bundle;
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
+#[cfg(feature = "chain")]
+mod completions;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod configuration;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]
@@ -44,6 +48,7 @@ mod http;
 mod languages;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
+mod man;
 #[cfg(feature = "store")]
 mod metrics;
 #[cfg(all(feature = "chain", feature = "store"))]
@@ -118,7 +123,10 @@ impl Dir {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        command.current_dir(self.path()).args(args).env_remove("RUST_LOG");
+        command.current_dir(self.path()).args(args);
+        for name in ["NEXUM_CONFIG", "NEXUM_LOG", "NOTIFY_SOCKET", "RUST_LOG"] {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -33,7 +33,7 @@ fn run(mut command: Command, project: &Path) -> Ran {
 fn check(project: &Path) {
     let nexum = |command: &str| {
         let mut nexum = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        nexum.arg(command).env_remove("RUST_LOG");
+        nexum.arg(command).env_remove("NEXUM_LOG").env_remove("RUST_LOG");
         run(nexum, project)
     };
     let mut cargo = Command::new("cargo");

@@ -1,7 +1,8 @@
 //! `nexum state`.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use nexum_store::StoreConfig;
@@ -112,12 +113,83 @@ fn a_backup_is_a_state_again() {
     let (dir, _) = imported();
     let ran = dir.nexum(&["state", "backup", "backup.redb"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let backup = dir.path().join("backup.redb").display().to_string();
     let other = Dir::new();
     other.write("engine.toml", "");
-    std::fs::create_dir(other.path().join("data")).expect("a directory");
-    std::fs::copy(dir.path().join("backup.redb"), other.path().join("data/state.redb")).expect("a copy");
+    let restored = other.nexum(&["state", "restore", &backup]);
+    assert_eq!((restored.code, restored.stderr.as_str()), (Some(0), ""));
+    let data = other.path().join("data");
+    assert_eq!(restored.stdout, "my-module: 2 keys, 18 bytes\nrestored into ./data\n");
+    assert_eq!(mode(&data.join("state.redb")), 0o600);
     assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
     assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(2));
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("a file").permissions().mode() & 0o777
+}
+
+#[test]
+fn a_restore_over_a_state_needs_a_flag_and_keeps_the_former_state() {
+    let (dir, _) = imported();
+    assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(0));
+    let other = EXPORT.replace("my-module", "other-module");
+    dir.write("other.jsonl", &other);
+    assert_eq!(dir.nexum(&["state", "import", "other.jsonl"]).code, Some(0));
+
+    let refused = dir.nexum(&["state", "restore", "backup.redb"]);
+    let data = dir.path().join("data");
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (
+            Some(2),
+            "error: ./data contains state\n  hint: `nexum state restore --replace` replaces the state, and keeps the \
+             former one as state.redb.replaced\n"
+        )
+    );
+    assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
+
+    let restored = dir.nexum(&["state", "restore", "--replace", "backup.redb"]);
+    assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+    assert_eq!(dir.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
+    assert_eq!(dir.nexum(&["state", "export", "other-module"]).code, Some(2));
+    // The former state is a file that `restore` takes.
+    let former = data.join("state.redb.replaced");
+    let copy = dir.path().join("former.redb");
+    std::fs::copy(&former, &copy).expect("a copy");
+    let restored = dir.nexum(&["state", "restore", "--replace", "former.redb"]);
+    assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+    assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
+}
+
+#[test]
+fn a_file_that_is_no_backup_is_not_restored() {
+    let (dir, _) = imported();
+    dir.write("empty", "");
+    dir.write("sled.toml", "[store]\nbackend = \"sled\"\n");
+    for (args, said) in [
+        (&["missing.redb"][..], "the backup missing.redb cannot be read"),
+        (&["engine.toml"], "engine.toml is no backup of a state"),
+        (&["empty"], "empty is no backup of a state"),
+        (&["data"], "the backup data is a directory, expected a file"),
+        (
+            &["--config", "sled.toml", "my-module.jsonl"],
+            "a backup cannot be restored with the back-end sled",
+        ),
+    ] {
+        let refused = dir.nexum(&[&["state", "restore", "--replace"], args].concat());
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    let held = StoreConfig::default()
+        .open(&dir.path().join("data").into(), "a test")
+        .expect("the state");
+    let refused = dir.nexum(&["state", "restore", "--replace", "my-module.jsonl"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("(a test)"), "{}", refused.stderr);
+    drop(held);
+    assert_eq!(dir.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
+    assert!(!dir.path().join("data/state.redb.new").exists());
 }
 
 #[test]

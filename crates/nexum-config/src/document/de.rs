@@ -150,7 +150,6 @@ impl<'a> Deserializer<'a> {
         let Interpolated { text, taken } = self
             .context
             .origin
-            .environment
             .interpolate(text)
             .map_err(|error| self.locate(Error::with_hint_of(&error)))?;
         self.context.taken.borrow_mut().extend(taken);

@@ -1,12 +1,18 @@
-//! References to variables in strings: `${VAR}`, `${VAR:-default}`, and `$${` for a literal `${`.
+//! References in strings: to variables, `${VAR}`, to files, `${file:PATH}`, and to credentials of
+//! systemd, `${cred:NAME}`, each with an optional `:-default`. `$${` is a literal `${`.
+
+mod error;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::hint::Hint;
+use crate::regular_file::{self, FileError};
+
+pub(super) use error::InterpolationError;
 
 /// The longest string after its references are replaced, in bytes. It has room for a certificate,
 /// but not for a whole file.
@@ -15,7 +21,27 @@ pub const INTERPOLATED_BYTES_MAX: usize = 64 << 10;
 /// The longest variable name, in bytes. It bounds the names that errors show.
 const VARIABLE_NAME_BYTES_MAX: usize = 128;
 
-/// The source of the variables that strings refer to. Its `Debug` shows no values.
+/// The longest path of a file, in bytes: the longest that Linux accepts.
+const PATH_BYTES_MAX: usize = 4_096;
+
+/// The longest name of a credential, in bytes: the longest file name of Linux.
+const CREDENTIAL_NAME_BYTES_MAX: usize = 255;
+
+/// The variable in which systemd names the directory with the credentials of a service.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// The start of a reference.
+const OPEN: &str = "${";
+
+/// The separator of a reference and its default.
+const DEFAULT: &str = ":-";
+
+/// The start of a reference to a file, and of one to a credential. No variable has a colon in its
+/// name.
+const FILE: &str = "file:";
+const CREDENTIAL: &str = "cred:";
+
+/// The variables, files and credentials that strings refer to. Its `Debug` shows no values.
 #[derive(Clone)]
 pub struct Environment(Lookup);
 
@@ -27,13 +53,13 @@ enum Lookup {
 }
 
 impl Environment {
-    /// The environment of this process. Each string looks its variables up when it is read into its
-    /// type.
+    /// The environment of this process, with all files that the process can read. Each string looks
+    /// its references up when it is read into its type.
     pub fn process() -> Self {
         Self(Lookup::Process)
     }
 
-    /// Only these variables.
+    /// Only these variables, with all files that the process can read.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(Lookup::Pairs(Arc::new(
             pairs
@@ -43,26 +69,18 @@ impl Environment {
         )))
     }
 
-    /// No variables: every reference is an error that says so. This is for files whose author must
-    /// not read the operator's environment.
+    /// Nothing: every reference is an error that says so. This is for files whose author must not
+    /// read the operator's environment.
     pub fn closed() -> Self {
         Self(Lookup::Closed)
     }
 
-    fn get(&self, name: &str) -> Result<Option<String>, InterpolationError> {
-        match &self.0 {
-            Lookup::Closed => Err(InterpolationError::Closed),
-            Lookup::Pairs(pairs) => Ok(pairs.get(name).cloned()),
-            Lookup::Process => match process_variable(name) {
-                Ok(value) => Ok(Some(value)),
-                Err(VarError::NotPresent) => Ok(None),
-                Err(VarError::NotUnicode(_)) => Err(InterpolationError::NotUnicode { name: name.to_owned() }),
-            },
-        }
-    }
-
-    /// Replaces the references in `text`.
-    pub(super) fn interpolate<'a>(&self, text: &'a str) -> Result<Interpolated<'a>, InterpolationError> {
+    /// Replaces the references in `text`. The path of a file is relative to `directory`.
+    pub(super) fn interpolate<'a>(
+        &self,
+        text: &'a str,
+        directory: &Path,
+    ) -> Result<Interpolated<'a>, InterpolationError> {
         let mut taken = Vec::new();
         let mut replaced = String::new();
         let mut rest = text;
@@ -74,7 +92,7 @@ impl Environment {
             } else {
                 let (inside, after) = reference.split_once('}').ok_or(InterpolationError::Unterminated)?;
                 replaced.push_str(before);
-                replaced.push_str(&self.resolve(inside, &mut taken)?);
+                replaced.push_str(&self.resolve(inside, directory, &mut taken)?);
                 rest = after;
             }
             if replaced.len() > INTERPOLATED_BYTES_MAX {
@@ -94,24 +112,120 @@ impl Environment {
         })
     }
 
-    /// The replacement for `VAR` or `VAR:-default`. A variable's content is also added to `taken`.
-    fn resolve<'a>(&self, inside: &'a str, taken: &mut Vec<String>) -> Result<Cow<'a, str>, InterpolationError> {
-        let (name, default) = match inside.split_once(":-") {
-            Some((name, default)) => (name, Some(default)),
+    /// The replacement for the text between `${` and `}`. The content of a variable, a file or a
+    /// credential is also added to `taken`.
+    fn resolve<'a>(
+        &self,
+        inside: &'a str,
+        directory: &Path,
+        taken: &mut Vec<String>,
+    ) -> Result<Cow<'a, str>, InterpolationError> {
+        let (source, default) = match inside.split_once(DEFAULT) {
+            Some((source, default)) => (source, Some(default)),
             None => (inside, None),
         };
-        if !is_variable_name(name) {
-            return Err(InterpolationError::Name);
-        }
-        match (self.get(name)?, default) {
-            (Some(value), default) if default.is_none() || !value.is_empty() => {
-                taken.push(value.clone());
-                Ok(Cow::Owned(value))
+        let source = Source::parse(source)?;
+        match (self.content(&source, directory), default) {
+            (Ok(content), default) if default.is_none() || !content.is_empty() => {
+                taken.push(content.clone());
+                Ok(Cow::Owned(content))
             }
-            (_, Some(default)) => Ok(Cow::Borrowed(default)),
-            (_, None) => Err(InterpolationError::Unset { name: name.to_owned() }),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(_)) if !error.is_absence() => Err(error),
+            (_, default) => Ok(Cow::Borrowed(default.unwrap_or_default())),
         }
     }
+
+    fn content(&self, source: &Source<'_>, directory: &Path) -> Result<String, InterpolationError> {
+        match *source {
+            Source::Variable(name) => self
+                .variable(name)?
+                .ok_or_else(|| InterpolationError::Unset { name: name.to_owned() }),
+            Source::File(path) => {
+                if let Lookup::Closed = self.0 {
+                    return Err(InterpolationError::Closed);
+                }
+                let path: PathBuf = directory.join(path).components().collect();
+                read(&path, &path)
+            }
+            Source::Credential(name) => {
+                let credentials = self.variable(CREDENTIALS_DIRECTORY)?;
+                let no_credentials = || InterpolationError::NoCredentials { name: name.to_owned() };
+                let directory = PathBuf::from(credentials.ok_or_else(no_credentials)?);
+                // The content of a variable is secret.
+                let shown = Path::new("$CREDENTIALS_DIRECTORY").join(name);
+                read(&directory.join(name), &shown).map_err(|error| match error {
+                    InterpolationError::NoFile { .. } => InterpolationError::NoCredential { name: name.to_owned() },
+                    error => error,
+                })
+            }
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, InterpolationError> {
+        match &self.0 {
+            Lookup::Closed => Err(InterpolationError::Closed),
+            Lookup::Pairs(pairs) => Ok(pairs.get(name).cloned()),
+            Lookup::Process => match process_variable(name) {
+                Ok(value) => Ok(Some(value)),
+                Err(VarError::NotPresent) => Ok(None),
+                Err(VarError::NotUnicode(_)) => Err(InterpolationError::NotUnicode { name: name.to_owned() }),
+            },
+        }
+    }
+}
+
+/// The content of the regular file at `path` without one line feed at its end. Errors name it
+/// `shown`.
+fn read(path: &Path, shown: &Path) -> Result<String, InterpolationError> {
+    let unusable = |reason: String| InterpolationError::File {
+        path: shown.to_owned(),
+        reason,
+    };
+    let bytes = regular_file::read(path, INTERPOLATED_BYTES_MAX as u64).map_err(|error| match error {
+        FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            InterpolationError::NoFile { path: shown.to_owned() }
+        }
+        FileError::Io(error) => unusable(format!("cannot be read: {error}")),
+        error => unusable(error.to_string()),
+    })?;
+    let mut content = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8".to_owned()))?;
+    if content.ends_with('\n') {
+        content.pop();
+        if content.ends_with('\r') {
+            content.pop();
+        }
+    }
+    Ok(content)
+}
+
+/// The source of a replacement, as the file names it.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Variable(&'a str),
+    /// The path of a file.
+    File(&'a str),
+    /// The name of a credential.
+    Credential(&'a str),
+}
+
+impl<'a> Source<'a> {
+    fn parse(text: &'a str) -> Result<Self, InterpolationError> {
+        let (source, is_valid) = if let Some(path) = text.strip_prefix(FILE) {
+            (Self::File(path), is_path(path))
+        } else if let Some(name) = text.strip_prefix(CREDENTIAL) {
+            (Self::Credential(name), is_credential_name(name))
+        } else {
+            (Self::Variable(text), is_variable_name(text))
+        };
+        is_valid.then_some(source).ok_or(InterpolationError::Name)
+    }
+}
+
+/// Whether `text` is exactly one reference without a default. Such a text contains no secret.
+pub(super) fn is_reference(text: &str) -> bool {
+    let inside = text.strip_prefix(OPEN).and_then(|rest| rest.strip_suffix('}'));
+    inside.is_some_and(|inside| !inside.contains(DEFAULT) && !inside.contains('}') && Source::parse(inside).is_ok())
 }
 
 impl fmt::Debug for Environment {
@@ -124,52 +238,27 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The start of a reference.
-const OPEN: &str = "${";
-
 /// A string whose references are replaced.
 pub(super) struct Interpolated<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Contents of variables. No error may show them.
+    /// Contents of variables, files and credentials. No error may show them.
     pub(super) taken: Vec<String>,
-}
-
-/// An error of replacing the references of a string. It names the variable, and never shows its
-/// content.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InterpolationError {
-    #[error("a `${{` has no closing `}}`")]
-    Unterminated,
-    #[error("a `${{..}}` does not contain the name of a variable")]
-    Name,
-    #[error("the environment variable {name} is not set")]
-    Unset { name: String },
-    #[error("the environment variable {name} is not UTF-8")]
-    NotUnicode { name: String },
-    #[error("is longer than {INTERPOLATED_BYTES_MAX} bytes after its variables are replaced")]
-    TooLong,
-    #[error("this file cannot use environment variables")]
-    Closed,
-}
-
-impl Hint for InterpolationError {
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Unterminated => "add the `}`, or write `$${` for a literal `${`".to_owned(),
-            Self::Name => "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
-            Self::Unset { name } => format!("set the variable, or add a default: `${{{name}:-default}}`"),
-            Self::NotUnicode { name } => format!("set {name} to UTF-8 text"),
-            Self::TooLong => "give the path of a file instead".to_owned(),
-            Self::Closed => "set this key in engine.toml, or write `$${` for a literal `${`".to_owned(),
-        };
-        Some(hint)
-    }
 }
 
 fn is_variable_name(name: &str) -> bool {
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let sized = name.len() <= VARIABLE_NAME_BYTES_MAX;
     begins_well && sized && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_path(path: &str) -> bool {
+    (1..=PATH_BYTES_MAX).contains(&path.len()) && !path.contains(OPEN) && !path.chars().any(char::is_control)
+}
+
+/// Whether `name` is a file name that systemd accepts for a credential.
+fn is_credential_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':' | b'$');
+    (1..=CREDENTIAL_NAME_BYTES_MAX).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_allowed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the seam that the rule asks for")]

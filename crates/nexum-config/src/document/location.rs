@@ -61,7 +61,7 @@ impl Location {
 
     /// Replaces the references in `text`, the string at this position.
     pub(super) fn interpolated(&self, text: &str) -> Result<String, ConfigError> {
-        match self.origin.environment.interpolate(text) {
+        match self.origin.interpolate(text) {
             Ok(interpolated) => Ok(interpolated.text.into_owned()),
             Err(error) => Err(self.error(error.to_string()).with_hint_of(&error)),
         }

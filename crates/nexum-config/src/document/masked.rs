@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::environment::is_reference;
 use super::key::join;
-use super::show::{self, is_reference};
+use super::show;
 use super::tree::{Node, Table, Value};
 use super::{Document, Origin};
 
@@ -92,7 +93,7 @@ impl Masked {
 
     /// The text of a string. Adds its secrets.
     fn string(&mut self, origin: &Origin, name: &str, within: Option<&str>, text: &str) -> String {
-        let interpolated = origin.environment.interpolate(text).ok();
+        let interpolated = origin.interpolate(text).ok();
         let whole = interpolated.as_ref().map_or(text, |interpolated| &*interpolated.text);
         let is_secret = has_part(name, show::SECRET_NAMES.iter().chain(&SECRET_NAMES));
         let is_url = whole.contains("://") && (!is_secret || has_part(name, &URL_NAMES));

@@ -157,7 +157,7 @@ impl Section {
         let Value::String(text) = &self.table.get(key)?.node.value else {
             return None;
         };
-        let interpolated = self.origin.environment.interpolate(text).ok()?;
+        let interpolated = self.origin.interpolate(text).ok()?;
         (!interpolated.taken.is_empty()).then_some(text)
     }
 

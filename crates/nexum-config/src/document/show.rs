@@ -1,6 +1,7 @@
 //! Shows a value of the file in an error: short, in the notation of the file, and without secrets.
 
 use super::Origin;
+use super::environment::is_reference;
 use super::tree::{Node, Value};
 
 /// The longest value that an error shows in full, in characters. An error shows only the start of a
@@ -66,12 +67,6 @@ fn url(before: &str, after: &str) -> String {
     }
     let rest = if host.len() == after.len() { "" } else { "/…" };
     format!("\"{scheme}://{host}{rest}\"")
-}
-
-/// Whether `text` is exactly one reference to a variable.
-pub(super) fn is_reference(text: &str) -> bool {
-    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 /// The whole `text` if it has at most `chars_max` characters, else its first `shown` characters.

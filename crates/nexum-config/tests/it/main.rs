@@ -15,3 +15,4 @@ mod interface;
 mod manifest;
 mod names;
 mod pages;
+mod references;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nexum_core::store::StateStore;
-use nexum_store::{Backend, BackupError, RedbStore, backup};
+use nexum_store::{Backend, BackupError, REPLACED, RedbStore, RestoreError, backup, restore};
 
 use crate::history::{self, Model};
 use crate::support::{Fixture, remove, set};
@@ -111,4 +111,26 @@ fn compacting_waits_for_views() {
         compacting.join().unwrap().unwrap();
     });
     assert!(store.view().unwrap().get(b"a").unwrap().is_some());
+}
+
+#[test]
+fn a_backup_with_faults_changes_nothing() {
+    let fixture = Fixture::new(Backend::Redb);
+    let store = fixture.open();
+    // The row of a module that does not exist.
+    store.write(&set([(b"s\x00\x00\x00\x07key", b"value")])).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("backup");
+    backup(&*store.frozen().unwrap(), &path, &mut |_| {}).unwrap();
+    drop(store);
+    let before = fs::read(fixture.path().join("state.redb")).unwrap();
+
+    let restored = restore(&path, &fixture.path().into(), true, "a test", &mut |_| {});
+    let Err(RestoreError::Faulty { faults, .. }) = restored else {
+        panic!("{restored:?}");
+    };
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(fs::read(fixture.path().join("state.redb")).unwrap(), before);
+    assert!(!fixture.path().join(REPLACED).exists());
+    assert!(!fixture.path().join("state.redb.new").exists());
 }

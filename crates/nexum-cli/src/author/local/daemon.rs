@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::leash::leashed;
 use crate::compiler::this_program;
-use crate::configure::LEVEL_VARIABLE;
+use crate::configure::LEVEL_VARIABLES;
 use crate::report::Refusal;
 
 /// How long the daemon may take to stop: twice the default deadline of an event.
@@ -38,7 +38,9 @@ impl Daemon {
         let mut run = nexum()?;
         run.args(["run", "--config"]).arg(config).args(options);
         // The log is read here, so its level is not the author's.
-        run.env_remove(LEVEL_VARIABLE);
+        for name in LEVEL_VARIABLES {
+            run.env_remove(name);
+        }
         let mut command = Command::from(leashed(&run));
         command
             .stdin(Stdio::null())

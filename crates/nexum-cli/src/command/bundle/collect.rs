@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use super::secrets::Secrets;
 use super::{Part, reason};
-use crate::args::{Running, config_path};
 use crate::client::Client;
 use crate::command::doctor::{self, Installation};
 use crate::command::state;
 use crate::compose;
+use crate::configure::ConfigFile;
 use crate::process;
 use crate::report::{Refusal, Refusals, findings};
 
@@ -55,10 +55,12 @@ pub(super) struct Collected {
 /// # Errors
 ///
 /// If the system starts no threads.
-pub(super) fn collect(installation: &Installation, running: &Running) -> Result<Collected, Refusals> {
-    let config = &installation.config;
+pub(super) fn collect(installation: &Installation) -> Result<Collected, Refusals> {
+    let Installation {
+        file, config, metrics, ..
+    } = installation;
     let report = doctor::examine(installation)?;
-    let (configuration, secrets) = configuration(running.config.as_deref());
+    let (configuration, secrets) = configuration(file);
     let mut parts = vec![
         part("configuration.txt", "the configuration without secrets", configuration),
         part("build.json", "the build, the system and its limits", json(&build())),
@@ -79,12 +81,12 @@ pub(super) fn collect(installation: &Installation, running: &Running) -> Result<
             verified(installation),
         ),
     ];
-    let client = Client::of(&config.state_dir);
+    let client = Client::of(&config.state_dir).configured_by(file);
     for (name, path, about) in ANSWERS {
         let answer = client.get::<Value>(path).map_err(|refusals| reason(&refusals));
         parts.push(part(name, about, answer.and_then(|answer| json(&answer))));
     }
-    let metrics = process::block_on(metrics(installation.metrics.listen)).map_err(|refusal| refusal.error().to_owned());
+    let metrics = process::block_on(scraped(metrics.listen)).map_err(|refusal| refusal.error().to_owned());
     parts.push(part(
         "metrics.txt",
         "the metrics of the daemon",
@@ -102,9 +104,11 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// The configuration without secrets, and its secrets.
-fn configuration(named: Option<&Path>) -> (Result<Vec<u8>, String>, Secrets) {
-    let (path, _) = config_path(named);
-    match Document::load(path, &Environment::process()) {
+fn configuration(file: &ConfigFile) -> (Result<Vec<u8>, String>, Secrets) {
+    if let Some(notice) = file.absence() {
+        return (Err(notice), Secrets::new([]));
+    }
+    match Document::load(file.path(), &Environment::process()) {
         Ok(document) => {
             let masked = document.masked();
             (Ok(masked.text.into_bytes()), Secrets::new(masked.secrets))
@@ -173,12 +177,12 @@ fn list(root: &Path, below: &Path, files: &mut Vec<Value>) {
 
 fn verified(installation: &Installation) -> Result<Vec<u8>, String> {
     let mut outcome = Vec::new();
-    state::verify(&installation.config, &mut outcome).map_err(|refusals| reason(&refusals))?;
+    state::verify(&installation.config, &installation.file, &mut outcome).map_err(|refusals| reason(&refusals))?;
     Ok(outcome)
 }
 
 /// The metrics at the address of the configuration.
-async fn metrics(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
+async fn scraped(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
     let address = match listen {
         None => return Err("[metrics] listen is not set".to_owned()),
         Some(address) if address.port() == 0 => return Err("the port of [metrics] listen is 0".to_owned()),

@@ -16,7 +16,7 @@ use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
-use crate::args::{Check, Files, Format, config_path};
+use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{AMBIENT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
@@ -80,7 +80,9 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 impl Findings {
     fn look(&mut self, files: &Files) -> Result<(), Refusals> {
         let mut errors = Vec::new();
-        let Configuration { config, notices, .. } = configure_all(files.config.as_deref(), &mut errors)?;
+        let Configuration {
+            file, config, notices, ..
+        } = configure_all(files.config.as_deref(), &mut errors)?;
         self.warnings.extend([files.notices.clone(), notices].concat());
         self.sections(&config, &mut errors);
         let modules = wanted(&config, files, &errors);
@@ -97,7 +99,7 @@ impl Findings {
         });
         let mut known = Known {
             chains: config.chains.keys().copied().collect(),
-            private: [config.state_dir.clone(), config_path(files.config.as_deref()).0.into()],
+            private: [config.state_dir.clone(), file.path().into()],
             names: BTreeSet::new(),
         };
         for module in &modules {

@@ -1,0 +1,159 @@
+//! The choice of the configuration, and its sources.
+
+use std::process::{Output, Stdio};
+
+use nexum_testing::guests;
+use serde_json::{Value, json};
+
+use crate::running::{Log, terminate};
+use crate::{Dir, Ran};
+
+/// The configuration of a daemon that needs no chain.
+fn config(state_dir: &str) -> String {
+    let path = guests::component("query-echo").display().to_string();
+    format!("[engine]\nlog_format = \"json\"\nstate_dir = {state_dir:?}\n[[modules]]\npath = {path:?}\n")
+}
+
+fn with(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let output: Output = dir
+        .command(args)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the binary");
+    Ran::new(output, dir.path())
+}
+
+#[test]
+fn every_command_finds_the_configuration_in_one_way_and_names_it() {
+    let dir = Dir::new();
+    dir.write("engine.toml", config("here"));
+    dir.write("variable.toml", config("by-variable"));
+    dir.write("option.toml", config("by-option"));
+    let named = [("NEXUM_CONFIG", "variable.toml")];
+    let end = "No such file or directory (os error 2)\n  hint: start it with `nexum run`, or name its configuration \
+               with --config\n";
+    for command in [&["status"][..], &["module", "list"], &["dead-letter", "list", "m"]] {
+        for (options, variables, expected) in [
+            (&[][..], &[][..], "here, the state directory of engine.toml"),
+            (
+                &[],
+                &[("NEXUM_CONFIG", " ")],
+                "here, the state directory of engine.toml",
+            ),
+            (
+                &[],
+                &named,
+                "by-variable, the state directory of variable.toml, which NEXUM_CONFIG names",
+            ),
+            (
+                &["--config", "option.toml"],
+                &named,
+                "by-option, the state directory of option.toml",
+            ),
+        ] {
+            let ran = with(&dir, &[command, options].concat(), variables);
+            assert_eq!(ran.code, Some(2));
+            assert_eq!(ran.stderr, format!("error: no nexum runs in {expected}: {end}"));
+        }
+    }
+    let checked = with(&dir, &["check"], &[("NEXUM_CONFIG", "missing.toml")]);
+    assert_eq!(checked.code, Some(2));
+    let expected = "error: missing.toml: does not exist: No such file or directory (os error 2)\n  hint: correct or \
+                    unset the environment variable NEXUM_CONFIG\n";
+    assert!(checked.stderr.starts_with(expected), "{}", checked.stderr);
+    std::fs::remove_file(dir.path().join("engine.toml")).expect("a file");
+    let without = dir.nexum(&["status"]);
+    let expected = "error: no nexum runs in ./data, the default state directory, because there is no engine.toml: ";
+    assert!(without.stderr.starts_with(expected), "{}", without.stderr);
+}
+
+/// The first record of a run.
+fn first_record(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> (Value, u32) {
+    let mut command = dir.command(args);
+    let command = command.envs(variables.iter().copied());
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let log = Log::of(&mut child);
+    let lines = log.until(|line| line.contains("modules are loaded"));
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{lines:#?}");
+    (serde_json::from_str(&lines[0]).expect("JSON"), child.id())
+}
+
+#[test]
+fn the_first_record_says_what_runs() {
+    let dir = Dir::new();
+    let file = dir.write("other.toml", config("state"));
+    let variables = [
+        ("NEXUM_CONFIG", "other.toml"),
+        ("NEXUM_LOG", "info"),
+        ("RUST_LOG", "off"),
+    ];
+    let (record, pid) = first_record(&dir, &["run"], &variables);
+    assert_eq!(record["target"], "nexum::log");
+    assert_eq!(
+        record["message"],
+        "NEXUM_LOG sets the level of the log, and overrides RUST_LOG"
+    );
+    assert_eq!(record["config"], json!(file));
+    assert_eq!(record["state_dir"], json!(dir.path().join("state")));
+    assert_eq!(record["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(record["pid"], pid);
+}
+
+#[test]
+fn a_credential_that_systemd_does_not_give_is_an_error_that_says_how() {
+    let dir = Dir::new();
+    dir.write(
+        "engine.toml",
+        "[chains.1]\nrpc_url = \"https://node.example/${cred:rpc-key}\"\n[chains.2]\nrpc_url = \
+         \"${file:secrets/missing}\"\n",
+    );
+    let ran = dir.nexum(&["check"]);
+    assert_eq!(ran.code, Some(2));
+    insta::assert_snapshot!(ran.stderr, @r#"
+    error: engine.toml:2:11: chains.1.rpc_url: there are no credentials: the environment variable CREDENTIALS_DIRECTORY is not set, found "https://node.example/…"
+      hint: add `LoadCredential=rpc-key:/path/to/file` to the systemd unit; without systemd, set CREDENTIALS_DIRECTORY to a directory with a file rpc-key
+    error: engine.toml:4:11: chains.2.rpc_url: the file secrets/missing does not exist, found "${file:secrets/missing}"
+      hint: create the file, or correct its path, which is relative to the directory of this configuration
+    error: there are no modules
+      hint: name a component, or add [[modules]] to engine.toml
+    "#);
+}
+
+#[test]
+fn files_and_credentials_reach_the_daemon_and_show_nowhere() {
+    let dir = Dir::new();
+    let key = "c0ffee5ecret";
+    std::fs::create_dir(dir.path().join("credentials")).expect("a directory");
+    dir.write("credentials/rpc-key", format!("{key}\n"));
+    dir.write("url", format!("http://127.0.0.1:9/{key}\n"));
+    let chains = "[chains.1]\nrpc_url = \"http://127.0.0.1:9/${cred:rpc-key}\"\n\
+                  [chains.2]\nrpc_url = \"${file:url}\"\nstartup_timeout_ms = 1\n";
+    let module = "[modules.config]\nkey = \"${file:url}\"\n";
+    dir.write("engine.toml", format!("{}{module}{chains}", config("state")));
+    let credentials = dir.path().join("credentials").display().to_string();
+    let variables = [("CREDENTIALS_DIRECTORY", credentials.as_str())];
+    let checked = with(&dir, &["check", "--format", "json"], &variables);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+    let run = dir
+        .command(&["run"])
+        .envs(variables)
+        .env("NEXUM_LOG", "trace")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = run.expect("the binary starts");
+    let log = Log::of(&mut child);
+    let mut lines = log.until(|line| line.contains("modules are loaded"));
+    terminate(&child);
+    lines.extend(log.until(|_| false));
+    let printed = child.wait_with_output().expect("an end").stdout;
+    lines.extend([
+        checked.stdout,
+        checked.stderr,
+        String::from_utf8(printed).expect("UTF-8"),
+    ]);
+    assert!(lines.iter().all(|line| !line.contains(key)), "{lines:#?}");
+}
