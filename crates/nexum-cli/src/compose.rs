@@ -192,7 +192,7 @@ mod chain {
             number: String,
             timestamp: String,
         }
-        let text = |error: &dyn std::error::Error| Causes(error).to_string();
+        let text = |error: &(dyn std::error::Error + 'static)| Causes(error).to_string();
         let params = to_raw_value(&("latest", false)).map_err(|error| text(&error))?;
         let request = ("eth_getBlockByNumber".into(), params);
         let answer = endpoint.request(&request).await.map_err(|error| text(&error))?;

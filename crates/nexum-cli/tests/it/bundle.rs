@@ -95,10 +95,10 @@ fn a_bundle_without_a_daemon_says_what_it_lacks() {
 
     let manifest = json(&files, "manifest.json");
     for (name, reason) in [
-        ("status.json", "no nexum runs in data"),
-        ("modules.json", "no nexum runs in data"),
-        ("log.json", "no nexum runs in data"),
-        ("state-verify.txt", "there is no state in data"),
+        ("status.json", "no nexum runs in ./data"),
+        ("modules.json", "no nexum runs in ./data"),
+        ("log.json", "no nexum runs in ./data"),
+        ("state-verify.txt", "there is no state in ./data"),
         ("metrics.txt", "error sending request"),
     ] {
         let said = missing(&manifest, name).unwrap_or_default();
@@ -203,13 +203,13 @@ fn the_forms_of_a_secret_are_those_in_which_texts_contain_it() {
 
 fn secret_config(endpoint: &str) -> String {
     let [_, _, key, password, header, module, hook, comment] = SECRETS;
-    let path = guests::component("block-logger").display().to_string();
+    let path = guests::component("noop").display().to_string();
     format!(
         "# api = \"{comment}\"\n\
          [engine]\nstate_dir = \"${{PATH_SECRET}}/state\"\nlog_level = \"trace,cranelift=off,cranelift_codegen=off,\
          cranelift_frontend=off,regalloc2=off,wasmtime=off,wasmtime_environ=off,wasmtime_internal_cranelift=off\"\n\
          [metrics]\nlisten = \"127.0.0.1:0\"\n\
-         [[chains.11155111.endpoints]]\nurl = \"{endpoint}/{key}?token=${{URL_SECRET}}\"\nheaders = {{ x-key = \"{header}\" }}\n\
+         [[chains.11155111.endpoints]]\nurl = \"{endpoint}/?key={key}&token=${{URL_SECRET}}\"\nheaders = {{ x-key = \"{header}\" }}\n\
          [[chains.11155111.endpoints]]\nurl = \"http://user:{password}@127.0.0.1:9/{hook}\"\npriority = 1\n\
          [[modules]]\npath = {path:?}\n[modules.config]\napi = \"{module}\"\n"
     )
@@ -234,7 +234,7 @@ async fn a_bundle_shows_no_secret_of_the_configuration() {
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);
     anvil.mine(1).await;
-    log.until(|line| line.contains("base fee"));
+    log.until(|line| line.contains("event handled"));
 
     let output = command(&["support-bundle", "report.tar.gz"])
         .output()
@@ -247,7 +247,7 @@ async fn a_bundle_shows_no_secret_of_the_configuration() {
     assert_eq!(missing(&manifest, "modules.json"), None, "{manifest:#}");
     assert_eq!(missing(&manifest, "state-verify.txt"), None, "{manifest:#}");
     assert_eq!(files["state-verify.txt"], b"all is well\n");
-    assert_eq!(json(&files, "modules.json")[0]["name"], "block-logger");
+    assert_eq!(json(&files, "modules.json")[0]["name"], "noop");
     let configuration = String::from_utf8(files["configuration.txt"].clone()).expect("UTF-8");
     let shown = format!("chains.11155111.endpoints[0].url = \"{}/…\"\n", anvil.http_url());
     assert!(configuration.contains(&shown), "{configuration}");

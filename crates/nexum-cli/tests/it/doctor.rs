@@ -65,7 +65,7 @@ fn a_doctor_without_a_daemon_names_open_rights_and_leaves_no_file() {
     let open = one(&findings, "rights", "data", "other users");
     assert_eq!(open["state"], "warning");
     assert_eq!(open["text"], "other users have rights to . (0755), state.redb (0644)");
-    assert_eq!(open["remedy"], "chmod -R go= 'data'");
+    assert_eq!(open["remedy"], "chmod -R go= './data'");
     let daemon = one(&findings, "daemon", "nexum.sock", "no daemon runs here");
     assert_eq!(
         (&daemon["state"], &daemon["remedy"]),
@@ -89,7 +89,7 @@ fn a_doctor_without_a_daemon_names_open_rights_and_leaves_no_file() {
 
     let remedied = Command::new("sh")
         .current_dir(dir.path())
-        .args(["-c", "chmod -R go= 'data'"])
+        .args(["-c", "chmod -R go= './data'"])
         .status();
     assert!(remedied.expect("sh").success());
     let (_, findings) = doctor(&dir);
@@ -176,7 +176,7 @@ fn a_running_daemon_shows_its_socket_and_the_components_that_changed_since() {
     let socket = one(&findings, "rights", "nexum.sock", "0666");
     assert_eq!(
         (&socket["state"], &socket["remedy"]),
-        (&json!("failure"), &json!("chmod 600 'data/nexum.sock'"))
+        (&json!("failure"), &json!("chmod 600 './data/nexum.sock'"))
     );
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
