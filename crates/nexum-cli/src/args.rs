@@ -321,6 +321,18 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         #[command(subcommand)]
         command: DeadLetter,
     },
+    /// Explain the codes of the daemon's errors
+    #[command(after_help = "\
+Examples:
+  nexum errors                    list all codes
+  nexum errors module-not-found   meaning, usual cause, and what to do")]
+    Errors {
+        /// The code, as in error[CODE]
+        code: Option<String>,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Become another program, which ends with the process of this id
     #[cfg(all(feature = "author", feature = "runtime"))]
     #[command(hide = true)]
@@ -411,7 +423,9 @@ pub(crate) struct Inspect {
     pub(crate) format: Format,
 }
 
+/// The format of a command's output.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
+#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     #[default]

@@ -22,7 +22,10 @@ use tokio::net::UnixStream;
 use crate::args::{DeadLetter, Format, LoadModule, Module};
 use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
-use crate::protocol::view::{self, Letter, Load};
+use crate::protocol::dead_letters::Letter;
+use crate::protocol::error::ErrorBody;
+use crate::protocol::limits::Usage;
+use crate::protocol::modules::{self, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -68,7 +71,10 @@ impl<'a> Client<'a> {
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
         match is_success {
             true => Ok(serde_json::from_slice(&body).map_err(read)?),
-            false => Err(serde_json::from_slice(&body).map_err(read)?),
+            false => {
+                let error: ErrorBody = serde_json::from_slice(&body).map_err(read)?;
+                Err(error.into())
+            }
         }
     }
 
@@ -131,7 +137,7 @@ impl<'a> Client<'a> {
     /// # Errors
     ///
     /// If no daemon answers.
-    pub(crate) fn modules(&self) -> Result<Vec<view::Module>, Refusals> {
+    pub(crate) fn modules(&self) -> Result<Vec<modules::Module>, Refusals> {
         self.get(MODULES)
     }
 
@@ -167,7 +173,7 @@ pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals
 
 /// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
-    let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
+    let usages: Vec<Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
     show::limits(&usages, format)?;
     Ok(STOPPED)
 }
@@ -179,26 +185,26 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            let module: modules::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
             outln!("{} is loaded", module.name);
         }
         Module::Reload { module } => {
-            let answer: view::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+            let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
             outln!("{module} continues with {}", answer.module.digest);
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
         Module::Stop { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
             outln!("{module} is stopped");
         }
         Module::Start { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/start"))?;
             outln!("{module} continues");
         }
         Module::Restart { module } => {
-            let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
+            let _: modules::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
             outln!("{module} continues");
         }
         Module::Remove { module } => {
@@ -218,7 +224,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
         manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
         name: wanted.name.as_ref().map(ToString::to_string),
         reads: wanted.reads.iter().map(ToString::to_string).collect(),
-        metering: wanted.metering,
+        metering: wanted.metering.into(),
     })
 }
 

@@ -9,6 +9,7 @@ mod command_files;
 mod compile;
 #[cfg(feature = "runtime")]
 pub(crate) mod doctor;
+pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]

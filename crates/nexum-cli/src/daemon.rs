@@ -1,7 +1,7 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
 mod announce;
-mod control;
+mod api;
 mod listen;
 mod logging;
 mod metrics;

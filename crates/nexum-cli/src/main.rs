@@ -7,8 +7,12 @@
 //! exit code, and 3 after a trap. `build` returns 130 after an interrupt.
 
 mod args;
+mod error_code;
 mod exit_code;
 mod report;
+
+#[cfg(test)]
+mod kept;
 
 #[cfg(feature = "runtime")]
 mod compiler;

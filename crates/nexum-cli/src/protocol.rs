@@ -1,12 +1,17 @@
-//! The socket in the state directory with which an operator controls the running daemon: JSON over
-//! HTTP.
+//! What the daemon and its clients share: the messages of the API, as JSON over HTTP, and the socket
+//! in the state directory.
 //!
-//! The socket's mode is 0600: a process that may open it may control the daemon. [`view`], [`query`] and [`frames`] define the
-//! messages. The daemon's `control` is the server, and `client` is the client of `nexum status` and the other commands.
+//! The socket's mode is 0600: a process that may open it may control the daemon. The daemon's `api` is
+//! the server, and `client` is the client of `nexum status` and the other commands. A file for each
+//! subject has its messages; [`error`] has the body of each response that is an error.
 
+pub(crate) mod dead_letters;
+pub(crate) mod error;
 pub(crate) mod frames;
+pub(crate) mod limits;
+pub(crate) mod modules;
 pub(crate) mod query;
-pub(crate) mod view;
+pub(crate) mod stage;
 
 use std::fs::File;
 use std::io;

@@ -9,6 +9,7 @@ pub(crate) mod functions;
 mod module;
 pub(crate) mod print;
 
+use std::borrow::Cow;
 use std::error::Error;
 #[cfg(feature = "runtime")]
 use std::path::Path;
@@ -23,24 +24,38 @@ use nexum_config::harmless::harmless;
 use nexum_config::hint::Hint;
 #[cfg(feature = "runtime")]
 use nexum_config::regular_file::FileError;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use print::{errln, stderr_has_colours};
 
+#[cfg(feature = "runtime")]
+use crate::error_code::ErrorCode;
+
 /// One error, and a hint on a line of its own if there is one.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Refusal {
-    error: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    /// The word of an [`ErrorCode`], or of a code that a newer daemon knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<Cow<'static, str>>,
+    pub(crate) error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
 }
 
 impl Refusal {
     pub(crate) fn new(error: impl Into<String>) -> Self {
         Self {
+            code: None,
             error: error.into(),
             hint: None,
         }
+    }
+
+    /// Adds the code for programs.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn with_code(mut self, code: ErrorCode) -> Self {
+        self.code = Some(Cow::Borrowed(code.word()));
+        self
     }
 
     /// An error with all of its sources.
@@ -97,7 +112,7 @@ impl From<&ConfigError> for Refusal {
 }
 
 /// All errors of one operation.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Refusals(Vec<Refusal>);
 
@@ -130,8 +145,11 @@ impl Refusals {
                 text.to_owned()
             }
         };
-        for Refusal { error, hint } in &self.0 {
-            errln!("{} {}", paint("error:", "1;31"), harmless(error));
+        for Refusal { code, error, hint } in &self.0 {
+            let label = code
+                .as_ref()
+                .map_or_else(|| "error:".to_owned(), |code| format!("error[{}]:", harmless(code)));
+            errln!("{} {}", paint(&label, "1;31"), harmless(error));
             if let Some(hint) = hint {
                 errln!("  {} {}", paint("hint:", "1;36"), harmless(hint));
             }
@@ -142,6 +160,16 @@ impl Refusals {
 impl FromIterator<Refusal> for Refusals {
     fn from_iter<T: IntoIterator<Item = Refusal>>(refusals: T) -> Self {
         Self(refusals.into_iter().collect())
+    }
+}
+
+#[cfg(feature = "runtime")]
+impl IntoIterator for Refusals {
+    type Item = Refusal;
+    type IntoIter = std::vec::IntoIter<Refusal>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -3,5 +3,6 @@
 
 mod history;
 pub(crate) mod log;
+pub(crate) mod report;
 pub(crate) mod router;
 pub(crate) mod source;

@@ -66,7 +66,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `clock`, `event`, `metrics` | time and entropy, the events of a chain, the metrics' names |
+//! | `clock`, `event`, `metrics`, `reason` | time and entropy, the events of a chain, the metrics' names, the reasons of states |
 //! | `engine` | the WebAssembly engine: its pool, its time slices, the limits on memory |
 //! | `store` | the port to the rows' storage, and the committer that combines commits in one transaction |
 //! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |
@@ -107,6 +107,7 @@ pub mod module;
 mod outage;
 mod query;
 mod rate;
+mod reason;
 mod runner;
 pub mod state;
 pub mod store;
@@ -116,6 +117,10 @@ pub mod supervisor;
 /// [`EventSource`](source::EventSource).
 pub mod source {
     pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
+    pub use crate::bus::report::{
+        Budget, EndpointReport, EndpointState, FollowingReport, HeadReport, LastError, Latency, ModuleRequests,
+        SourceReport,
+    };
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
     pub use crate::outage::{Extent, Outage};
@@ -131,7 +136,8 @@ pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
-pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};
+pub use reason::Reason;
+pub use runner::{CommandError, ModuleStatus, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};
 pub use supervisor::Report;

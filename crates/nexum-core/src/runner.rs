@@ -49,7 +49,7 @@ pub(crate) use feed::topics;
 pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;
 pub use stage::Stage;
-pub use status::{ModuleStatus, Reason, Replaying};
+pub use status::{ModuleStatus, Replaying};
 pub(crate) use transaction::Transaction;
 
 /// The first pause after the store or a source fails, in milliseconds. For the store, each further

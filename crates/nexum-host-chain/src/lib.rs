@@ -17,7 +17,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`methods`], `error`, `redact`, [`metrics`] | the methods that only read, the errors of a request, secrets, the names of the metrics |
+//! | [`methods`], `error`, `redact`, [`metrics`], `modules`, `wall` | the methods that only read, the errors of a request, secrets, the names of the metrics, the counts of modules' requests, times of day |
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
 //! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
 //! | `source` | blocks and logs: following, verifying, reorgs, replay |
@@ -117,6 +117,8 @@ mod rpc;
 mod source;
 
 mod error;
+mod modules;
 mod redact;
+mod wall;
 
 mod bindings;

@@ -3,6 +3,7 @@
 //! The crate creates the handles once, together with a chain's endpoints. So a program that exports
 //! metrics installs its recorder before. Without a recorder, a handle costs an atomic load.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{
@@ -70,6 +71,28 @@ pub const UNTRUE_BLOOMS: &str = "nexum_chain_untrue_blooms_total";
 /// logs that the header denies. Label: [`CHAIN`].
 pub const UNVERIFIED: &str = "nexum_chain_unverified_total";
 
+/// Gauge: 1 while the endpoint can be used, 0 while it rests or serves another chain. NaN until
+/// nexum has used the endpoint. Labels: [`CHAIN`], [`ENDPOINT`].
+pub const ENDPOINT_UP: &str = "nexum_chain_endpoint_up";
+
+/// Gauge: 1 for the endpoint over which nexum follows the chain, 0 for the others. Labels:
+/// [`CHAIN`], [`ENDPOINT`].
+pub const ENDPOINT_FOLLOWING: &str = "nexum_chain_endpoint_following";
+
+/// Counter: changes of the endpoint over which nexum follows the chain. Label: [`CHAIN`].
+pub const FOLLOW_FAILOVERS: &str = "nexum_chain_follow_failovers_total";
+
+/// Gauge: 0 while the chain cannot be followed or read, 1 while it can. NaN until nexum knows.
+/// Label: [`CHAIN`].
+pub const UP: &str = "nexum_chain_up";
+
+/// Counter: requests of modules, including those that nexum answered from a cache. Labels:
+/// [`MODULE`], [`CHAIN`], [`CLASS`].
+pub const MODULE_REQUESTS: &str = "nexum_module_chain_requests_total";
+
+/// Label: the module's name.
+pub const MODULE: &str = "module";
+
 /// Label: the chain id, in decimal.
 pub const CHAIN: &str = "chain";
 
@@ -109,6 +132,14 @@ pub fn describe() {
     describe_counter!(VERIFICATION_FAILURES, "answers about logs that were false");
     describe_counter!(UNTRUE_BLOOMS, "blocks with a log that their header's bloom lacks");
     describe_counter!(UNVERIFIED, "answers about logs that could not be verified");
+    describe_gauge!(ENDPOINT_UP, "1 while the endpoint can be used, otherwise 0");
+    describe_gauge!(
+        ENDPOINT_FOLLOWING,
+        "1 for the endpoint over which nexum follows the chain, otherwise 0"
+    );
+    describe_counter!(FOLLOW_FAILOVERS, "changes of the followed endpoint");
+    describe_gauge!(UP, "1 while the chain can be followed, otherwise 0");
+    describe_counter!(MODULE_REQUESTS, "requests of modules to a chain");
 }
 
 /// The subject of a method: a small set, because modules can request any method.
@@ -129,7 +160,7 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Call,
         Self::Logs,
         Self::Block,
@@ -160,7 +191,7 @@ impl Class {
         }
     }
 
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Call => "call",
             Self::Logs => "logs",
@@ -247,6 +278,8 @@ pub(crate) struct EndpointMetrics {
     seconds: [Histogram; Class::ALL.len()],
     rate_limit_wait_seconds: Histogram,
     reconnects: Counter,
+    pub(crate) up: Gauge,
+    pub(crate) following: Gauge,
 }
 
 impl EndpointMetrics {
@@ -271,7 +304,13 @@ impl EndpointMetrics {
                 CLASS => class.label()
             )
         });
+        let up = gauge!(ENDPOINT_UP, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
+        up.set(f64::NAN);
+        let following = gauge!(ENDPOINT_FOLLOWING, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
+        following.set(0.0);
         Self {
+            up,
+            following,
             requests,
             seconds,
             rate_limit_wait_seconds: histogram!(
@@ -310,7 +349,9 @@ impl std::fmt::Debug for EndpointMetrics {
 /// The handles of one chain's requests.
 pub(crate) struct ChainMetrics {
     pub(crate) retries: Counter,
-    pub(crate) failovers: Counter,
+    failovers: Counter,
+    /// The value of `failovers`, which cannot be read.
+    failed_over: AtomicU64,
     pub(crate) shared: Counter,
     pub(crate) pinned_hits: Counter,
 }
@@ -321,9 +362,21 @@ impl ChainMetrics {
         Self {
             retries: counter!(RETRIES, CHAIN => chain.clone()),
             failovers: counter!(FAILOVERS, CHAIN => chain.clone()),
+            failed_over: AtomicU64::new(0),
             shared: counter!(SHARED, CHAIN => chain.clone()),
             pinned_hits: counter!(PINNED_HITS, CHAIN => chain),
         }
+    }
+
+    /// Counts a retry at another endpoint.
+    pub(crate) fn failover(&self) {
+        self.failed_over.fetch_add(1, Ordering::Relaxed);
+        self.failovers.increment(1);
+    }
+
+    /// The retries at another endpoint.
+    pub(crate) fn failovers(&self) -> u64 {
+        self.failed_over.load(Ordering::Relaxed)
     }
 }
 
@@ -337,6 +390,8 @@ impl std::fmt::Debug for ChainMetrics {
 pub(crate) struct SourceMetrics {
     pub(crate) head_number: Gauge,
     pub(crate) head_timestamp_seconds: Gauge,
+    pub(crate) up: Gauge,
+    pub(crate) follow_failovers: Counter,
     pub(crate) stalls: Counter,
     pub(crate) reorg_depth_blocks: Histogram,
     pub(crate) log_fetches_saved: Counter,
@@ -353,9 +408,13 @@ impl SourceMetrics {
         // An alert on the head's age must also fire for a chain that was never followed.
         head_number.set(0.0);
         head_timestamp_seconds.set(0.0);
+        let up = gauge!(UP, CHAIN => chain.clone());
+        up.set(f64::NAN);
         Self {
             head_number,
             head_timestamp_seconds,
+            up,
+            follow_failovers: counter!(FOLLOW_FAILOVERS, CHAIN => chain.clone()),
             stalls: counter!(STALLS, CHAIN => chain.clone()),
             reorg_depth_blocks: histogram!(REORG_DEPTH_BLOCKS, CHAIN => chain.clone()),
             log_fetches_saved: counter!(LOG_FETCHES_SAVED, CHAIN => chain.clone()),

@@ -47,6 +47,15 @@ impl Secrets {
     }
 }
 
+/// A text for one line of a report: control characters of an endpoint's message are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\'' | '"' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 /// The trailing white space of a word.
 fn trailing_space(word: &str) -> &str {
     &word[word.trim_end().len()..]

@@ -76,6 +76,7 @@ pub(crate) enum State {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, clap::Args)]
+#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 #[group(multiple = false)]
 pub(crate) struct Form {
     /// 0x and hexadecimal digits (default)

@@ -10,8 +10,9 @@ use nexum_core::QueryPool;
 
 use super::{Client, show};
 use crate::args::{Answer, Arguments, Input, Question};
+use crate::error_code::ErrorCode;
 use crate::exit_code::{FAILED, STOPPED};
-use crate::protocol::query::Fault;
+use crate::protocol::error::ErrorBody;
 use crate::protocol::{MODULES, QUERY};
 use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
@@ -56,16 +57,11 @@ pub(crate) fn query(
         print(&body, form)?;
         return Ok(STOPPED);
     }
-    let fault: Fault =
+    let error: ErrorBody =
         serde_json::from_slice(&body).map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?;
-    let was_asked = fault.has_begun();
-    let refusal = Refusal::new(fault.error);
-    let refusals = Refusals::from(match fault.kind.as_str() {
-        "no-function" | "no-evaluate" => {
-            refusal.with_hint(format!("`nexum query {module} --list` lists the functions"))
-        }
-        _ => refusal,
-    });
+    // A newer daemon may have other codes, of calls that the module received.
+    let was_asked = ErrorCode::of(&error.code).is_none_or(ErrorCode::is_of_a_begun_call);
+    let refusals = Refusals::from(error);
     if was_asked {
         refusals.print();
         return Ok(FAILED);

@@ -1,13 +1,15 @@
 //! Prints answers of the daemon.
 
 use nexum_config::harmless::{harmless, harmless_lines};
-use serde_json::{Value, json};
 
 use crate::args::{Answer, Format};
-use crate::protocol::view::{Letter, Module, SUSPENDED, Usage};
+use crate::protocol::dead_letters::Letter;
+use crate::protocol::limits::Usage;
+use crate::protocol::modules::Module;
+use crate::protocol::stage::Stage;
 use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{Refusal, hex, list, table, time};
+use crate::report::{Refusal, list, table, time};
 
 pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
@@ -53,8 +55,9 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
         }
         if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
             outln!(
-                "\n{} is {SUSPENDED}{}{}: {}",
+                "\n{} is {}{}{}: {}",
                 module.name,
+                Stage::Suspended,
                 at("since", Some(suspension.since_ms)),
                 at("until", Some(suspension.until_ms)),
                 harmless_lines(&suspension.reason, "  ")
@@ -68,7 +71,7 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
 fn stage(module: &Module) -> String {
     match &module.queries {
         Some(queries) if module.stage != queries.stage() => format!("{}, {}", module.stage, queries.stage()),
-        _ => module.stage.clone(),
+        _ => module.stage.to_string(),
     }
 }
 
@@ -154,12 +157,8 @@ pub(super) fn functions(functions: &[Function], form: Option<Answer>) -> Result<
 
 /// One dead letter, with its attempts.
 pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
-    let mut content = json!(letter.content);
-    bytes_as_hex(&mut content);
     if let Format::Json = format {
-        let mut whole = json!(letter);
-        whole["content"] = content;
-        return json_on_stdout(&whole);
+        return json_on_stdout(letter);
     }
     outln!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
@@ -174,21 +173,6 @@ pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
         let records = attempt.records.iter();
         records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
-    outln!("\n{}", harmless_lines(&format!("{content:#}"), ""));
+    outln!("\n{}", harmless_lines(&format!("{:#}", letter.content), ""));
     Ok(())
-}
-
-/// Replaces each list of bytes by its hexadecimal digits: hashes, addresses, topics and data.
-fn bytes_as_hex(value: &mut Value) {
-    match value {
-        Value::Array(items) => {
-            let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
-            match items.iter().map(byte).collect::<Option<Vec<_>>>() {
-                Some(bytes) if !bytes.is_empty() => *value = hex(&bytes).into(),
-                _ => items.iter_mut().for_each(bytes_as_hex),
-            }
-        }
-        Value::Object(fields) => fields.values_mut().for_each(bytes_as_hex),
-        _ => {}
-    }
 }

@@ -11,6 +11,7 @@ use tokio_util::codec::FramedRead;
 use tokio_util::io::StreamReader;
 
 use super::Client;
+use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::{Frame, FrameDecoder};
 use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, STATE, socket_in};
 use crate::report::{Refusal, Refusals};
@@ -61,8 +62,9 @@ async fn frames(answer: Response<Incoming>, sinks: &mut Sinks<'_>) -> Result<u8,
     if !answer.status().is_success() {
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| Refusal::of(&*error))?.to_bytes();
-        let refusals = serde_json::from_slice(&body);
-        return Err(refusals.map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?);
+        let error: ErrorBody = serde_json::from_slice(&body)
+            .map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?;
+        return Err(error.into());
     }
     let body = answer.into_body().into_data_stream().map_err(io::Error::other);
     let mut frames = FramedRead::new(StreamReader::new(body), FrameDecoder::default());
@@ -71,7 +73,7 @@ async fn frames(answer: Response<Incoming>, sinks: &mut Sinks<'_>) -> Result<u8,
             Frame::Output(output) => sinks.out.write_all(&output).map_err(|error| Refusal::of(&error))?,
             Frame::Said(said) => (sinks.say)(said),
             Frame::End(code) => return Ok(code),
-            Frame::Refused(refusals) => return Err(refusals),
+            Frame::Refused(error) => return Err((*error).into()),
         }
     }
     Err(Refusal::new("nexum ended before this was done").into())

@@ -18,7 +18,7 @@ use crate::args::Running;
 use crate::exit_code::STOPPED;
 use crate::report::findings::bytes;
 use crate::report::print::{errln, outln};
-use crate::report::{Refusal, Refusals, table};
+use crate::report::{Refusals, table};
 
 /// One part of a bundle.
 struct Part {
@@ -82,6 +82,6 @@ fn print(file: &Path, parts: &[Part]) {
 
 /// The reason of a part without content.
 fn reason(refusals: &Refusals) -> String {
-    let errors: Vec<_> = refusals.iter().map(Refusal::error).collect();
+    let errors: Vec<_> = refusals.iter().map(|refusal| refusal.error.as_str()).collect();
     errors.join("; ")
 }

@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{bundle, check, compile, doctor, exec, inspect, state};
+use super::{bundle, check, compile, doctor, errors, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -50,6 +50,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]
         Command::Leash(args) => author::leash(&args),

@@ -17,7 +17,9 @@ use crate::args::State;
 use crate::client::Client;
 use crate::compose::compose;
 use crate::configure::{ConfigFile, Configuration, configure};
+use crate::error_code::ErrorCode;
 use crate::exit_code::STOPPED;
+use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::Said;
 use crate::report::bars::Progress;
 use crate::report::print::{end_on_failed_write, errln, outln};
@@ -33,7 +35,7 @@ enum Target<'a> {
 impl Target<'_> {
     fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         match self {
-            Self::Here(store) => Ok(task.perform(&**store, sinks)?),
+            Self::Here(store) => task.perform(&**store, sinks).map_err(as_the_daemon),
             Self::There(client) => client.perform(task, sinks),
         }
     }
@@ -42,7 +44,7 @@ impl Target<'_> {
         match self {
             Self::Here(store) => {
                 let imported = import(&**store, &mut BufReader::new(input), sinks);
-                Ok(imported.map_err(|error| Refusal::of(&error))?)
+                imported.map_err(|error| as_the_daemon(Refusal::of(&error)))
             }
             Self::There(client) => client.import(input, sinks),
         }
@@ -73,6 +75,11 @@ impl Target<'_> {
         flushed?;
         Ok(code)
     }
+}
+
+/// Gives an error the code and the hint that it has when the daemon performs the task.
+fn as_the_daemon(refusal: Refusal) -> Refusals {
+    ErrorBody::new(ErrorCode::StateTaskFailed, refusal.into()).into()
 }
 
 /// Carries out a command.

@@ -4,8 +4,8 @@ mod check;
 pub(super) mod functions;
 
 use super::completions::completions;
-use super::inspect;
 use super::man::man;
+use super::{errors, inspect};
 use crate::args::Command;
 #[cfg(feature = "author")]
 use crate::author;
@@ -25,6 +25,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::New(args) => return author::new(args),
         #[cfg(feature = "author")]
         Command::Build(args) => return author::build(&args),
+        Command::Errors { code, format } => return errors::errors(code.as_deref(), format),
         Command::Completions { shell } => {
             completions(shell, version());
             return Ok(STOPPED);

@@ -24,7 +24,7 @@ use super::listen::{self, Bounds};
 use super::refused::Refused;
 use crate::compose;
 use crate::configure::MetricsConfig;
-use crate::protocol::view::{LOADING, why_loading};
+use crate::protocol::modules::why_loading;
 use crate::report::Refusal;
 
 /// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.
@@ -250,7 +250,7 @@ impl Readiness {
             let name = &loading.meta.name;
             self.host.get(name).is_err().then(|| NotReady {
                 what: Some(What::Module(name.to_string())),
-                reason: format!("{LOADING}: {}", why_loading(&loading)),
+                reason: format!("loading: {}", why_loading(&loading)),
             })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));

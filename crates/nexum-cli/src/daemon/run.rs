@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::announce::announce;
-use super::control::{self, ControlState};
+use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
@@ -144,7 +144,7 @@ impl Daemon<'_> {
         self.tolerate(&refused, inspection.candidates.len())?;
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
-        let control = ControlState {
+        let api = ApiState {
             supervisor: host.handle().supervisor().clone(),
             host: host.handle(),
             store: self.store.clone(),
@@ -154,31 +154,31 @@ impl Daemon<'_> {
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&control, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&api, candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = control::serve(&self.state_dir, control.clone()) => match never {},
-            never = exporter.serve(Readiness::new(control.host.clone(), control.refused.clone())) => match never {},
-            never = answering.serve(&control.host) => match never {},
+            never = api::serve(&self.state_dir, api.clone()) => match never {},
+            never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
+            never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
-            never = progress::show(&control.supervisor) => match never {},
-            never = watch::reload_changed(&control), if self.args.watch => match never {},
+            never = progress::show(&api.supervisor) => match never {},
+            never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
     /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
     /// one is refused.
-    async fn start(&self, control: &ControlState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
-        control.refused.add(&refused);
+    async fn start(&self, api: &ApiState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+        api.refused.add(&refused);
         Refusals::from(&refused).log();
-        let host = &control.host;
+        let host = &api.host;
         let started = host.load_each(candidates, |errors| {
-            control.refused.add(&errors);
+            api.refused.add(&errors);
             // A strict run exits with all errors.
             if !self.args.strict {
                 Refusals::from(&errors).log();
@@ -203,7 +203,7 @@ impl Daemon<'_> {
                 false => Refusal::new("nexum refused every module").into(),
             };
         }
-        control.refused.complete();
+        api.refused.complete();
         let (hits, misses) = host.engine().cache_hits_and_misses();
         tracing::info!(
             modules,

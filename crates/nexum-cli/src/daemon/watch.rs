@@ -20,7 +20,7 @@ use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, Recursi
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
 use tokio::sync::mpsc;
 
-use super::control::ControlState;
+use super::api::ApiState;
 use crate::report::Refusals;
 
 /// The time without changes before nexum reads files: a linker writes for as long, and no author
@@ -36,8 +36,8 @@ const CHANGES_MAX: usize = 64;
 
 /// Reloads modules whose files have changed. Never returns. Logs an error if files cannot be
 /// watched.
-pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
-    if let Err(mut error) = watch(control).await {
+pub(crate) async fn reload_changed(api: &ApiState) -> Infallible {
+    if let Err(mut error) = watch(api).await {
         // A path can contain the content of a variable.
         error.paths.clear();
         tracing::error!(%error, "nexum cannot watch files: use `nexum module reload` to reload modules");
@@ -52,7 +52,7 @@ pub(crate) enum Change {
     Any,
 }
 
-async fn watch(control: &ControlState) -> notify::Result<()> {
+async fn watch(api: &ApiState) -> notify::Result<()> {
     let (changed, mut changes) = mpsc::channel(CHANGES_MAX);
     let tell = move |events: DebounceEventResult| {
         if let Some(change) = change(events) {
@@ -68,32 +68,32 @@ async fn watch(control: &ControlState) -> notify::Result<()> {
     let mut watched = BTreeSet::new();
     let mut tried = BTreeMap::new();
     loop {
-        let modules = modules(control);
+        let modules = modules(api);
         watcher.follow(modules.values())?;
         tried.retain(|name, _| modules.contains_key(name));
         let before = std::mem::replace(&mut watched, modules.keys().cloned().collect());
         for (name, files) in modules.iter().filter(|(name, _)| !before.contains(*name)) {
             // The files may have changed between their reading and the start of the watch.
-            look(control, &mut tried, name, files).await;
+            look(api, &mut tried, name, files).await;
         }
         let change = tokio::select! {
             _ = turns.tick() => continue,
             Some(change) = changes.recv() => change,
         };
         for (name, files) in modules.iter().filter(|(_, files)| files.are_in(&change)) {
-            look(control, &mut tried, name, files).await;
+            look(api, &mut tried, name, files).await;
         }
     }
 }
 
 /// Reloads a module if its files have another content than the module was loaded from. Does not try a content twice.
-async fn look(control: &ControlState, tried: &mut BTreeMap<ModuleName, Content>, name: &ModuleName, files: &Files) {
+async fn look(api: &ApiState, tried: &mut BTreeMap<ModuleName, Content>, name: &ModuleName, files: &Files) {
     let content = files.read().await;
     if content == files.loaded {
         tried.remove(name);
     } else if tried.get(name) != Some(&content) {
         tried.insert(name.clone(), content);
-        reload(control, name).await;
+        reload(api, name).await;
     }
 }
 
@@ -112,17 +112,17 @@ pub(crate) fn change(events: DebounceEventResult) -> Option<Change> {
     (!paths.is_empty()).then_some(Change::Paths(paths))
 }
 
-async fn reload(control: &ControlState, name: &ModuleName) {
+async fn reload(api: &ApiState, name: &ModuleName) {
     tracing::info!(module = name.as_str(), "a file of the module has changed");
-    match control.host.reload(name).await {
+    match api.host.reload(name).await {
         Ok(_) => tracing::info!(module = name.as_str(), "the module is reloaded"),
         Err(error) => Refusals::from(error).log(),
     }
 }
 
 /// The files of each module.
-fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
-    let files = control.supervisor.all().into_iter().filter_map(|module| {
+fn modules(api: &ApiState) -> BTreeMap<ModuleName, Files> {
+    let files = api.supervisor.all().into_iter().filter_map(|module| {
         let (origin, meta) = module.origin()?;
         Some((meta.name.clone(), Files::of(&origin, module.kind(), &meta)))
     });

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::bytes::{BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
-use crate::report::Refusals;
+use super::error::ErrorBody;
 
 /// The largest payload, in bytes: the reasons of a refusal, each a line or the text of a trap.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -32,7 +32,7 @@ pub(crate) enum Frame {
     /// The command has ended with this exit code.
     End(u8),
     /// The command failed.
-    Refused(Refusals),
+    Refused(Box<ErrorBody>),
 }
 
 /// A message of a command beside its output.
@@ -57,7 +57,7 @@ impl Frame {
             Self::Output(bytes) => (b'o', Cow::from(bytes)),
             Self::Said(said) => (b's', Cow::from(serde_json::to_vec(said)?)),
             Self::End(code) => (b'e', Cow::from(vec![*code])),
-            Self::Refused(refusals) => (b'r', Cow::from(serde_json::to_vec(refusals)?)),
+            Self::Refused(error) => (b'r', Cow::from(serde_json::to_vec(error)?)),
         };
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if payload.len() > PAYLOAD_BYTES_MAX {
@@ -76,7 +76,7 @@ impl Frame {
             Some((&[b'o', ..], output)) => Ok(Self::Output(output.to_vec())),
             Some((&[b's', ..], said)) => Ok(Self::Said(serde_json::from_slice(said)?)),
             Some((&[b'e', ..], &[code])) => Ok(Self::End(code)),
-            Some((&[b'r', ..], refusals)) => Ok(Self::Refused(serde_json::from_slice(refusals)?)),
+            Some((&[b'r', ..], error)) => Ok(Self::Refused(serde_json::from_slice(error)?)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -115,6 +115,7 @@ impl Decoder for FrameDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_code::ErrorCode;
     use crate::report::Refusal;
 
     fn head(kind: u8, length: u32) -> BytesMut {
@@ -126,11 +127,12 @@ mod tests {
 
     #[test]
     fn frames_come_as_they_were_sent() {
+        let refused = ErrorBody::new(ErrorCode::KeyNotFound, Refusal::new("no").with_hint("yes").into());
         let frames = [
             Frame::Output(vec![0xff, 0]),
             Frame::Output(vec![b'a'; PAYLOAD_BYTES_MAX]),
             Frame::Said(Said::Rows("reading".to_owned(), 7, 9)),
-            Frame::Refused(Refusal::new("no").with_hint("yes").into()),
+            Frame::Refused(Box::new(refused)),
             Frame::End(1),
         ];
         let sent: Vec<Bytes> = frames.iter().map(|frame| frame.encode().unwrap()).collect();

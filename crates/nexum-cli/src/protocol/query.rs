@@ -1,48 +1,11 @@
-//! The body of a response to a query that failed.
+//! Functions and errors of modules that answer queries.
 
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::module;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::report::functions::{Function, Parameter};
-
-/// The kinds of faults of questions that reach no instance.
-const NOT_BEGUN: [&str; 14] = [
-    "no-module",
-    "loading",
-    "body",
-    "input-too-large",
-    "overloaded",
-    "suspended",
-    "timed-out",
-    "no-evaluate",
-    "no-function",
-    "arguments",
-    "read-only",
-    "not-running",
-    "reloaded",
-    "caller",
-];
-
-/// Why a query failed: the facts for a program, and nothing about nexum's internals, which are in
-/// the log.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Fault {
-    /// The kind of the fault, in a word.
-    pub(crate) kind: String,
-    /// The fault in a sentence.
-    pub(crate) error: String,
-    /// The error that the module returned, if it returned one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) host_error: Option<Returned>,
-}
-
-impl Fault {
-    /// Whether nexum asked the module.
-    pub(crate) fn has_begun(&self) -> bool {
-        !NOT_BEGUN.contains(&self.kind.as_str())
-    }
-}
 
 impl From<&module::Function> for Function {
     fn from(function: &module::Function) -> Self {
@@ -61,9 +24,12 @@ impl From<&module::Function> for Function {
 }
 
 /// A module's own error.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = HostError)]
 pub(crate) struct Returned {
+    /// The capability or the module that the error comes from.
     pub(crate) domain: String,
+    /// The kind of the error, in a word of the contract.
     pub(crate) kind: String,
     pub(crate) code: i32,
     pub(crate) message: String,

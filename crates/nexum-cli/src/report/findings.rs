@@ -121,11 +121,6 @@ impl Refusals {
 }
 
 impl Refusal {
-    /// The error without its hint.
-    pub(crate) fn error(&self) -> &str {
-        &self.error
-    }
-
     /// The error as a failure, with its hint as the remedy.
     pub(crate) fn finding(&self, area: Area, subject: impl ToString) -> Finding {
         Finding {

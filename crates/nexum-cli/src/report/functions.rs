@@ -7,6 +7,7 @@ use super::print::outln;
 
 /// A function of a module.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) parameters: Vec<Parameter>,
@@ -19,6 +20,7 @@ pub(crate) struct Function {
 
 /// A parameter of a function.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 pub(crate) struct Parameter {
     pub(crate) name: String,
     /// The type, as WIT writes it.

@@ -8,7 +8,7 @@ use super::{Refusal, Refusals};
 impl Refusals {
     /// Writes the errors to the log, where the operator of a daemon sees them.
     pub(crate) fn log(&self) {
-        for Refusal { error, hint } in &self.0 {
+        for Refusal { error, hint, .. } in &self.0 {
             tracing::error!(hint, "{error}");
         }
     }
@@ -16,7 +16,11 @@ impl Refusals {
 
 impl From<&LoadErrors> for Refusals {
     fn from(errors: &LoadErrors) -> Self {
-        errors.lines().map(|(error, hint)| Refusal { error, hint }).collect()
+        let refusal = |(error, hint)| Refusal {
+            hint,
+            ..Refusal::new(error)
+        };
+        errors.lines().map(refusal).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::sinks::{Sinks, no_module, write};
 use crate::args::{Form, Format};
+use crate::error_code::ErrorCode;
 use crate::exit_code::STOPPED;
 use crate::report::{Refusal, hex, list as comma_list, table};
 
@@ -97,20 +98,27 @@ pub(super) fn get(
 ) -> Result<u8, Refusal> {
     let view = view_of(store, module)?;
     let value = admin::get(&*view, module, key.as_bytes()).map_err(|error| Refusal::of(&error))?;
-    let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
+    let value = value.ok_or_else(|| {
+        let refusal = Refusal::new(format!("{module} has no key {key:?}")).with_code(ErrorCode::KeyNotFound);
+        refusal.with_hint(format!("list its keys with `nexum state scan {module}`"))
+    })?;
     if form.utf8 {
-        let text =
-            String::from_utf8(value).map_err(|_| Refusal::new("the value is not text").with_hint("use `--hex`"))?;
+        let text = String::from_utf8(value).map_err(|_| other_form("the value is not text"))?;
         write(sinks, &format!("{text}\n"))?;
     } else if form.json {
-        let json: serde_json::Value = serde_json::from_slice(&value)
-            .map_err(|_| Refusal::new("the value is not JSON").with_hint("use `--hex`"))?;
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(&value);
+        let json = json.map_err(|_| other_form("the value is not JSON"))?;
         let json = format!("{json:#}\n");
         write(sinks, &harmless_json(&json))?;
     } else {
         write(sinks, &format!("{}\n", hex(&value)))?;
     }
     Ok(STOPPED)
+}
+
+/// The error for a value that does not have the requested form.
+fn other_form(error: &str) -> Refusal {
+    Refusal::new(error).with_hint("print the bytes with `nexum state get --hex`")
 }
 
 pub(super) fn scan(

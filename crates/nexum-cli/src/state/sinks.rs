@@ -4,6 +4,7 @@ use std::io::Write;
 
 use nexum_config::names::ModuleName;
 
+use crate::error_code::ErrorCode;
 use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
@@ -25,5 +26,6 @@ pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
 }
 
 pub(super) fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` lists its modules")
+    let refusal = Refusal::new(format!("the store has no module {module}")).with_code(ErrorCode::StateNotFound);
+    refusal.with_hint("list its modules with `nexum state list`")
 }

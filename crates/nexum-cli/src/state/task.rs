@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use nexum_config::names::ModuleName;
 use nexum_core::state::admin;
 use nexum_core::store::StateStore;
-use nexum_store::TransferError;
+use nexum_store::{ExportError, TransferError};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::show;
 use super::sinks::{Sinks, no_module, write};
@@ -17,7 +18,7 @@ use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
 /// A task on a store. An import is not a task, because it needs a file as input.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
     List {
@@ -46,6 +47,7 @@ pub(crate) enum Task {
     Compact,
     /// `file` is an absolute path.
     Backup {
+        #[schema(value_type = String)]
         file: PathBuf,
     },
     Verify,
@@ -106,7 +108,11 @@ pub(crate) fn import(
 fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("exporting", sinks.say);
-    let rows = nexum_store::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
+    let exported = nexum_store::export(&*view, module, sinks.out, &mut progress);
+    let rows = exported.map_err(|error| match error {
+        ExportError::NoModule(module) => no_module(&module),
+        error => Refusal::of(&error),
+    })?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows exported"));
     Ok(STOPPED)

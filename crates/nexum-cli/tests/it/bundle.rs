@@ -97,7 +97,7 @@ fn a_bundle_without_a_daemon_says_what_it_lacks() {
     for (name, reason) in [
         ("status.json", "no nexum runs in ./data"),
         ("modules.json", "no nexum runs in ./data"),
-        ("log.json", "no nexum runs in ./data"),
+        ("log.jsonl", "no nexum runs in ./data"),
         ("state-verify.txt", "there is no state in ./data"),
         ("metrics.txt", "error sending request"),
     ] {

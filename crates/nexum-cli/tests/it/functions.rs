@@ -99,12 +99,12 @@ fn an_operator_lists_and_calls_functions() {
         (
             &["sum", "--args", "[[-1]]"][..],
             2,
-            "error: the arguments do not fit the function: $.numbers[0]: expected u32, found the number -1",
+            "error[invalid-arguments]: the arguments do not fit the function: $.numbers[0]: expected u32, found the number -1",
         ),
         (
             &["nothing"],
             2,
-            "hint: `nexum query functions --list` lists the functions",
+            "hint: list the functions with `nexum query functions --list`",
         ),
         (&["../sum"], 2, "is not the name of a function"),
         (
@@ -150,10 +150,11 @@ fn an_operator_lists_and_calls_functions() {
     let stopped = dir.nexum(&["module", "stop", "functions"]);
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
     let refused = dir.nexum(&["query", "functions", "put", "--args", "[\"a\", \"c\"]"]);
-    assert_eq!(
-        (refused.code, refused.stderr.as_str()),
-        (Some(2), "error: the module is stopped\n")
-    );
+    assert_eq!(refused.code, Some(2));
+    insta::assert_snapshot!(refused.stderr, @r"
+    error[module-not-running]: the module is stopped
+      hint: see its stage and the reason with `nexum status`, then use `nexum module start functions` or `nexum module restart functions`
+    ");
     running.stop();
 }
 
@@ -164,18 +165,18 @@ fn a_client_of_the_port_calls_functions_and_writes_only_where_it_may() {
         ("functions/sum", "[[1, 2]]", 200, json!(3)),
         ("functions/get", "{\"key\": \"a\"}", 200, json!(null)),
         ("functions/", "{\"a\": 1}", 200, json!({ "a": 1 })),
-        ("functions/sum", "[]", 400, json!("arguments")),
-        ("functions/nothing", "", 404, json!("no-function")),
-        ("nobody/sum", "", 404, json!("no-module")),
+        ("functions/sum", "[]", 400, json!("invalid-arguments")),
+        ("functions/nothing", "", 404, json!("function-not-found")),
+        ("nobody/sum", "", 404, json!("module-not-found")),
         ("functions", "hello", 404, json!("no-evaluate")),
-        ("functions/put", "[\"a\", \"b\"]", 403, json!("read-only")),
-        ("functions/sneak", "[\"a\"]", 422, json!("returned")),
-        ("functions/wrong", "", 500, json!("result")),
+        ("functions/put", "[\"a\", \"b\"]", 403, json!("function-read-only")),
+        ("functions/sneak", "[\"a\"]", 422, json!("module-returned-error")),
+        ("functions/wrong", "", 500, json!("invalid-result")),
     ] {
         let (found, kind, mut value) = running.post(path, body);
         assert_eq!(kind, "application/json", "{path}");
         if found != 200 {
-            value = value["kind"].take();
+            value = value["code"].take();
         }
         assert_eq!((found, value), (status, expected), "{path} {body}");
     }

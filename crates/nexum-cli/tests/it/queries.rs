@@ -87,15 +87,20 @@ fn each_outcome_has_its_status() {
     let (status, head, body) = running.ask("hello");
     assert_eq!((status, body.as_slice()), (200, &b"hello"[..]), "{head}");
     assert!(head.contains("content-type: application/octet-stream"), "{head}");
-    for (question, status, kind, error) in [
-        ("fail", 422, "returned", "the module returned an error"),
-        ("trap", 500, "trapped", "the log says where, at request 3"),
-        ("spin", 500, "limit", "limit fuel_per_event = 10000000 exceeded"),
-        ("answer 5000000", 500, "output-too-large", "has 5000000 bytes"),
+    for (question, status, code, error) in [
+        ("fail", 422, "module-returned-error", "the module returned an error"),
+        ("trap", 500, "module-trapped", "the log says where, at request 3"),
+        (
+            "spin",
+            500,
+            "limit-exceeded",
+            "limit fuel_per_event = 10000000 exceeded",
+        ),
+        ("answer 5000000", 500, "answer-too-large", "has 5000000 bytes"),
     ] {
         let (found, head, body) = running.ask(question);
         let fault: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!((found, &fault["kind"]), (status, &kind.into()), "{question}: {head}");
+        assert_eq!((found, &fault["code"]), (status, &code.into()), "{question}: {head}");
         let text = fault["error"].as_str().expect("a text");
         assert!(text.contains(error), "{question}: {text}");
         assert_eq!(fault["host_error"].is_object(), question == "fail", "{fault}");
@@ -108,7 +113,7 @@ fn each_outcome_has_its_status() {
     );
     for (head, status) in [
         ("POST /v1/query/nobody HTTP/1.1", 404),
-        ("POST /v1/query/No%20Name HTTP/1.1", 404),
+        ("POST /v1/query/No%20Name HTTP/1.1", 400),
         ("POST /v1/modules/echo/stop HTTP/1.1", 404),
         ("GET /v1/query/echo HTTP/1.1", 405),
         ("POST /v1/query/echo HTTP/1.1\r\norigin: http://example.com", 403),
@@ -143,7 +148,7 @@ fn a_rush_is_turned_away_and_told_when_to_come_back() {
     while queries("in_flight") != 1 {}
     let (status, head, body) = running.ask("hello");
     let fault: Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!((status, &fault["kind"]), (503, &"timed-out".into()), "{head}");
+    assert_eq!((status, &fault["code"]), (503, &"query-not-begun".into()), "{head}");
     assert!(head.contains("retry-after: 1"), "{head}");
     // Of two concurrent queries, one waits and the other finds no room to wait.
     let calls: Vec<_> = (0..2)
@@ -177,7 +182,7 @@ fn a_module_that_keeps_failing_is_suspended_and_a_reload_ends_that() {
     }
     let (status, head, body) = running.ask("hello");
     let fault: Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!((status, &fault["kind"]), (503, &"suspended".into()), "{head}");
+    assert_eq!((status, &fault["code"]), (503, &"module-suspended".into()), "{head}");
     let after = head.lines().find_map(|line| line.strip_prefix("retry-after: "));
     let after: u64 = after.and_then(|seconds| seconds.parse().ok()).expect("a number");
     assert!((1_790..=3_600).contains(&after), "{after}");
@@ -245,7 +250,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
         (
             &["echo", "--input", "fail"][..],
             1,
-            "error: the module returned an error: query-echo invalid-input: it was told to",
+            "error[module-returned-error]: the module returned an error: query-echo invalid-input: it was told to",
         ),
         (
             &["echo", "--input-hex", "0xff", "--format", "text"],

@@ -338,7 +338,7 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
         (
             &["state", "compact"],
             "cannot be compacted while it is used",
-            "stop nexum first",
+            "stop the daemon, then run `nexum state compact`",
         ),
     ] {
         let ran = dir.nexum(args);

@@ -13,8 +13,10 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::log::EventLog;
+use super::report::SourceReport;
 use crate::BoxError;
 use crate::event::{Advance, BlockHash, Position};
+use crate::reason::Reason;
 use crate::state::HeaderStore;
 
 /// Follows one chain.
@@ -35,10 +37,20 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     /// the head is final.
     fn reorg_depth_max(&self) -> u64;
 
-    /// The reason why the chain does not advance although the source follows it, for example endpoints that are far below the
-    /// blocks that were followed before. `None` while it advances, and for a source that does not know.
-    fn trouble(&self) -> Option<String> {
+    /// The reason why the chain does not advance or cannot be read, for example because all of its endpoints are down. `None`
+    /// while it advances, and for a source that does not know.
+    fn trouble(&self) -> Option<Reason> {
         None
+    }
+
+    /// The state of the source, for the operator. The default implementation knows the origin and the
+    /// [trouble](Self::trouble). It must not block.
+    fn report(&self) -> SourceReport {
+        let report = SourceReport::new(self.chain_id(), self.describe());
+        SourceReport {
+            trouble: self.trouble(),
+            ..report
+        }
     }
 
     /// Waits until the chain is readable. A module that requires the chain awaits this before its first `init`, repeatedly,

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-use nexum_config::causes::Causes;
 use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
@@ -20,6 +19,7 @@ use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
+use crate::reason::Reason;
 
 /// The progress of a module that catches up with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,22 +62,6 @@ struct Shown {
     replaying: Vec<Replaying>,
     /// The reason of the module's death, if it is dead, or of its wait for a chain or the store.
     reason: Option<Reason>,
-}
-
-/// The reason of a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// The reason, in one line.
-    pub text: Arc<str>,
-    /// The time since which the reason holds, in milliseconds since the Unix epoch.
-    pub since_ms: u64,
-}
-
-impl Reason {
-    fn new(error: &(dyn Error + 'static), since_ms: u64) -> Self {
-        let text = Causes(error).to_string().into();
-        Self { text, since_ms }
-    }
 }
 
 impl Shown {

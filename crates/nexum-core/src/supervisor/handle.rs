@@ -152,7 +152,9 @@ impl SupervisorHandle {
     /// The chains that do not advance, with the reasons: the lost ones, and the ones whose source has
     /// [trouble](crate::bus::source::EventSource::trouble).
     pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
-        let troubled = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
+        let troubled = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| {
+            Some((*chain_id, source.trouble()?.text.to_string()))
+        };
         let mut chains: BTreeMap<_, _> = self.sources.iter().filter_map(troubled).collect();
         chains.extend(self.lost_chains());
         chains

@@ -19,6 +19,7 @@ use crate::capability::pin::Pin;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
+use crate::modules::ModuleCounts;
 use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
@@ -32,6 +33,7 @@ struct ConfiguredChain {
     endpoints: Arc<Endpoints>,
     requests: ChainRequests,
     source: Arc<ChainSource>,
+    modules: Arc<ModuleCounts>,
 }
 
 impl Chains {
@@ -59,11 +61,14 @@ impl Chains {
     pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
         let chain = |config: ChainConfig| {
             let endpoints = Arc::new(Endpoints::new(&config));
+            let modules = Arc::new(ModuleCounts::new(config.chain_id));
+            let source = ChainSource::new(&config, Arc::clone(&endpoints), Arc::clone(&modules));
             let configured = ConfiguredChain {
                 warning: config.warning(),
                 requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
-                source: Arc::new(ChainSource::new(&config, Arc::clone(&endpoints))),
+                source: Arc::new(source),
                 endpoints,
+                modules,
             };
             (config.chain_id, configured)
         };
@@ -180,8 +185,49 @@ pub struct Chain {
 /// The chains, for one instance of a module.
 #[derive(Clone, Debug)]
 pub struct ModuleChains {
-    pub(crate) chains: Chains,
+    pub(crate) chains: CountedChains,
     pub(crate) pin: Pin,
+}
+
+/// The chains, which count the requests of one module.
+#[derive(Clone, Debug)]
+pub(crate) struct CountedChains {
+    chains: Chains,
+    module: Arc<str>,
+}
+
+impl CountedChains {
+    /// As [`Chains::request_at`].
+    pub(crate) async fn request_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        method: &str,
+        params: &str,
+    ) -> Result<String, RequestError> {
+        self.count(chain_id, [method]);
+        self.chains.request_at(block, chain_id, method, params).await
+    }
+
+    /// As [`Chains::request_batch_at`].
+    pub(crate) async fn request_batch_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        requests: &[(&str, &str)],
+        bytes_max: u64,
+    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
+        self.count(chain_id, requests.iter().map(|(method, _)| *method));
+        self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
+    }
+
+    fn count<'a>(&self, chain_id: ChainId, methods: impl IntoIterator<Item = &'a str>) {
+        if let Some(chain) = self.chains.0.get(&chain_id) {
+            methods
+                .into_iter()
+                .for_each(|method| chain.modules.asked(&self.module, method));
+        }
+    }
 }
 
 impl Capability for Chain {
@@ -207,8 +253,45 @@ impl Capability for Chain {
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let settings = module.settings.get(self.name());
         Ok(ModuleChains {
-            chains: self.chains.clone(),
+            chains: CountedChains {
+                chains: self.chains.clone(),
+                module: module.name.as_str().into(),
+            },
             pin: settings.map(Pin::from_section).transpose()?.unwrap_or_default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexum_testing::{Answer, Node, TEST_CHAIN_ID};
+    use serde_json::json;
+
+    use super::*;
+    use crate::EndpointUrl;
+
+    #[tokio::test]
+    async fn the_requests_of_each_module_are_counted_by_class() {
+        let node = Node::start().await;
+        node.on("eth_call", |_| Answer::Result(json!("0x")));
+        let config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(&node.http_url()).unwrap());
+        let chains = Chains::new([config]);
+        let counted = ["one", "two"].map(|module| CountedChains {
+            chains: chains.clone(),
+            module: module.into(),
+        });
+        let [one, two] = &counted;
+        for _ in 0..2 {
+            one.request_at(None, TEST_CHAIN_ID, "eth_call", "[]").await.unwrap();
+        }
+        let batch = [("eth_blockNumber", "[]"), ("eth_call", "[]")];
+        let answers = two.request_batch_at(None, TEST_CHAIN_ID, &batch, u64::MAX).await;
+        assert!(answers.unwrap().iter().all(Result::is_ok));
+        one.request_at(None, 1, "eth_call", "[]").await.unwrap_err();
+
+        let report = chains.source(TEST_CHAIN_ID).unwrap().report();
+        let counts = report.requests_by_module.iter();
+        let counts: Vec<_> = counts.map(|one| (&*one.module, one.class, one.count)).collect();
+        assert_eq!(counts, [("one", "call", 2), ("two", "call", 1), ("two", "block", 1)]);
     }
 }

@@ -108,8 +108,8 @@ impl fmt::Display for EndpointUrl {
         match &self.0 {
             Address::Http(url) | Address::Ws(url) => {
                 write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
-                // The parser has removed a default port.
-                url.port().map_or(Ok(()), |port| write!(f, ":{port}"))
+                // The parser removes a default port, and an operator needs it in firewalls and proxies.
+                url.port_or_known_default().map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Address::Ipc(_) => f.write_str("ipc"),
         }

@@ -15,7 +15,9 @@ mod probe;
 mod pubsub;
 pub(crate) mod read;
 mod refused;
+mod report;
 mod rest;
+mod usage;
 mod ws;
 
 use std::borrow::Cow;
@@ -40,6 +42,7 @@ pub use self::heads::Heads;
 use self::health::PAUSE;
 pub(crate) use self::health::{Fitness, Health, RETRY_AFTER_MAX, Signal};
 use self::limit::RateLimit;
+use self::usage::Usage;
 use crate::config::endpoint_url::Address;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
@@ -84,6 +87,7 @@ pub struct Endpoint {
     announces_truly: AtomicBool,
     block_forms: BlockForms,
     health: Health,
+    usage: Usage,
     metrics: Arc<EndpointMetrics>,
 }
 
@@ -117,6 +121,7 @@ impl Endpoint {
             announces_truly: AtomicBool::new(false),
             block_forms: BlockForms::default(),
             health: Health::new(Arc::clone(signal)),
+            usage: Usage::new(),
             metrics,
         }
     }

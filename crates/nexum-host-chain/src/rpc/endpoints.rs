@@ -7,6 +7,7 @@
 //! a failed request again.
 
 mod ready;
+mod report;
 mod retry;
 mod tend;
 
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub use self::ready::NotReady;
+pub(crate) use self::report::Down;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
@@ -199,7 +201,7 @@ impl Endpoints {
         if self.all.len() == 1 {
             return;
         }
-        let failures = endpoint.health().cannot_be_followed(method);
+        let failures = endpoint.health().cannot_be_followed(method, error);
         if failures.is_some() {
             endpoint.reset();
         }
@@ -213,7 +215,7 @@ impl Endpoints {
 
     /// Rests an endpoint, as after a failure, because the source found it at fault.
     pub fn rest(&self, endpoint: &Endpoint, why: &str) {
-        if endpoint.health().found_at_fault() {
+        if endpoint.health().found_at_fault(why) {
             endpoint.reset();
             let (chain, endpoint) = (self.chain_id, endpoint.label());
             tracing::warn!(chain, endpoint, why, "the endpoint is rested");
@@ -246,18 +248,21 @@ impl Endpoints {
         let others = self.all.iter().filter(|other| other.index() != endpoint.index());
         let claims =
             others.filter_map(|other| Some((other, other.health().head().filter(|claimed| *claimed > level)?)));
-        let mut is_behind = false;
+        let mut behind = None;
         for (other, claimed) in claims {
             // The number above the level may have no block.
             if other.has_block(level.saturating_add(1)).await || other.has_block(claimed).await {
-                is_behind = true;
+                behind = Some(format!(
+                    "its head is block {head}, and {} has block {claimed}",
+                    other.label()
+                ));
                 break;
             }
             // nexum checks the other endpoint after its next claim, not at each head of this
             // endpoint.
             other.health().saw_head(level);
         }
-        endpoint.health().set_behind(is_behind);
+        endpoint.health().set_behind(behind);
     }
 
     /// The endpoint for the next request, or for requests that are sent together.

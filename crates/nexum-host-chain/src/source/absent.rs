@@ -10,7 +10,7 @@ use super::filters::Filters;
 use super::header::{self, Header};
 use super::per_endpoint::PerEndpoint;
 use super::wire_log::{self, RawLog};
-use super::{ChainSource, FollowError};
+use super::{FollowError, Reader};
 use crate::error::{AnswerKind, RequestError};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
@@ -41,7 +41,7 @@ impl Absent {
     }
 }
 
-impl ChainSource {
+impl Reader {
     /// Whether the endpoint refuses to answer for a block that it lacks, so that an empty answer
     /// means that the block has no logs.
     pub(super) async fn refuses_unknown(

@@ -7,7 +7,7 @@ use super::filters::{Filters, Question, VALUES_MAX};
 use super::header::{self, Header};
 use super::per_endpoint::PerEndpoint;
 use super::wire_log::{self, RawLog};
-use super::{ChainSource, FollowError};
+use super::{FollowError, Reader};
 use crate::error::{AnswerKind, RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
@@ -77,7 +77,7 @@ pub(super) struct Asked {
     pub(super) has_block: bool,
 }
 
-impl ChainSource {
+impl Reader {
     /// Requests the logs of a block. After a refusal, sends narrower requests, as long as the
     /// endpoint answers them.
     pub(super) async fn ask_block(

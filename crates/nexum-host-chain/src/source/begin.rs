@@ -20,7 +20,10 @@ impl Follower<'_> {
             .with_logs(endpoint, vec![head.clone()], &self.filters, Purpose::Follow)
             .await?;
         self.latest.seed(&known);
-        blocks.into_iter().for_each(|block| self.latest.append(block));
+        for block in blocks {
+            self.source.condition.appended(&block);
+            self.latest.append(block);
+        }
         Ok(Step::Done)
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alloy_primitives::Bloom;
 use parking_lot::Mutex;
 
-use super::ChainSource;
+use super::Reader;
 use super::ask::is_too_much;
 use super::filters::{self, Filters};
 use super::header::Header;
@@ -135,7 +135,7 @@ impl Skipped {
     }
 }
 
-impl ChainSource {
+impl Reader {
     /// Whether a trusted bloom rules out every wanted log, or a check of all logs showed that the
     /// bloom is true.
     pub(super) async fn is_ruled_out(&self, endpoint: &Arc<Endpoint>, header: &Header, filters: &Filters) -> bool {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::Finality;
-use nexum_core::source::ChainLogs;
-use nexum_core::source::{EventLog, Extent, Outage, Position};
+use nexum_core::source::{Advance, ChainLogs, EventLog, Extent, Outage, Position};
 use nexum_net::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
-use super::{ChainSource, FollowError, Purpose};
+use super::{FollowError, Purpose, Reader};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -23,7 +22,7 @@ const ROUNDS_MAX: usize = 16;
 
 /// One run of [`EventSource::follow`](nexum_core::source::EventSource::follow).
 pub(super) struct Follower<'a> {
-    pub(super) source: &'a ChainSource,
+    pub(super) source: &'a Reader,
     pub(super) logs: &'a ChainLogs,
     /// The log of the chain up to its head, which the other logs follow. It exists even if no
     /// module reads it.
@@ -66,7 +65,7 @@ pub(super) enum Following {
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(source: &'a ChainSource, logs: &'a ChainLogs) -> Self {
+    pub(super) fn new(source: &'a Reader, logs: &'a ChainLogs) -> Self {
         Self {
             source,
             logs,
@@ -87,12 +86,14 @@ impl<'a> Follower<'a> {
         loop {
             let endpoint = self.source.endpoints.preferred();
             let before = self.latest.head();
+            let began = Instant::now();
             let Err(error) = self.session(&endpoint).await else {
                 continue;
             };
             if error.is_final() {
                 return error;
             }
+            self.source.condition.failed(endpoint.label(), &error, began);
             if self.latest.head() != before {
                 self.backoff.reset();
             }
@@ -146,6 +147,7 @@ impl<'a> Follower<'a> {
     }
 
     fn report(&mut self, endpoint: &Endpoint, error: &FollowError, has_better: bool) {
+        let down = self.source.endpoints.down();
         let (chain, endpoint) = (self.source.chain_id, endpoint.label());
         if has_better {
             tracing::debug!(chain, endpoint, %error, "the chain cannot be followed over this endpoint, and is over another");
@@ -162,6 +164,8 @@ impl<'a> Follower<'a> {
                 chain,
                 endpoint,
                 %error,
+                endpoints = down.all,
+                endpoints_down = down.count,
                 seconds,
                 attempts,
                 "the chain cannot be followed: nexum retries until it can"
@@ -209,15 +213,23 @@ impl<'a> Follower<'a> {
     fn followed(&mut self, endpoint: &Endpoint, announced: &Announced, pushed: bool) {
         self.backoff.reset();
         self.failures = Some(0);
-        self.outage.ended(self.begun.elapsed());
         self.failed = None;
-        tracing::info!(
-            chain = self.source.chain_id,
-            endpoint = endpoint.label(),
-            head = announced.head.position.number,
-            pushed,
-            "following the chain"
-        );
+        let (chain, endpoint) = (self.source.chain_id, endpoint.label());
+        if self.source.condition.follows(endpoint, pushed) {
+            self.source.metrics.follow_failovers.increment(1);
+        }
+        self.source.show();
+        let head = announced.head.position.number;
+        if let Some(Extent { seconds, attempts }) = self.outage.ended(self.begun.elapsed()) {
+            tracing::info!(
+                chain,
+                endpoint,
+                seconds,
+                attempts,
+                "the chain can be followed again: the outage is over"
+            );
+        }
+        tracing::info!(chain, endpoint, head, pushed, "following the chain");
     }
 
     /// The reason why the log has stood still for `head_stall_seconds`. `waiting` says whether blocks below the head are missing.
@@ -233,7 +245,7 @@ impl<'a> Follower<'a> {
             },
             _ => return FollowError::Stalled(seconds),
         };
-        self.source.trouble.set(Some(error.to_string()));
+        self.source.condition.stalled(&error, Duration::from_secs(seconds));
         error
     }
 
@@ -265,7 +277,7 @@ impl<'a> Follower<'a> {
             .head_timestamp_seconds
             .set(head.timestamp_ms as f64 / 1e3);
         if !waiting {
-            self.source.trouble.set(None);
+            self.source.condition.advances();
         }
         self.settle(endpoint).await?;
         if !waiting {
@@ -324,7 +336,10 @@ impl<'a> Follower<'a> {
 
     /// Appends blocks to the log of the head, each as soon as its logs are known.
     async fn append(&self, endpoint: &Arc<Endpoint>, headers: Vec<Header>) -> Result<(), FollowError> {
-        let append = |block| self.latest.append(block);
+        let append = |block: Arc<Advance>| {
+            self.source.condition.appended(&block);
+            self.latest.append(block);
+        };
         self.source
             .each_with_logs(endpoint, headers, &self.filters, Purpose::Follow, append)
             .await

@@ -12,7 +12,7 @@ use nexum_core::source::Position;
 use super::follower::{Follower, Following};
 use super::header::{self, Header, SKIPPED_MAX};
 use super::heads::Announced;
-use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
+use super::{BLOCKS_PER_BATCH, FollowError, Reader};
 use crate::rpc::endpoint::Endpoint;
 
 /// The blocks on both sides of a gap, of which the upper one names the lower one as its parent. The search starts at a number
@@ -58,7 +58,7 @@ async fn first_of_batch(endpoint: &Endpoint, first: u64) -> Result<Option<Header
     Ok(numbered.headers.into_iter().next())
 }
 
-impl ChainSource {
+impl Reader {
     /// The gap that the number `start` is in, if the endpoint can prove one.
     ///
     /// An endpoint may give a block by its hash and not by its number. Then the number is in no gap.

@@ -7,13 +7,13 @@ use nexum_core::source::Advance;
 
 use super::filters::Filters;
 use super::header::Header;
-use super::{ChainSource, FollowError, LOG_REQUESTS_MAX, Purpose};
+use super::{FollowError, LOG_REQUESTS_MAX, Purpose, Reader};
 use crate::rpc::endpoint::Endpoint;
 
 /// The revision of filters for a block without logs: it is older than every subscriber's filters.
 const WITHOUT_LOGS: u64 = 0;
 
-impl ChainSource {
+impl Reader {
     /// Reads the logs of these blocks, some at a time. Returns the log entries of as many
     /// consecutive blocks, from the first one, as are available now. Keeps the blocks before a
     /// failure, so that an endpoint that answers only some at a time makes progress.

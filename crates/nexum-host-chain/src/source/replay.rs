@@ -13,7 +13,7 @@ use super::filters::Filters;
 use super::gaps::Blocks;
 use super::header::{self, Header};
 use super::wire_log::{self, RawLog};
-use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
+use super::{BLOCKS_PER_BATCH, FollowError, Purpose, Reader};
 use crate::config::VerifyLogs;
 use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
@@ -23,7 +23,7 @@ use crate::rpc::endpoint::Endpoint;
 /// also false about single blocks.
 const LOOKS_MAX: usize = 8;
 
-impl ChainSource {
+impl Reader {
     /// Performs [`EventSource::replay`](nexum_core::source::EventSource::replay) with the best
     /// endpoint that answers. For a while, an endpoint that could not answer, such as a node
     /// without history, is asked after the others.

@@ -8,7 +8,7 @@ use super::filters::{self, Filters};
 use super::header::Header;
 use super::receipts::{self, Checked};
 use super::wire_log::{self, RawLog};
-use super::{ChainSource, FollowError, Purpose};
+use super::{FollowError, Purpose, Reader};
 use crate::config::VerifyLogs;
 use crate::error::{RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
@@ -29,7 +29,7 @@ struct Claim<'a> {
     logs: Vec<Log>,
 }
 
-impl ChainSource {
+impl Reader {
     /// The logs of a block, verified as configured. Asks `endpoint` first, and the others if it
     /// fails or its answer is not accepted. All are asked by hash, so that every answer concerns
     /// this block.

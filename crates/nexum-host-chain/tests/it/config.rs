@@ -15,7 +15,7 @@ fn parse(table: &str) -> Result<ChainConfig, String> {
 #[test]
 fn a_chain_needs_its_url_alone() {
     let config = parse("rpc_url = 'wss://node.example.org/v2/secret-key'").unwrap();
-    assert_eq!(config.endpoints()[0].url.to_string(), "wss://node.example.org");
+    assert_eq!(config.endpoints()[0].url.to_string(), "wss://node.example.org:443");
     assert_eq!(config.request_timeout_ms, 10_000);
     assert_eq!(config.response_bytes_max, 16 * 1_024 * 1_024);
     assert_eq!(config.poll_interval_ms, 2_000);
@@ -66,7 +66,7 @@ fn a_chain_may_have_several_endpoints() {
         panic!("two endpoints")
     };
     assert_eq!((first.priority, first.requests_per_second), (0, None));
-    assert_eq!(second.url.to_string(), "https://b.example.org");
+    assert_eq!(second.url.to_string(), "https://b.example.org:443");
     assert_eq!(second.priority, 2);
     assert_eq!(second.requests_per_second.unwrap().get(), 25);
     assert_eq!(second.max_log_range_blocks.unwrap().get(), 10_000);
@@ -245,7 +245,10 @@ fn an_endpoints_url_shows_scheme_host_and_port_only() {
         ),
         ("ws://127.0.0.1:8546", "ws://127.0.0.1:8546"),
         ("http://[::1]:8545/key", "http://[::1]:8545"),
-        ("https://node.example.org:443/key", "https://node.example.org"),
+        ("https://node.example.org:443/key", "https://node.example.org:443"),
+        ("wss://node.example.org/key", "wss://node.example.org:443"),
+        ("http://node.example.org", "http://node.example.org:80"),
+        ("ws://node.example.org", "ws://node.example.org:80"),
         ("/home/me/.ethereum/geth.ipc", "ipc"),
         ("ipc:///run/geth", "ipc"),
         ("geth.ipc", "ipc"),

@@ -358,7 +358,13 @@ async fn labels_tell_endpoints_of_one_host_apart() {
     let labels: Vec<_> = endpoints.all().iter().map(|one| one.label()).collect();
     assert_eq!(
         labels,
-        ["https://a", "https://a#2", "wss://a", "https://b", "https://a#3"]
+        [
+            "https://a:443",
+            "https://a:443#2",
+            "wss://a:443",
+            "https://b:443",
+            "https://a:443#3"
+        ]
     );
     let push: Vec<_> = endpoints.all().iter().map(|one| one.supports_push()).collect();
     assert_eq!(push, [false, false, true, false, false]);

@@ -35,6 +35,7 @@ mod receipts;
 mod refusals;
 mod replay;
 mod replay_reorg;
+mod report;
 mod request;
 mod schedules;
 mod secrecy;

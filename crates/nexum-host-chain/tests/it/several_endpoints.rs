@@ -254,7 +254,7 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads() {
         let new = its.chain().head().clone();
         for named in [old, position(&new)] {
             let named = format!("block {} {}", named.number, B256::from(named.hash));
-            assert!(trouble.contains(&named), "{named}: {trouble}");
+            assert!(trouble.text.contains(&named), "{named}: {trouble:?}");
         }
         let text = followed.log.text();
         let line = text.lines().find(|line| line.contains("far below block")).unwrap();

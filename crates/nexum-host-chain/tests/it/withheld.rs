@@ -96,7 +96,7 @@ async fn a_lone_endpoint_that_withholds_the_next_blocks_is_reported_until_it_giv
         );
         says(&log, &after).await;
         soon(async {
-            while source.trouble().is_none_or(|trouble| !trouble.contains(&after)) {
+            while source.trouble().is_none_or(|trouble| !trouble.text.contains(&after)) {
                 tokio::task::yield_now().await;
             }
         })

@@ -1,6 +1,7 @@
 //! The faults that a test can set on a node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -47,6 +48,11 @@ impl Node {
     /// Announces every later header with another hash than its block has.
     pub fn announce_other_hashes(&self) {
         self.shared.with(|state| state.header_faults.other_hashes = true);
+    }
+
+    /// Delays every answer by this time, as a node does that is far away.
+    pub fn set_delay(&self, delay: Duration) {
+        self.shared.with(|state| state.delay = delay);
     }
 
     /// Makes the node lag behind the chain by this many blocks. Later blocks are unknown to the

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -65,6 +66,7 @@ pub(super) struct State {
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
     pub(super) batch_fault: Option<BatchFault>,
     pub(super) refuses_ws: Option<u16>,
+    pub(super) delay: Duration,
     pub(super) sends_binary: bool,
     /// `None` while the node only counts calls.
     pub(super) calls: Option<Vec<Call>>,
@@ -112,6 +114,7 @@ impl Shared {
                 queued: HashMap::new(),
                 batch_fault: None,
                 refuses_ws: None,
+                delay: Duration::ZERO,
                 sends_binary: false,
                 calls: Some(Vec::new()),
                 counts: HashMap::new(),

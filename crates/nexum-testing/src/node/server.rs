@@ -47,6 +47,7 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         state.http_requests += 1;
         state.batch_fault.clone()
     });
+    tokio::time::sleep(shared.with(|state| state.delay)).await;
     if let Ok(request) = serde_json::from_slice::<IncomingRequest>(&body) {
         let answer = shared.answer(Transport::Http, &request);
         let status = match &answer {

@@ -24,7 +24,7 @@ const MODE: u32 = 0o600;
 
 /// The most bytes of a part. All parts together take less than 100 MiB, and a tenth of that when
 /// compressed. Logs and metrics of a hundred modules fit.
-const PART_BYTES_MAX: usize = 8 << 20;
+pub(super) const PART_BYTES_MAX: usize = 8 << 20;
 
 /// The list of the parts.
 #[derive(Serialize)]

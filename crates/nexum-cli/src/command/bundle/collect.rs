@@ -12,6 +12,7 @@ use nexum_config::masked_path::MaskedPath;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::archive::PART_BYTES_MAX;
 use super::secrets::Secrets;
 use super::{Part, reason};
 use crate::client::Client;
@@ -36,12 +37,25 @@ const FILES_MAX: usize = 10_000;
 
 /// The answers of the daemon: the name of the part, its path in the daemon's interface, and a line
 /// about it.
-const ANSWERS: [(&str, &str, &str); 5] = [
+const ANSWERS: [(&str, &str, &str); 4] = [
     ("status.json", "/v1/status", "the status of the daemon and its modules"),
     ("modules.json", "/v1/modules", "the modules of the daemon"),
     ("chains.json", "/v1/chains", "the chains and their endpoints"),
     ("health.json", "/v1/health", "the health of the daemon"),
-    ("log.json", "/v1/logs", "the last log records"),
+];
+
+/// The last records of the daemon, in its interface: as many as its rings keep of most modules.
+const RECORDS: [(&str, &str, &str); 2] = [
+    (
+        "log.jsonl",
+        "/v1/logs?level=trace&limit=10000",
+        "the last log records, a line for each",
+    ),
+    (
+        "events.jsonl",
+        "/v1/events?limit=10000",
+        "the last events of modules and chains, a line for each",
+    ),
 ];
 
 /// The parts, and the secrets that no part may contain.
@@ -86,7 +100,11 @@ pub(super) fn collect(installation: &Installation) -> Result<Collected, Refusals
         let answer = client.get::<Value>(path).map_err(|refusals| reason(&refusals));
         parts.push(part(name, about, answer.and_then(|answer| json(&answer))));
     }
-    let metrics = process::block_on(scraped(metrics.listen)).map_err(|refusal| refusal.error().to_owned());
+    for (name, path, about) in RECORDS {
+        let records = client.get::<Vec<Value>>(path).map_err(|refusals| reason(&refusals));
+        parts.push(part(name, about, records.map(|records| lines(&records))));
+    }
+    let metrics = process::block_on(scraped(metrics.listen)).map_err(|refusal| refusal.error);
     parts.push(part(
         "metrics.txt",
         "the metrics of the daemon",
@@ -101,6 +119,22 @@ fn part(name: &'static str, about: &'static str, content: Result<Vec<u8>, String
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
     serde_json::to_vec_pretty(value).map_err(|error| error.to_string())
+}
+
+/// A line of JSON for each record, as many of the last ones as a part has room for.
+fn lines(records: &[Value]) -> Vec<u8> {
+    let mut last = Vec::new();
+    let mut room = PART_BYTES_MAX;
+    for record in records.iter().rev() {
+        let line = format!("{record}\n");
+        let Some(rest) = room.checked_sub(line.len()) else {
+            break;
+        };
+        room = rest;
+        last.push(line);
+    }
+    last.reverse();
+    last.concat().into_bytes()
 }
 
 /// The configuration without secrets, and its secrets.
@@ -147,7 +181,7 @@ fn module(module: &ModuleConfig) -> Value {
         "path": module.path.display().to_string(),
         "bytes": size(&module.path),
         "digest": digest.as_ref().ok(),
-        "error": digest.err().map(|error| Refusal::of(&error).error().to_owned()),
+        "error": digest.err().map(|error| Refusal::of(&error).error),
         "manifest": module.manifest.as_ref().map(|path| path.display().to_string()),
         "manifest_bytes": module.manifest.as_ref().and_then(size),
     })
@@ -188,7 +222,7 @@ async fn scraped(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
         Some(address) if address.port() == 0 => return Err("the port of [metrics] listen is 0".to_owned()),
         Some(address) => reachable(address),
     };
-    let failed = |error: reqwest::Error| Refusal::of(&error.without_url()).error().to_owned();
+    let failed = |error: reqwest::Error| Refusal::of(&error.without_url()).error;
     let client = reqwest::Client::builder().no_proxy().timeout(METRICS_TIME_MAX).build();
     let request = client.map_err(failed)?.get(format!("http://{address}/metrics"));
     let mut response = request
@@ -214,4 +248,15 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     (ip, listen.port()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_records_stay() {
+        let records = [json!("a".repeat(PART_BYTES_MAX)), json!(1), json!({"b": 2})];
+        assert_eq!(lines(&records), b"1\n{\"b\":2}\n");
+    }
 }

@@ -61,7 +61,7 @@ pub(super) fn of_daemon(state_dir: &MaskedPath, daemon: &Daemon) -> Vec<Finding>
     let modules = match Client::of(state_dir).modules() {
         Ok(modules) => modules,
         Err(refusals) => {
-            let unknown = |refusal: &Refusal| area.unknown("loaded modules", refusal.error());
+            let unknown = |refusal: &Refusal| area.unknown("loaded modules", &refusal.error);
             return refusals.iter().map(unknown).collect();
         }
     };

@@ -4,26 +4,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
 use nexum_core::supervisor::{RunningModule, SteerError};
 use nexum_core::{Caller, HostHandle, Invocation, QueryError, QueryPool};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::daemon::api::error::ApiError;
+use crate::daemon::api::extract::{PathOf, name_of};
+use crate::daemon::api::openapi::errors;
 use crate::daemon::peer::Peer;
-use crate::protocol::QUERY;
-use crate::protocol::query::Fault;
+use crate::error_code::ErrorCode;
 
 /// The longest time for a query to arrive: enough for a megabyte over a slow line.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// The wait after which a refused client may retry, in seconds: short, because most bursts are.
-const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Headers of an answer of this type, which no browser may show as a page.
 const fn headers(content_type: &'static str) -> [(header::HeaderName, HeaderValue); 2] {
@@ -41,41 +40,68 @@ pub(crate) struct Answering {
     pub(crate) may_write: bool,
 }
 
-/// Answers queries and calls of functions for the modules of a host.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(answering: Answering) -> Router<S> {
-    Router::new()
-        .route(&format!("{QUERY}/{{module}}"), post(evaluate))
-        .route(&format!("{QUERY}/{{module}}/"), post(invoke_default))
-        .route(&format!("{QUERY}/{{module}}/{{function}}"), post(invoke))
-        .with_state(answering)
+/// The routes for queries and calls of functions.
+pub(crate) fn routes() -> OpenApiRouter<Answering> {
+    OpenApiRouter::new()
+        .routes(routes!(query_evaluate))
+        .routes(routes!(query_default))
+        .routes(routes!(query_function))
 }
 
-async fn evaluate(
+errors!(EvaluateErrors: ModuleNotFound, ModuleLoading, QueryUnsupported, NoEvaluate, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
+errors!(CallErrors: ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionReadOnly, FunctionChanged, InvalidArguments, InvalidResult, CallerUnknown, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleNotRunning, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
+
+/// Send a question in bytes to a module
+///
+/// The body has any bytes, at most 1 MiB, and so has the answer.
+#[utoipa::path(
+    post, path = "/v1/query/{module}", tag = "queries",
+    params(("module" = String, Path, description = "The module")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The question"),
+    responses((status = 200, description = "The answer", body = Vec<u8>, content_type = "application/octet-stream"), EvaluateErrors)
+)]
+async fn query_evaluate(
     State(answering): State<Answering>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let (name, module) = find(&answering.host, &name, &request)?;
-    let pool = module.queries.ok_or(SteerError::NoQueries(name));
-    let pool = pool.map_err(|error| Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string()))?;
+    let pool = module.queries.ok_or(SteerError::NoQueries(name))?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;
     Ok((headers("application/octet-stream"), output).into_response())
 }
 
-async fn invoke_default(
+/// Call the default function of a module
+#[utoipa::path(
+    post, path = "/v1/query/{module}/", tag = "queries",
+    params(("module" = String, Path, description = "The module")),
+    request_body(content = Object, description = "The arguments by name, or an array by position"),
+    responses((status = 200, description = "The result", body = Object), CallErrors)
+)]
+async fn query_default(
     State(answering): State<Answering>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     call(&answering, &name, None, request).await
 }
 
-async fn invoke(
+/// Call a function of a module
+#[utoipa::path(
+    post, path = "/v1/query/{module}/{function}", tag = "queries",
+    params(
+        ("module" = String, Path, description = "The module"),
+        ("function" = String, Path, description = "The function"),
+    ),
+    request_body(content = Object, description = "The arguments by name, or an array by position"),
+    responses((status = 200, description = "The result", body = Object), CallErrors)
+)]
+async fn query_function(
     State(answering): State<Answering>,
-    Path((name, function)): Path<(String, String)>,
+    PathOf((name, function)): PathOf<(String, String)>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     call(&answering, &name, Some(&function), request).await
 }
 
@@ -84,7 +110,7 @@ async fn call(
     name: &str,
     function: Option<&str>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let (_, module) = find(&answering.host, name, &request)?;
     let caller = caller(&request)?;
     let args = read(request.into_body(), BODY_TIME_MAX).await?;
@@ -99,29 +125,29 @@ async fn call(
 }
 
 /// Finds the module that a request asks.
-fn find(host: &HostHandle, name: &str, request: &Request) -> Result<(ModuleName, RunningModule), Refused> {
+fn find(host: &HostHandle, name: &str, request: &Request) -> Result<(ModuleName, RunningModule), ApiError> {
     // A page in a browser could otherwise reach modules that only this machine can reach.
     if request.headers().contains_key(header::ORIGIN) {
-        let error = "pages of browsers may not ask";
-        return Err(Refused::new(StatusCode::FORBIDDEN, "origin", error));
+        return Err(ApiError::new(
+            ErrorCode::BrowserRefused,
+            "a page in a browser cannot send queries",
+        ));
     }
-    let name: ModuleName = name
-        .parse()
-        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
+    let name = name_of(name)?;
     // First, so that a module that starts meanwhile is one or the other.
     let is_loading = host.is_loading(&name);
     match host.get(&name) {
         Ok(module) => Ok((name, module)),
         Err(_) if is_loading => {
-            let error = "the module is being loaded";
-            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "loading", error))
+            let error = format!("the module {name} is being loaded");
+            Err(ApiError::new(ErrorCode::ModuleLoading, error))
         }
-        Err(error) => Err(Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// The client of a request, from its connection.
-fn caller(request: &Request) -> Result<Caller, Refused> {
+fn caller(request: &Request) -> Result<Caller, ApiError> {
     let extensions = request.extensions();
     let address = extensions.get::<ConnectInfo<SocketAddr>>();
     let address = address.map(|ConnectInfo(address)| Caller::Address(address.to_string()));
@@ -130,98 +156,84 @@ fn caller(request: &Request) -> Result<Caller, Refused> {
             .get::<ConnectInfo<Peer>>()
             .and_then(|ConnectInfo(peer)| peer.uid)
     };
-    address.or_else(|| uid().map(Caller::Uid)).ok_or_else(|| {
-        let error = "the system does not tell who asks";
-        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "caller", error)
-    })
+    let caller = address.or_else(|| uid().map(Caller::Uid));
+    caller.ok_or_else(|| ApiError::new(ErrorCode::CallerUnknown, "the system does not say who calls"))
 }
 
-async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
+async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, ApiError> {
     let read = Limited::new(body, QueryPool::INPUT_BYTES_MAX).collect();
     match tokio::time::timeout(time_max, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let error = format!("a question has {} bytes at most", QueryPool::INPUT_BYTES_MAX);
-            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "input-too-large", error))
+            Err(ApiError::new(ErrorCode::BodyTooLarge, error))
         }
-        Ok(Err(_)) => Err(Refused::new(StatusCode::BAD_REQUEST, "body", "the question broke off")),
+        Ok(Err(_)) => Err(ApiError::new(ErrorCode::InvalidRequest, "the question broke off")),
         Err(_) => {
             let error = "the question took too long to arrive";
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "body", error))
+            Err(ApiError::new(ErrorCode::BodyTimeout, error))
         }
     }
 }
 
-/// A fault with its HTTP status, and the wait before a retry in seconds.
-struct Refused(StatusCode, Box<Fault>, u64);
-
-impl Refused {
-    fn new(status: StatusCode, kind: &str, error: impl Into<String>) -> Self {
-        let fault = Fault {
-            kind: kind.to_owned(),
-            error: error.into(),
-            host_error: None,
-        };
-        Self(status, Box::new(fault), RETRY_AFTER_SECONDS)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let Self(status, fault, retry_after) = self;
-        let is_overload = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let retry = is_overload.then(|| [(header::RETRY_AFTER, HeaderValue::from(retry_after))]);
-        (status, retry, Json(fault)).into_response()
-    }
-}
-
-impl From<QueryError> for Refused {
+impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
-        let status = match &error {
-            QueryError::InputTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            QueryError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            QueryError::NoEvaluate | QueryError::NoFunctions | QueryError::NoFunction { .. } => StatusCode::NOT_FOUND,
-            QueryError::Arguments(_) => StatusCode::BAD_REQUEST,
-            QueryError::ReadOnly { .. } => StatusCode::FORBIDDEN,
-            QueryError::TimedOut { .. }
-            | QueryError::Suspended { .. }
-            | QueryError::NotBegun { .. }
-            | QueryError::NotRunning { .. }
-            | QueryError::Reloaded
-            | QueryError::Gone
-            | QueryError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            QueryError::Returned(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            QueryError::Limit(trip) if trip.limit == Limit::Deadline => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        let retry_after = match &error {
-            QueryError::Suspended { left, .. } => left.as_secs() + 1,
-            _ => RETRY_AFTER_SECONDS,
-        };
-        let text = match &error {
-            QueryError::Suspended { .. } => {
-                format!("the module is suspended, because it failed too often; ask again in {retry_after} s")
+        let code = code_of(&error);
+        match error {
+            QueryError::Suspended { left, .. } => {
+                let seconds = left.as_secs() + 1;
+                let text = format!("the module is suspended, because it failed too often; ask again in {seconds} s");
+                Self::new(code, text).with_retry_after(seconds)
             }
-            QueryError::Trapped { request, .. } => {
-                format!("the module trapped; the log says where, at request {request}")
+            QueryError::Trapped { request, .. } => Self::new(
+                code,
+                format!("the module trapped; the log says where, at request {request}"),
+            ),
+            QueryError::Failed { request, .. } => Self::new(
+                code,
+                format!("nexum cannot serve it; the log says why, at request {request}"),
+            ),
+            QueryError::Start { .. } => Self::new(code, "the module does not start; the log says why"),
+            QueryError::Returned(host_error) => {
+                let text = QueryError::Returned(host_error.clone()).to_string();
+                Self::new(code, text).with_host_error(host_error.into())
             }
-            QueryError::Failed { request, .. } => {
-                format!("nexum cannot serve it; the log says why, at request {request}")
-            }
-            QueryError::Start { .. } => "the module does not start; the log says why".to_owned(),
-            error => error.to_string(),
-        };
-        let Self(status, mut fault, _) = Self::new(status, error.kind(), text);
-        if let QueryError::Returned(error) = error {
-            fault.host_error = Some(error.into());
+            error => Self::new(code, error.to_string()),
         }
-        Self(status, fault, retry_after)
+    }
+}
+
+fn code_of(error: &QueryError) -> ErrorCode {
+    match error {
+        QueryError::InputTooLarge { .. } => ErrorCode::BodyTooLarge,
+        QueryError::Overloaded { .. } => ErrorCode::QueryOverloaded,
+        QueryError::NoEvaluate => ErrorCode::NoEvaluate,
+        QueryError::NoFunctions | QueryError::NoFunction { .. } => ErrorCode::FunctionNotFound,
+        QueryError::Arguments(_) => ErrorCode::InvalidArguments,
+        QueryError::ReadOnly { .. } => ErrorCode::FunctionReadOnly,
+        QueryError::TimedOut { .. } | QueryError::NotBegun { .. } => ErrorCode::QueryNotBegun,
+        QueryError::Suspended { .. } => ErrorCode::ModuleSuspended,
+        QueryError::NotRunning { .. } => ErrorCode::ModuleNotRunning,
+        QueryError::Reloaded => ErrorCode::FunctionChanged,
+        QueryError::Gone => ErrorCode::ModuleRemoved,
+        QueryError::Result { .. } => ErrorCode::InvalidResult,
+        QueryError::Returned(_) => ErrorCode::ModuleReturnedError,
+        QueryError::Limit(exceeded) if exceeded.limit == Limit::Deadline => ErrorCode::DeadlineExceeded,
+        QueryError::Limit(_) => ErrorCode::LimitExceeded,
+        QueryError::Trapped { .. } => ErrorCode::ModuleTrapped,
+        QueryError::OutputTooLarge { .. } => ErrorCode::AnswerTooLarge,
+        QueryError::Start { .. } => ErrorCode::ModuleStartFailed,
+        QueryError::Failed { .. } => ErrorCode::QueryFailed,
+        _ => ErrorCode::InternalError,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
+
+    use axum::Router;
+    use axum::routing::post;
 
     use super::*;
     use crate::daemon::listen::tests::{BOUNDS, SOON, connect, with_router};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use nexum_core::HostHandle;
 use tokio::net::TcpListener;
 
-use super::answer::{Answering, router};
+use super::answer::{Answering, routes};
 use crate::configure::QueryConfig;
+use crate::daemon::api::with_fallbacks;
 use crate::daemon::listen::{self, Bounds};
 use crate::report::Refusal;
 
@@ -52,6 +53,6 @@ impl Listener {
             host: host.clone(),
             may_write: self.may_write,
         };
-        listen::serve(listener, router(answering), bounds).await
+        listen::serve(listener, with_fallbacks(routes().with_state(answering)), bounds).await
     }
 }

@@ -123,16 +123,18 @@ impl Endpoint {
         let error = failure.map(|failure| &failure.error);
         for method in methods {
             self.metrics.request(method, error, took);
+            self.usage.called(error, took);
         }
         let Some(Failure { error, sent }) = failure else {
             self.health.answered();
             return methods.iter().for_each(|method| self.did(method));
         };
+        self.usage.failed(error);
         match error {
             RequestError::Refused { .. } | RequestError::Internal => {}
             error if error.is_rate_limit() => {
                 if self.health.pause(error, self.has_others) {
-                    self.report(error, true);
+                    self.log_failure(error, true);
                 }
             }
             // No data of a module has been sent, or the connection is at fault.
@@ -144,7 +146,7 @@ impl Endpoint {
                 if !is_heavy {
                     connector.reset();
                     let is_first = self.health.failed(error);
-                    self.report(error, is_first);
+                    self.log_failure(error, is_first);
                 }
             }
             RequestError::Status { .. } => {
@@ -181,7 +183,7 @@ impl Endpoint {
 
     /// Logs the first failure as a warning, so that an outage does not fill the log. A wrong chain
     /// id is reported elsewhere.
-    fn report(&self, error: &RequestError, is_first: bool) {
+    fn log_failure(&self, error: &RequestError, is_first: bool) {
         let (chain, endpoint) = (self.chain_id, &self.label);
         if is_first && !matches!(error, RequestError::WrongChain { .. }) {
             tracing::warn!(chain, %endpoint, %error, "the endpoint has failed and is rested");

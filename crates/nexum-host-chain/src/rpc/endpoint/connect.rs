@@ -174,11 +174,9 @@ impl Connector {
         let answer = answer.map_err(RequestError::into_trouble)?;
         let actual = parse::<U64>(&answer)?.to::<u64>();
         let expected = self.chain_id;
-        let is_right = actual == expected;
-        let was_right = health.says_chain(is_right);
-        if is_right {
-            return Ok(());
-        }
+        let wrong = (actual != expected).then_some(RequestError::WrongChain { expected, actual });
+        let was_right = health.says_chain(wrong.as_ref());
+        let Some(wrong) = wrong else { return Ok(()) };
         if was_right {
             tracing::error!(
                 chain = expected,
@@ -188,6 +186,6 @@ impl Connector {
                 "the endpoint serves another chain and is not used"
             );
         }
-        Err(RequestError::WrongChain { expected, actual })
+        Err(wrong)
     }
 }

@@ -1,5 +1,8 @@
 //! The health of an endpoint.
 
+mod state;
+
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,10 +12,13 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::state::Reasons;
 use super::RpcRequest;
 use super::refused::Refused;
 use super::rest::{REST_MAX, Rest};
 use crate::error::RequestError;
+use crate::redact::printable;
+use crate::wall::millis as ms;
 
 /// The least rest of an endpoint that the source found at fault: the usual cause, such as a node
 /// that is syncing, lasts longer than a lost connection.
@@ -72,6 +78,13 @@ pub(crate) struct Health {
     /// The number of the endpoint's answers.
     answers: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
+    /// The time of the first answer, or of the first one after a failure. 0 while the endpoint does
+    /// not work.
+    works_since: AtomicU64,
+    /// The beginnings of the last pauses in a row, and of the time for which the endpoint is behind.
+    paused_since: AtomicU64,
+    behind_since: AtomicU64,
+    reasons: Mutex<Reasons>,
 }
 
 /// How well an endpoint suits a use. The least value is the best.
@@ -113,6 +126,10 @@ impl Health {
             is_behind: AtomicBool::new(false),
             answers: AtomicU64::new(0),
             last_failure: Mutex::new(None),
+            works_since: AtomicU64::new(0),
+            paused_since: AtomicU64::new(0),
+            behind_since: AtomicU64::new(0),
+            reasons: Mutex::default(),
         }
     }
 
@@ -180,10 +197,13 @@ impl Health {
     pub(super) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         if self.whole.failures() == 0 {
-            return;
+            return self.works();
         }
         match self.whole.over() {
-            None => drop(self.whole.forget()),
+            None => {
+                self.whole.forget();
+                self.works();
+            }
             // An answer to an earlier request does not end a rest. If a task probes, only the probe
             // ends it.
             Some(_) if self.goes_on(&self.whole) => {}
@@ -209,6 +229,7 @@ impl Health {
     /// Ends the rests. Failures stay counted until a request succeeds, so that an endpoint that
     /// only passes probes rests longer each time.
     pub(crate) fn recovered(&self) {
+        self.works();
         let (whole, following) = (self.whole.end(), self.following.end());
         if whole || following {
             self.signal.changed.notify_waiters();
@@ -220,6 +241,9 @@ impl Health {
     pub(crate) fn failed(&self, error: &RequestError) -> bool {
         self.said(error);
         let failures = self.whole.failed(self.now(), Duration::ZERO);
+        if failures.is_some() {
+            self.is_down_because(error);
+        }
         self.notify_if(failures.is_some());
         failures == Some(1)
     }
@@ -228,17 +252,24 @@ impl Health {
     pub(crate) fn not_back(&self, error: &RequestError) {
         self.said(error);
         let rest = match self.whole.over() {
-            Some(_) => &self.whole,
-            None => &self.following,
+            Some(_) => {
+                self.is_down_because(error);
+                &self.whole
+            }
+            None => {
+                self.reasons.lock().following = printable(&error.to_string());
+                &self.following
+            }
         };
         rest.failed(self.now(), Duration::ZERO);
     }
 
     /// Records that the source found the endpoint at fault. Returns false during a rest: several
     /// requests that were sent together count once.
-    pub(crate) fn found_at_fault(&self) -> bool {
+    pub(crate) fn found_at_fault(&self, why: &str) -> bool {
         let failures = self.whole.failed(self.now(), FAULT_REST_MIN);
         if failures.is_some() {
+            self.is_down_because(&why);
             self.head.store(NO_HEAD, Ordering::Relaxed);
         }
         self.notify_if(failures.is_some());
@@ -247,9 +278,12 @@ impl Health {
 
     /// Records that the chain cannot be followed over the endpoint, because of this method if one
     /// failed. Returns the number of such failures in a row. None during a rest.
-    pub(crate) fn cannot_be_followed(&self, method: Option<&'static str>) -> Option<u32> {
+    pub(crate) fn cannot_be_followed(&self, method: Option<&'static str>, error: &dyn fmt::Display) -> Option<u32> {
         self.suspects(method);
         let failures = self.following.failed(self.now(), Duration::ZERO);
+        if failures.is_some() {
+            self.reasons.lock().following = printable(&error.to_string());
+        }
         self.notify_if(failures.is_some());
         failures
     }
@@ -283,16 +317,20 @@ impl Health {
         }
     }
 
-    /// Records whether the endpoint serves the right chain. Returns whether it counted as right
-    /// before.
-    pub(super) fn says_chain(&self, is_right: bool) -> bool {
-        let was_refused = self.is_refused.swap(!is_right, Ordering::Relaxed);
-        if !is_right {
-            self.head.store(NO_HEAD, Ordering::Relaxed);
-            self.whole.begin(self.now(), WRONG_CHAIN_REST);
-            self.signal.changed.notify_waiters();
-        } else if was_refused {
-            self.recovered();
+    /// Records whether the endpoint serves the right chain: `wrong` is the error if it does not.
+    /// Returns whether it counted as right before.
+    pub(super) fn says_chain(&self, wrong: Option<&RequestError>) -> bool {
+        let was_refused = self.is_refused.swap(wrong.is_some(), Ordering::Relaxed);
+        match wrong {
+            Some(error) => {
+                self.head.store(NO_HEAD, Ordering::Relaxed);
+                self.whole.begin(self.now(), WRONG_CHAIN_REST);
+                self.is_down_because(error);
+                self.signal.changed.notify_waiters();
+            }
+            None if was_refused => self.recovered(),
+            None if self.whole.failures() == 0 => self.works(),
+            None => {}
         }
         !was_refused
     }
@@ -314,12 +352,18 @@ impl Health {
             None => PAUSE,
         };
         let now = self.now();
+        let text = printable(&error.to_string());
+        self.reasons.lock().paused.clone_from(&text);
+        if !is_paused {
+            self.paused_since.store(now, Ordering::Relaxed);
+        }
         self.paused_until
             .fetch_max(now.saturating_add(ms(time)), Ordering::Relaxed);
         if !has_others || time <= PAUSE || self.following.over().is_some() {
             return false;
         }
         self.following.begin(now, time);
+        self.reasons.lock().following = text;
         self.signal.changed.notify_waiters();
         true
     }
@@ -329,11 +373,27 @@ impl Health {
         self.head.store(number, Ordering::Relaxed);
     }
 
-    /// Records whether the endpoint is too far behind the others.
-    pub(crate) fn set_behind(&self, is_behind: bool) {
+    /// Records whether the endpoint is too far behind the others, with the reason.
+    pub(crate) fn set_behind(&self, reason: Option<String>) {
+        let is_behind = reason.is_some();
+        self.reasons.lock().behind = reason.unwrap_or_default();
         if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
+            self.behind_since.store(self.now(), Ordering::Relaxed);
             self.signal.changed.notify_waiters();
         }
+    }
+
+    /// Records that the endpoint works.
+    fn works(&self) {
+        if self.works_since.load(Ordering::Relaxed) == 0 {
+            self.works_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// Records why the endpoint does not work.
+    fn is_down_because(&self, why: &dyn fmt::Display) {
+        self.works_since.store(0, Ordering::Relaxed);
+        self.reasons.lock().whole = printable(&why.to_string());
     }
 
     /// Whether this rest continues. If a task probes, only the probe ends it.
@@ -364,8 +424,4 @@ impl Health {
     fn failure(&self) -> MutexGuard<'_, Option<RequestError>> {
         self.last_failure.lock()
     }
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -33,6 +33,15 @@ impl RateLimit {
         self.calls_max
     }
 
+    /// The calls that can be sent now without a wait. 0 while a call waits.
+    pub(super) fn available(&self) -> usize {
+        // The next caller holds the lock while it waits.
+        let Ok(sent) = self.sent.try_lock() else { return 0 };
+        let now = Instant::now();
+        let recent = sent.iter().rev().take_while(|time| **time + WINDOW > now).count();
+        self.calls_max.saturating_sub(recent)
+    }
+
     /// Waits until this many calls, at most [`Self::calls_max`], may be sent together. Returns
     /// whether it had to wait.
     pub(super) async fn admit(&self, calls: usize) -> bool {

@@ -22,6 +22,8 @@ pub(super) struct Rest {
     until: AtomicU64,
     /// The time at which the last rest ended, or would end.
     ended: AtomicU64,
+    /// The beginning of the rests in a row. 0 without a rest.
+    since: AtomicU64,
 }
 
 impl Rest {
@@ -56,10 +58,20 @@ impl Rest {
         let until = now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1));
         self.until.store(until, Ordering::Relaxed);
         self.ended.store(until, Ordering::Relaxed);
+        // Longer rests of an outage keep its beginning.
+        let _ = self
+            .since
+            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The beginning of the rests in a row, until [`Self::end`] is called.
+    pub(super) fn since(&self) -> Option<u64> {
+        Some(self.since.load(Ordering::Relaxed)).filter(|since| *since > 0)
     }
 
     /// Ends the rest, but keeps the count of failures. Returns whether there was a rest.
     pub(super) fn end(&self) -> bool {
+        self.since.store(0, Ordering::Relaxed);
         self.until.swap(0, Ordering::Relaxed) != 0
     }
 

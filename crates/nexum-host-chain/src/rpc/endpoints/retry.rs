@@ -59,7 +59,7 @@ impl<'a> Attempts<'a> {
         self.left -= 1;
         self.endpoints.metrics.retries.increment(1);
         if endpoint.index() != self.last.index() {
-            self.endpoints.metrics.failovers.increment(1);
+            self.endpoints.metrics.failover();
         }
         self.last = endpoint;
         Some(endpoint)

@@ -1,5 +1,6 @@
 //! Maintains the endpoints while a chain is followed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,9 +21,14 @@ impl Endpoints {
     /// that nexum returns to the primary, and compares heads. Never returns. The source runs this
     /// beside following. While it runs, only a probe ends a rest.
     pub async fn tend(&self) {
+        match self.tend_beside(true).await {}
+    }
+
+    /// As [`Self::tend`]. `is_followed` says whether the source also follows the chain.
+    pub(crate) async fn tend_beside(&self, is_followed: bool) -> Infallible {
         let _tended = Tended::begin(&self.signal);
-        // There is nothing to compare with one endpoint.
-        let compares = self.all.len() > 1;
+        // With one endpoint, there is nothing to compare, and following shows whether it works.
+        let compares = self.all.len() > 1 || !is_followed;
         let mut heads_due = Instant::now();
         loop {
             let changed = self.signal.changed.notified();

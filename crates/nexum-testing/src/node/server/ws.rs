@@ -70,6 +70,7 @@ impl Connection {
             let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}"#;
             return Some(vec![error.to_owned()]);
         };
+        tokio::time::sleep(self.shared.with(|state| state.delay)).await;
         let answer = match self.shared.scripted(Transport::Ws, &request) {
             Answer::Default => self
                 .subscription(&request)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::author::local::record::subject;
-use crate::protocol::view;
+use crate::protocol::modules;
 use crate::report::Refusal;
 
 /// The longest wait for the next expected event, from the last one on: many times the default deadline of
@@ -67,7 +67,7 @@ impl Expected {
     /// # Errors
     ///
     /// If the module has failed at an event without a line of it.
-    pub(super) fn are_handled_without_lines(&self, module: &view::Module, lines: u64) -> Result<bool, Refusal> {
+    pub(super) fn are_handled_without_lines(&self, module: &modules::Module, lines: u64) -> Result<bool, Refusal> {
         if module.failed > 0 {
             let refusal = Refusal::new(format!(
                 "{} has {} failed handler calls, and the log lines with the reasons are lost",
@@ -100,7 +100,7 @@ mod tests {
         ids.iter().map(|&id| id.to_owned()).collect()
     }
 
-    fn status(handled: u64, failed: u64, catching_up: &serde_json::Value) -> view::Module {
+    fn status(handled: u64, failed: u64, catching_up: &serde_json::Value) -> modules::Module {
         let module = json!({
             "name": "watch", "path": "watch.wasm", "digest": "", "capabilities": [], "subscriptions": [],
             "stage": "running", "handled": handled, "failed": failed, "dead_letters": 0, "memory_bytes": 0,
@@ -144,7 +144,7 @@ mod tests {
     fn a_lost_line_is_no_failure_and_a_lost_failure_is_one() {
         let expected = Expected::new(ids(&["1:1:block", "1:2:block"]), &BTreeSet::new(), Instant::now());
         let none = json!([]);
-        let are_handled = |status: &view::Module| expected.are_handled_without_lines(status, 5).ok();
+        let are_handled = |status: &modules::Module| expected.are_handled_without_lines(status, 5).ok();
         assert_eq!(are_handled(&status(6, 0, &none)), Some(false));
         assert_eq!(are_handled(&status(7, 0, &none)), Some(true));
         let behind = json!([{ "chain": "1", "from": 1, "at": 1, "to": 2 }]);

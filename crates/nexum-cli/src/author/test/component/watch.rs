@@ -15,7 +15,7 @@ use crate::author::local::record::{Kind, Ready, Record};
 use crate::author::local::reports::Reports;
 use crate::author::local::site::Site;
 use crate::client::Client;
-use crate::protocol::view;
+use crate::protocol::modules;
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
@@ -171,7 +171,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The counters of the module. `None` if the daemon has no module with the name.
-    async fn status(&self) -> Result<Option<view::Module>, Refusals> {
+    async fn status(&self) -> Result<Option<modules::Module>, Refusals> {
         let (directory, name) = (self.site.state_dir().into(), self.module.to_string());
         let modules = self.reports.spawn(move |_| Client::of(&directory).modules());
         let modules = modules.await.map_err(|error| Refusal::of(&error))??;

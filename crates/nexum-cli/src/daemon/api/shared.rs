@@ -1,9 +1,8 @@
-//! The state that the handlers of the control socket share.
+//! The parts of the daemon that the handlers of the API share.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use nexum_config::names::ModuleName;
 use nexum_core::HostHandle;
 use nexum_core::ModuleStatus;
@@ -11,25 +10,27 @@ use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
 
-use super::api_error::ApiError;
+use super::error::ApiError;
+use super::extract::name_of;
 use crate::daemon::refused::Refused;
-use crate::protocol::view;
+use crate::error_code::ErrorCode;
+use crate::protocol::modules::Module;
 use crate::report::Refusal;
 
 /// The most bytes of dead letters in a list. As JSON they take up to four times as many, within the
 /// bound of an answer.
 const LIST_BYTES_MAX: usize = 8 << 20;
 
-/// The running daemon, for the handlers of the control socket.
+/// The running daemon, for the handlers of the API.
 #[derive(Clone)]
-pub(crate) struct ControlState {
+pub(crate) struct ApiState {
     pub(crate) supervisor: SupervisorHandle,
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
 }
 
-impl ControlState {
+impl ApiState {
     pub(super) fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, ApiError> {
         let name = name_of(name)?;
         self.supervisor
@@ -43,15 +44,15 @@ impl ControlState {
     }
 
     /// The current state of a module.
-    pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, ApiError> {
-        let view = view::Module::of(&self.running(name)?, &self.host.troubled_chains());
+    pub(super) fn view(&self, name: &ModuleName) -> Result<Module, ApiError> {
+        let view = Module::of(&self.running(name)?, &self.host.troubled_chains());
         view.ok_or_else(|| SteerError::NoModule(name.clone()).into())
     }
 
     /// The error for a module that is not there, or that is being loaded.
     fn missing(&self, name: &ModuleName, error: SteerError) -> ApiError {
         match self.host.is_loading(name) {
-            true => ApiError(StatusCode::CONFLICT, loading(name).into()),
+            true => ApiError::refused(ErrorCode::ModuleLoading, loading(name)),
             false => error.into(),
         }
     }
@@ -62,8 +63,8 @@ impl ControlState {
         let read = move |store: &dyn StateStore| admin::dead_letter(&*store.view()?, &module, &wanted);
         store::blocking(&self.store, read).await?.ok_or_else(|| {
             let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
-            let hint = format!("`nexum dead-letter list {name}` lists its dead letters");
-            ApiError(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
+            let hint = format!("list its dead letters with `nexum dead-letter list {name}`");
+            ApiError::refused(ErrorCode::DeadLetterNotFound, refusal.with_hint(hint))
         })
     }
 
@@ -90,16 +91,5 @@ impl ControlState {
 
 /// The refusal of a command for a module that is being loaded.
 pub(super) fn loading(name: &ModuleName) -> Refusal {
-    let refusal = Refusal::new(format!("the module {name} is being loaded"));
-    refusal.with_hint("retry when `nexum status` shows another stage than `loading`")
-}
-
-/// Parses the module name in a path.
-///
-/// # Errors
-///
-/// If the name is not valid.
-pub(super) fn name_of(name: &str) -> Result<ModuleName, ApiError> {
-    name.parse()
-        .map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))
+    Refusal::new(format!("the module {name} is being loaded")).with_code(ErrorCode::ModuleLoading)
 }

@@ -1,12 +1,12 @@
 //! Tasks on the state of the running daemon: the server of `nexum state`.
 
+mod input;
+mod output;
+
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use nexum_config::names::ModuleName;
 use nexum_core::HostHandle;
@@ -14,11 +14,18 @@ use nexum_core::state::admin::ImportError;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::api_error::ApiError;
-use super::control_state::{ControlState, loading};
-use super::input::Chunks;
-use super::output::{self, Output};
+use self::input::Chunks;
+use self::output::Output;
+use super::error::ApiError;
+use super::extract::{JsonOf, name_of};
+use super::few::few;
+use super::openapi::errors;
+use super::shared::{ApiState, loading};
+use crate::error_code::ErrorCode;
+use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::{Frame, Said};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
@@ -29,17 +36,37 @@ const CHUNKS_WAITING_MAX: usize = 4;
 /// The longest time that a client may leave its input unsent. Meanwhile no module can start.
 const UNSENT: Duration = Duration::from_secs(60);
 
-/// Performs a task, and sends its output and messages while it runs.
-pub(super) async fn perform(
-    State(control): State<ControlState>,
-    task: Result<Json<Task>, JsonRejection>,
-) -> Result<Body, ApiError> {
-    let Json(task) = task.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let supervisor = &control.supervisor;
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    few(OpenApiRouter::new().routes(routes!(state_task)))
+}
+
+/// The routes whose handler reads the body itself.
+pub(super) fn upload_routes() -> OpenApiRouter<ApiState> {
+    few(OpenApiRouter::new().routes(routes!(state_import)))
+}
+
+errors!(TaskErrors: StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, DaemonStopping);
+
+/// Perform a task on the state
+///
+/// The response is a stream of frames. A frame has a byte for its kind, four bytes for the length of
+/// its payload (big-endian), and the payload: `o` output, `s` a message as JSON, `e` the exit code as
+/// one byte, `r` an error as the JSON of an error response. A frame `e` or `r` is the last one; a
+/// response without it was cut off.
+#[utoipa::path(
+    post, path = "/v1/state", tag = "state",
+    request_body = Task,
+    responses(
+        (status = 200, description = "The frames of the output", body = Vec<u8>, content_type = "application/octet-stream"),
+        TaskErrors,
+    )
+)]
+async fn state_task(State(api): State<ApiState>, JsonOf(task): JsonOf<Task>) -> Result<Body, ApiError> {
+    let supervisor = &api.supervisor;
     let held = match &task {
         Task::Compact => {
-            let refusal = Refusal::new("the store cannot be compacted while it is used").with_hint("stop nexum first");
-            return Err(ApiError(StatusCode::CONFLICT, refusal.into()));
+            let error = "the store cannot be compacted while it is used";
+            return Err(ApiError::new(ErrorCode::StateInUse, error));
         }
         // A module that is partly loaded or partly purged would look like damage.
         Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
@@ -47,12 +74,12 @@ pub(super) async fn perform(
     };
     let flushed = supervisor.flush().await;
     if let Some(module) = task.removes() {
-        refuse_loaded(&control.host, module)?;
+        refuse_loaded(&api.host, module)?;
         // A pending write of the module would otherwise follow the purge.
         flushed?;
     }
     let (sender, body) = output::channel();
-    let store = control.store.clone();
+    let store = api.store.clone();
     tokio::task::spawn_blocking(move || {
         let _held = held;
         answer(&sender, |sinks| Ok(task.perform(&*store, sinks)?));
@@ -60,13 +87,23 @@ pub(super) async fn perform(
     Ok(body)
 }
 
-/// Imports the body of the request, which is the output of an export.
-pub(super) async fn import(State(control): State<ControlState>, request: Request) -> Result<Body, ApiError> {
-    let held = control.supervisor.hold_loads().await;
-    control.supervisor.flush().await?;
+/// Import the state of a module
+///
+/// The body is the output of an export. The response has the frames of a task.
+#[utoipa::path(
+    post, path = "/v1/state/import", tag = "state",
+    request_body(content = String, content_type = "application/json-lines", description = "The output of an export"),
+    responses(
+        (status = 200, description = "The frames of the outcome", body = Vec<u8>, content_type = "application/octet-stream"),
+        TaskErrors,
+    )
+)]
+async fn state_import(State(api): State<ApiState>, request: Request) -> Result<Body, ApiError> {
+    let held = api.supervisor.hold_loads().await;
+    api.supervisor.flush().await?;
     let (sender, body) = output::channel();
     let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let store = control.store.clone();
+    let store = api.store.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _held = held;
         // Progress is not sent: the client knows how much it has sent, and reads nothing before it
@@ -98,11 +135,11 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
     drop(chunks);
     let (done, lines) = work
         .await
-        .map_err(|panic| ApiError::of(StatusCode::INTERNAL_SERVER_ERROR, &panic))?;
+        .map_err(|panic| ApiError::of(ErrorCode::InternalError, &panic))?;
     tokio::task::spawn_blocking(move || {
         answer(&sender, |sinks| {
             lines.into_iter().for_each(|line| (sinks.say)(line));
-            Ok(done.map_err(|error| refusal_of(&control.host, &error))?)
+            Ok(done.map_err(|error| refusal_of(&api.host, &error))?)
         });
     });
     Ok(body)
@@ -118,17 +155,15 @@ fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refus
     });
     let end = match done {
         Ok(code) => Frame::End(code),
-        Err(refusals) => Frame::Refused(refusals),
+        Err(refusals) => Frame::Refused(Box::new(ErrorBody::new(ErrorCode::StateTaskFailed, refusals))),
     };
     // The client may have closed the connection.
     let _ = output.send(&end);
 }
 
 fn refuse_loaded(host: &HostHandle, module: &str) -> Result<(), ApiError> {
-    let name: Result<ModuleName, _> = module.parse();
-    let name = name.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    match loaded(host, &name) {
-        Some(refusal) => Err(ApiError(StatusCode::CONFLICT, refusal.into())),
+    match loaded(host, &name_of(module)?) {
+        Some((code, refusal)) => Err(ApiError::refused(code, refusal)),
         None => Ok(()),
     }
 }
@@ -139,14 +174,16 @@ fn refusal_of(host: &HostHandle, error: &TransferError) -> Refusal {
         TransferError::Import(ImportError::Exists(name)) => loaded(host, name),
         _ => None,
     };
-    loaded.unwrap_or_else(|| Refusal::of(error))
+    loaded.map_or_else(|| Refusal::of(error), |(_, refusal)| refusal)
 }
 
 /// The refusal of a change to the state of a module that is loaded or being loaded.
-fn loaded(host: &HostHandle, name: &ModuleName) -> Option<Refusal> {
+fn loaded(host: &HostHandle, name: &ModuleName) -> Option<(ErrorCode, Refusal)> {
     if host.get(name).is_ok() {
-        let refusal = Refusal::new(format!("the module {name} is loaded"));
-        return Some(refusal.with_hint(format!("remove the module first: `nexum module remove {name}`")));
+        let code = ErrorCode::ModuleLoaded;
+        let refusal = Refusal::new(format!("the module {name} is loaded")).with_code(code);
+        let hint = format!("remove the module first: `nexum module remove {name}`");
+        return Some((code, refusal.with_hint(hint)));
     }
-    host.is_loading(name).then(|| loading(name))
+    host.is_loading(name).then(|| (ErrorCode::ModuleLoading, loading(name)))
 }

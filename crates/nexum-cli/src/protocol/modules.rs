@@ -1,34 +1,22 @@
-//! The messages on the control socket.
+//! The messages about modules.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use nexum_config::engine::{Metering, ModuleConfig};
-use nexum_config::limits::Limit;
+use nexum_config::engine::{self, ModuleConfig};
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
 use nexum_core::QueryPool;
-use nexum_core::capability::ModuleMeta;
-use nexum_core::module::Consumption;
-use nexum_core::source::Event;
-use nexum_core::state::{Attempt, DeadLetter};
 use nexum_core::supervisor::RunningModule;
 use nexum_core::{LoadingModule, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::stage::Stage;
 use crate::report::time;
 
-/// The stage of a module that nexum compiles or starts.
-pub(crate) const LOADING: &str = "loading";
-/// The stage of a module that nexum refused at the start.
-const REFUSED: &str = "refused";
-/// The word in place of [`SERVING`] while nexum refuses the queries of a module that failed too often.
-pub(crate) const SUSPENDED: &str = "suspended";
-/// The stage of a module that only answers queries.
-const SERVING: &str = "serving";
-
 /// The current state of a module.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
@@ -38,12 +26,13 @@ pub(crate) struct Module {
     #[serde(default)]
     pub(crate) authors: Vec<String>,
     /// The component's file.
+    #[schema(value_type = String)]
     pub(crate) path: PathBuf,
+    /// The component's digest: `sha256:` and hexadecimal digits. Empty while it is unknown.
     pub(crate) digest: String,
     pub(crate) capabilities: Vec<String>,
     pub(crate) subscriptions: Vec<String>,
-    /// The stage, in one word.
-    pub(crate) stage: String,
+    pub(crate) stage: Stage,
     /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
     /// has not loaded it yet.
     pub(crate) reason: Option<String>,
@@ -62,7 +51,7 @@ pub(crate) struct Module {
 }
 
 /// Why nexum refuses the calls of a module, and for how long.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Suspension {
     /// The last failure.
     pub(crate) reason: String,
@@ -73,7 +62,7 @@ pub(crate) struct Suspension {
 }
 
 /// The calls of a module that answers queries.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Queries {
     pub(crate) in_flight: usize,
     pub(crate) waiting: usize,
@@ -94,7 +83,7 @@ pub(crate) struct Queries {
 }
 
 /// A module after its reload.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Reloaded {
     #[serde(flatten)]
     pub(crate) module: Module,
@@ -104,7 +93,7 @@ pub(crate) struct Reloaded {
 }
 
 /// The progress of a module that catches up with missed events.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct CatchingUp {
     /// The chain and its finality.
     pub(crate) chain: String,
@@ -114,13 +103,15 @@ pub(crate) struct CatchingUp {
 }
 
 /// A module to load.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Load {
     /// The component's file, absolute.
+    #[schema(value_type = String)]
     pub(crate) path: PathBuf,
     /// The manifest's file, absolute, if it is not beside the component.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub(crate) manifest: Option<PathBuf>,
     /// A name that overrides the manifest's.
     #[serde(default)]
@@ -132,27 +123,33 @@ pub(crate) struct Load {
     pub(crate) metering: Metering,
 }
 
-/// A limit of a module, and the use of it by its handlers.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Usage {
-    pub(crate) limit: String,
-    pub(crate) bound: u64,
-    /// The use by the last handler. None for a limit whose use is not measured.
-    pub(crate) last: Option<u64>,
-    /// The highest use in the ten to twenty minutes up to the last handler. None for a limit whose use is not measured.
-    pub(crate) most: Option<u64>,
+/// The limit that ends an endless computation.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Metering {
+    /// Fuel, which the module uses up as it computes, and then the deadline.
+    #[default]
+    Fuel,
+    /// Only the deadline.
+    Epoch,
 }
 
-/// An event that a module failed to handle.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Letter {
-    /// The event id.
-    pub(crate) event: String,
-    /// The block's hash, in hexadecimal digits.
-    pub(crate) block_hash: String,
-    pub(crate) attempts: Vec<Attempt>,
-    /// The event itself.
-    pub(crate) content: Event,
+impl From<Metering> for engine::Metering {
+    fn from(metering: Metering) -> Self {
+        match metering {
+            Metering::Fuel => Self::Fuel,
+            Metering::Epoch => Self::Epoch,
+        }
+    }
+}
+
+impl From<engine::Metering> for Metering {
+    fn from(metering: engine::Metering) -> Self {
+        match metering {
+            engine::Metering::Fuel => Self::Fuel,
+            engine::Metering::Epoch => Self::Epoch,
+        }
+    }
 }
 
 impl Module {
@@ -195,7 +192,7 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
-            stage: status.stage().to_string(),
+            stage: status.stage().into(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
@@ -216,7 +213,7 @@ impl Module {
             authors: meta.authors.clone(),
             digest: meta.digest.to_string(),
             reason: Some(why_loading(loading)),
-            ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), LOADING)
+            ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), Stage::Loading)
         }
     }
 
@@ -225,12 +222,12 @@ impl Module {
     pub(crate) fn of_refused(path: PathBuf, reason: String) -> Self {
         Self {
             reason: Some(reason),
-            ..Self::idle(path.display().to_string(), path, REFUSED)
+            ..Self::idle(path.display().to_string(), path, Stage::Refused)
         }
     }
 
     /// A module without any work so far.
-    fn idle(name: String, path: PathBuf, stage: &str) -> Self {
+    fn idle(name: String, path: PathBuf, stage: Stage) -> Self {
         Self {
             name,
             version: None,
@@ -240,7 +237,7 @@ impl Module {
             digest: String::new(),
             capabilities: Vec::new(),
             subscriptions: Vec::new(),
-            stage: stage.to_owned(),
+            stage,
             reason: None,
             reason_since_ms: None,
             handled: 0,
@@ -265,7 +262,7 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
-            stage: queries.stage().to_owned(),
+            stage: queries.stage(),
             reason: None,
             reason_since_ms: None,
             handled: pool.handled(),
@@ -279,11 +276,11 @@ impl Module {
 }
 
 impl Queries {
-    /// The stage of the queries, in one word.
-    pub(crate) fn stage(&self) -> &'static str {
+    /// The stage of the queries.
+    pub(crate) fn stage(&self) -> Stage {
         match self.suspension {
-            Some(_) => SUSPENDED,
-            None => SERVING,
+            Some(_) => Stage::Suspended,
+            None => Stage::Serving,
         }
     }
 
@@ -331,14 +328,14 @@ impl From<Replaying> for CatchingUp {
 impl Load {
     /// # Errors
     ///
-    /// If the name is not valid.
+    /// If a name is not valid.
     pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
         let reads: Result<Vec<ModuleName>, _> = self.reads.iter().map(|name| name.parse()).collect();
         Ok(ModuleConfig {
             manifest: self.manifest.map(Into::into),
             name,
-            metering: self.metering,
+            metering: self.metering.into(),
             reads: reads?,
             ..ModuleConfig::new(self.path)
         })
@@ -354,35 +351,5 @@ pub(crate) fn why_loading(loading: &LoadingModule) -> String {
             "since {since}, component of {} bytes not compiled yet",
             loading.component_bytes
         ),
-    }
-}
-
-/// Every limit of a module, with its use.
-pub(crate) fn usages(meta: &ModuleMeta, consumption: &Consumption) -> Vec<Usage> {
-    let most = consumption.most();
-    let usage = |limit: Limit| {
-        let is_measured = match limit {
-            Limit::Fuel => meta.metering == Metering::Fuel,
-            limit => limit.is_measured(),
-        };
-        Usage {
-            limit: limit.name().to_owned(),
-            bound: meta.limits[limit],
-            last: is_measured.then(|| consumption.last()[limit]),
-            most: is_measured.then(|| most[limit]),
-        }
-    };
-    Limit::all().map(usage).collect()
-}
-
-impl From<DeadLetter> for Letter {
-    fn from(letter: DeadLetter) -> Self {
-        let hash = letter.id.position.hash.iter().map(|byte| format!("{byte:02x}"));
-        Self {
-            event: letter.id.to_string(),
-            block_hash: format!("0x{}", hash.collect::<String>()),
-            attempts: letter.attempts,
-            content: letter.event,
-        }
     }
 }

@@ -1,0 +1,92 @@
+//! The API of the running daemon, `/v1`: its routes, and the Unix socket that serves them.
+//!
+//! Each subject has a file with its handlers and a function `routes`. To add a subject, write such a
+//! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
+//! with the types of [`extract`], and returns an [`Answer`].
+
+mod dead_letters;
+pub(crate) mod error;
+mod errors;
+pub(crate) mod extract;
+pub(crate) mod few;
+mod modules;
+pub(crate) mod openapi;
+mod shared;
+mod socket;
+mod state;
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn;
+use axum::response::IntoResponse;
+use axum::{Json, Router};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::error::ApiError;
+use self::few::{few, with_whole_body};
+use super::query::answer::{self, Answering};
+use crate::error_code::ErrorCode;
+
+pub(crate) use self::shared::ApiState;
+
+/// The response of a handler: a message as JSON, or an error.
+pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
+
+/// Serves the API on its socket.
+pub(crate) async fn serve(state_dir: &Path, api: ApiState) -> Infallible {
+    // A process that may open the socket may control the daemon.
+    let answering = Answering {
+        host: api.host.clone(),
+        may_write: true,
+    };
+    socket::serve(state_dir, router(answering).with_state(api)).await
+}
+
+/// All routes.
+fn router(answering: Answering) -> Router<ApiState> {
+    let whole = routes().layer(from_fn(with_whole_body));
+    let routes = whole
+        .merge(state::upload_routes())
+        .merge(few(answer::routes().with_state(answering)));
+    with_fallbacks(routes)
+}
+
+/// Gives requests that no route takes an error response.
+pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> Router<S> {
+    Router::from(routes)
+        .layer(from_fn(error::name_subjects))
+        .fallback(path_not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// The routes whose requests have small bodies.
+fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(modules::routes())
+        .merge(dead_letters::routes())
+        .merge(state::routes())
+        .merge(errors::routes())
+        .merge(openapi::routes())
+}
+
+/// The document that describes all routes.
+fn document() -> OpenApi {
+    let mut document = openapi::base();
+    document.merge(routes().into_openapi());
+    document.merge(state::upload_routes().into_openapi());
+    document.merge(answer::routes().into_openapi());
+    openapi::complete(&mut document);
+    document
+}
+
+async fn path_not_found(uri: Uri) -> impl IntoResponse {
+    ApiError::new(ErrorCode::PathNotFound, format!("there is no path {}", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> impl IntoResponse {
+    let error = format!("{} does not accept {method}", uri.path());
+    ApiError::new(ErrorCode::MethodNotAllowed, error)
+}

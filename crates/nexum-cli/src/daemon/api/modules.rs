@@ -1,0 +1,185 @@
+//! The modules of the daemon: `/v1/modules`.
+
+use axum::Json;
+use axum::extract::State;
+use nexum_core::supervisor::SteerError;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Answer;
+use super::error::ApiError;
+use super::extract::{JsonOf, PathOf, name_of};
+use super::few::few;
+use super::openapi::errors;
+use super::shared::ApiState;
+use crate::error_code::ErrorCode;
+use crate::protocol::limits::{Usage, usages};
+use crate::protocol::modules::{Load, Module, Reloaded};
+use crate::report::functions::Function;
+
+/// The routes. Those that read, that compile and that command have separate bounds.
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let looks = OpenApiRouter::new()
+        .routes(routes!(module_list))
+        .routes(routes!(module_show))
+        .routes(routes!(module_limits))
+        .routes(routes!(module_functions));
+    let builds = OpenApiRouter::new()
+        .routes(routes!(module_load))
+        .routes(routes!(module_reload));
+    let commands = OpenApiRouter::new()
+        .routes(routes!(module_remove))
+        .routes(routes!(module_restart))
+        .routes(routes!(module_stop))
+        .routes(routes!(module_start));
+    few(looks).merge(few(builds)).merge(few(commands))
+}
+
+errors!(ModuleErrors: ModuleNotFound, ModuleLoading);
+errors!(LoadErrors: ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping, LocalOnly);
+errors!(ReloadErrors: ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping);
+errors!(CommandErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping);
+
+/// List the modules
+#[utoipa::path(get, path = "/v1/modules", tag = "modules", responses((status = 200, body = Vec<Module>)))]
+async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
+    // First, so that a module that starts meanwhile is in one of the lists.
+    let loading = api.host.loading();
+    let modules = api.supervisor.all();
+    let troubled = api.host.troubled_chains();
+    let mut all: Vec<_> = modules
+        .iter()
+        .filter_map(|module| Module::of(module, &troubled))
+        .collect();
+    for loading in loading {
+        // During a reload, the list shows the running module.
+        if all.iter().all(|module| module.name != loading.meta.name.as_str()) {
+            all.push(Module::of_loading(&loading));
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    let refused = api.refused.missing(&api.host).into_iter();
+    all.extend(refused.map(|(path, reason)| Module::of_refused(path, reason)));
+    Json(all)
+}
+
+/// Show a module
+#[utoipa::path(
+    get, path = "/v1/modules/{name}", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Module), ModuleErrors)
+)]
+async fn module_show(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
+    Ok(Json(api.view(&name_of(&name)?)?))
+}
+
+/// Add a module
+///
+/// The paths are those of the daemon's machine.
+#[utoipa::path(
+    post, path = "/v1/modules", tag = "modules",
+    request_body = Load,
+    responses((status = 200, body = Module), LoadErrors)
+)]
+async fn module_load(State(api): State<ApiState>, JsonOf(wanted): JsonOf<Load>) -> Answer<Module> {
+    let config = wanted.config();
+    let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
+    let name = api.host.load(config).await?;
+    tracing::info!(module = name.as_str(), "the operator loaded the module");
+    Ok(Json(api.view(&name)?))
+}
+
+/// Remove a module
+///
+/// Its state stays in the store.
+#[utoipa::path(
+    delete, path = "/v1/modules/{name}", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = ()), CommandErrors)
+)]
+async fn module_remove(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<()> {
+    let name = name_of(&name)?;
+    api.view(&name)?;
+    tracing::info!(module = name.as_str(), "the operator removes the module");
+    Ok(Json(api.supervisor.remove(&name).await?))
+}
+
+/// Show the limits of a module
+#[utoipa::path(
+    get, path = "/v1/modules/{name}/limits", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Vec<Usage>), ModuleErrors)
+)]
+async fn module_limits(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Vec<Usage>> {
+    let name = name_of(&name)?;
+    let module = api.running(&name)?;
+    let (_, meta) = module.origin().ok_or_else(|| SteerError::NoModule(name))?;
+    Ok(Json(usages(&meta, &module.consumption())))
+}
+
+/// List the functions of a module
+#[utoipa::path(
+    get, path = "/v1/modules/{name}/functions", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Vec<Function>), ModuleErrors)
+)]
+async fn module_functions(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Vec<Function>> {
+    let pool = api.running(&name_of(&name)?)?.queries;
+    let functions = pool.iter().flat_map(|pool| pool.module().functions.iter());
+    Ok(Json(functions.map(Function::from).collect()))
+}
+
+/// Replace a module with the current content of its files
+#[utoipa::path(
+    post, path = "/v1/modules/{name}/reload", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Reloaded), ReloadErrors)
+)]
+async fn module_reload(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Reloaded> {
+    let name = name_of(&name)?;
+    // A module that does not exist is not an error in the module's files.
+    api.view(&name)?;
+    tracing::info!(module = name.as_str(), "the operator reloads the module");
+    let change = api.host.reload(&name).await?.change();
+    let module = api.view(&name)?;
+    Ok(Json(Reloaded { module, change }))
+}
+
+/// Restart a module with a new instance
+#[utoipa::path(
+    post, path = "/v1/modules/{name}/restart", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Module), CommandErrors)
+)]
+async fn module_restart(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
+    let status = api.module(&name)?;
+    tracing::info!(module = name, "the operator restarts the module");
+    status.restart().await?;
+    Ok(Json(api.view(status.name())?))
+}
+
+/// Finish the current event of a module, then pause the module
+#[utoipa::path(
+    post, path = "/v1/modules/{name}/stop", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Module), CommandErrors)
+)]
+async fn module_stop(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
+    let status = api.module(&name)?;
+    tracing::info!(module = name, "the operator stops the module");
+    status.stop().await?;
+    Ok(Json(api.view(status.name())?))
+}
+
+/// Resume a stopped module at its cursor
+#[utoipa::path(
+    post, path = "/v1/modules/{name}/start", tag = "modules",
+    params(("name" = String, Path, description = "The module")),
+    responses((status = 200, body = Module), CommandErrors)
+)]
+async fn module_start(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
+    let status = api.module(&name)?;
+    tracing::info!(module = name, "the operator starts the module");
+    status.start().await?;
+    Ok(Json(api.view(status.name())?))
+}
