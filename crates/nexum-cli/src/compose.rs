@@ -130,7 +130,7 @@ mod chain {
             errors.extend(found);
             Chains::default()
         });
-        composition.warnings.extend(chains.warnings().map(str::to_owned));
+        composition.warnings.extend(chains.warnings());
         composition.add(chains);
     }
 

@@ -12,6 +12,7 @@ mod refused;
 mod run;
 mod watch;
 
+pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

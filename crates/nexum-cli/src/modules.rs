@@ -11,7 +11,7 @@ use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
     ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all, level_variables, wanted,
 };
-use crate::report::Refusals;
+use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// The refusal of a plan that has no module.
+    pub(crate) no_modules: Option<Refusal>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
     /// Warnings about the command line and the configuration.
@@ -97,10 +99,10 @@ impl Settings {
             others.extend(refusal.into());
             Filter::default()
         });
-        let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
-            others.extend(refusal.into());
-            Vec::new()
-        });
+        let (modules, no_modules) = match wanted(&config, &files, &errors) {
+            Ok(modules) => (modules, None),
+            Err(refusal) => (Vec::new(), Some(refusal)),
+        };
         let host = host
             .limits(config.limits)
             .restart(config.restart)
@@ -121,6 +123,7 @@ impl Settings {
             metrics,
             queries,
             store,
+            no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),

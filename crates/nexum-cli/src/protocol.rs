@@ -8,6 +8,7 @@
 pub(crate) mod dead_letters;
 pub(crate) mod error;
 pub(crate) mod frames;
+pub(crate) mod lasting;
 pub(crate) mod limits;
 pub(crate) mod modules;
 pub(crate) mod query;

@@ -97,6 +97,7 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
 pub use capability::chains::{Chain, Chains, ModuleChains};
 pub use capability::pin;
 pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
+pub use capability::replace::{ReplaceError, Replacement};
 pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};

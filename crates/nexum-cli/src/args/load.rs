@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nexum_config::engine::ModuleConfig;
+use nexum_config::engine::{EntrySource, ModuleConfig};
 
 use super::CONFIG;
 use crate::report::Refusal;
@@ -43,6 +43,7 @@ impl Files {
     pub(crate) fn modules(&self) -> impl Iterator<Item = ModuleConfig> {
         self.components.iter().map(|(component, manifest)| ModuleConfig {
             manifest: manifest.clone().map(Into::into),
+            source: EntrySource::CommandLine,
             ..ModuleConfig::new(component.clone())
         })
     }

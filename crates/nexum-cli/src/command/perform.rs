@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{bundle, check, compile, doctor, errors, exec, inspect, state};
+use super::{bundle, check, compile, dead_letter, doctor, errors, exec, inspect, state};
 use crate::args::{Command, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -49,7 +49,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
         Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]

@@ -4,6 +4,7 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod acting;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;

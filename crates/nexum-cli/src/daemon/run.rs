@@ -1,16 +1,18 @@
 //! `nexum run`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
+use nexum_config::names::ModuleName;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
-use nexum_core::supervisor::Report;
-use nexum_core::supervisor::SteerError;
-use nexum_core::{HostBuilder, LoadErrors};
+use nexum_core::supervisor::{Report, Shutdown, SteerError};
+use nexum_core::{HostBuilder, Inspection, LoadErrors};
+use nexum_store::has_state;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,14 +22,14 @@ use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
-use super::refused::Refused;
+use super::refused::{Refused, forget};
 use super::{progress, watch};
 use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
-use crate::exit_code::{FAILED, STOPPED};
+use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
 use crate::report::print::errln;
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, time};
 use crate::{args, process, state};
 
 /// How often nexum looks whether the operator's loads have ended. They take seconds.
@@ -54,10 +56,12 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         queries,
         store,
         host,
+        no_modules,
         warnings,
         errors: _,
         facts: _,
     } = plan;
+    refuse_nothing(no_modules.as_ref(), &config.state_dir)?;
     let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
     announce_start(&origin, &file, &config.state_dir);
@@ -72,6 +76,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         .strict(args.strict);
     let daemon = Daemon {
         args,
+        no_modules,
+        shutdown_deadline: Duration::from_millis(config.shutdown_deadline_ms),
         state_dir: config.state_dir,
         log,
         log_format,
@@ -81,6 +87,15 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         recorder,
     };
     process::block_on(daemon.run(host))?
+}
+
+/// Refuses a start without modules, unless an earlier run left a state: an operator may have loaded
+/// modules.
+fn refuse_nothing(no_modules: Option<&Refusal>, state_dir: &MaskedPath) -> Result<(), Refusal> {
+    match no_modules {
+        Some(refusal) if !has_state(state_dir).map_err(|error| Refusal::of(&error))? => Err(refusal.clone()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the first record of the log. `origin` says where the level of the log comes from.
@@ -101,9 +116,11 @@ fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
     let Plan {
         mut errors,
         host,
+        no_modules,
         warnings,
         ..
     } = plan;
+    errors.extend(no_modules.into_iter().collect());
     let inspection = process::block_on(host.inspect())?;
     errors.extend(Refusals::from(&inspection.errors));
     // The log has not started.
@@ -116,6 +133,9 @@ fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
 /// The parts that `nexum run` creates before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
+    /// The refusal of a start without modules.
+    no_modules: Option<Refusal>,
+    shutdown_deadline: Duration,
     state_dir: MaskedPath,
     log: Log,
     log_format: LogFormat,
@@ -133,6 +153,11 @@ impl Daemon<'_> {
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
+        let host = host.shutdown(Shutdown {
+            deadline: self.shutdown_deadline,
+            now: stop.now.clone(),
+        });
+        let host = host.recall().await.map_err(|error| Refusal::of(&error))?;
         let mut inspection = tokio::select! {
             inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),
@@ -141,7 +166,13 @@ impl Daemon<'_> {
             tracing::warn!("{warning}");
         }
         let refused = std::mem::take(&mut inspection.errors);
-        self.tolerate(&refused, inspection.candidates.len())?;
+        let loaded = inspection.loaded_by_operator();
+        self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
+        let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
+        if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
+            return Err(refusal.into());
+        }
+        report_absent(&inspection);
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
         let api = ApiState {
@@ -195,7 +226,8 @@ impl Daemon<'_> {
         while !refused.is_empty() && !host.loading().is_empty() {
             tokio::time::sleep(LOADING_POLL).await;
         }
-        let left = modules.max(host.all().len());
+        // The operator can remove a module that cannot be loaded only while nexum runs.
+        let left = modules.max(host.all().len()) + host.loaded_by_operator().len();
         if let Err(refusals) = self.tolerate(&refused, left) {
             return match self.args.strict {
                 true => refusals,
@@ -224,6 +256,35 @@ impl Daemon<'_> {
     }
 }
 
+/// Logs why some modules do not run, and how to change that.
+fn report_absent(inspection: &Inspection) {
+    for absent in inspection.absent() {
+        let config = &absent.entry.config;
+        let name = absent.entry.name.as_ref().map(ModuleName::as_str);
+        let path = config.path.display();
+        match &absent.removed {
+            Some(act) => tracing::info!(
+                module = name,
+                "the module was removed {act} at {}: load it with `nexum module load {path}`",
+                time(act.at_ms)
+            ),
+            None => tracing::info!(module = name, %path, "`enabled = false` in {} disables the module", config.source),
+        }
+    }
+    let runs: BTreeSet<_> = inspection.candidates.iter().map(|one| &one.meta.name).collect();
+    for name in inspection
+        .loaded_by_operator()
+        .keys()
+        .filter(|name| !runs.contains(name))
+    {
+        tracing::error!(
+            module = name.as_str(),
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {}",
+            forget(name)
+        );
+    }
+}
+
 /// Logs the end of each module. Returns the exit code of the process.
 fn exit_code(report: &Report) -> u8 {
     for status in &report.modules {
@@ -235,13 +296,20 @@ fn exit_code(report: &Report) -> u8 {
             "module ended"
         );
     }
-    if report.failed() { FAILED } else { STOPPED }
+    match (report.failed(), report.abandoned.is_empty()) {
+        (true, _) => FAILED,
+        (false, true) => STOPPED,
+        (false, false) => ABANDONED,
+    }
 }
 
-/// A token that SIGINT or SIGTERM cancels until this is dropped. SIGHUP, which a closing terminal
+/// Tokens that SIGINT and SIGTERM cancel until this is dropped. SIGHUP, which a closing terminal
 /// sends, has no effect.
 struct StopOnSignals {
+    /// Cancelled by the first signal.
     token: CancellationToken,
+    /// Cancelled by the second signal: nexum abandons the events in progress.
+    now: CancellationToken,
     _task: JoinSet<()>,
 }
 
@@ -251,7 +319,8 @@ impl StopOnSignals {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let stop = token.clone();
+        let now = CancellationToken::new();
+        let (stop, at_once) = (token.clone(), now.clone());
         task.spawn(async move {
             loop {
                 tokio::select! {
@@ -259,9 +328,16 @@ impl StopOnSignals {
                     _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
                 }
             }
-            tracing::info!("stopping: nexum finishes the current events first");
+            tracing::info!("stopping: nexum finishes the current events first; a second signal abandons them");
             stop.cancel();
+            termination.received().await;
+            tracing::warn!("a second signal: nexum abandons the current events");
+            at_once.cancel();
         });
-        Ok(Self { token, _task: task })
+        Ok(Self {
+            token,
+            now,
+            _task: task,
+        })
     }
 }

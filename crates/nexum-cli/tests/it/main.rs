@@ -65,6 +65,8 @@ mod new;
 mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
+#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
+mod pages;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;
 #[cfg(all(feature = "store", target_os = "linux"))]

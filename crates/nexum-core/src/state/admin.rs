@@ -321,7 +321,8 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Removes a module and its state. Returns whether the module existed.
+/// Removes a module and its state, and not the [row](super::OperatorRow) that says what the operator
+/// wants of the module. Returns whether the module existed.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What nexum knows about following a chain, for reports.
+//! The state of following a chain, for reports.
 
 use std::time::Duration;
 
@@ -122,6 +122,11 @@ impl Condition {
             endpoint: endpoint.to_owned(),
             error: printable(&error.to_string()),
         });
+    }
+
+    /// Records that other endpoints may have taken the place of the followed one.
+    pub(super) fn unfollowed(&self) {
+        self.0.lock().followed = None;
     }
 
     /// Records that the chain has not advanced for this time although an endpoint answers.

@@ -15,10 +15,10 @@ use crate::control::json;
 use crate::running::Log;
 
 /// The environment variables that name the programs. Without them, `PATH` is searched.
-const PROMTOOL: (&str, &str) = ("NEXUM_PROMTOOL", "promtool");
+pub(super) const PROMTOOL: (&str, &str) = ("NEXUM_PROMTOOL", "promtool");
 const PROMETHEUS: (&str, &str) = ("NEXUM_PROMETHEUS", "prometheus");
 
-fn spawn((variable, program): (&str, &str), configure: impl FnOnce(&mut Command) -> &mut Command) -> Child {
+pub(super) fn spawn((variable, program): (&str, &str), configure: impl FnOnce(&mut Command) -> &mut Command) -> Child {
     let binary = std::env::var_os(variable).unwrap_or_else(|| OsString::from(program));
     let mut command = Command::new(&binary);
     let spawned = configure(&mut command).stderr(Stdio::piped()).spawn();
