@@ -7,7 +7,6 @@ use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 use serde::Serialize;
 
-use crate::command::doctor::endpoints::Probed;
 use crate::configure;
 use crate::contract::{METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 
@@ -59,8 +58,8 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     composition
 }
 
-/// Probes every endpoint of the configured chains.
-pub(crate) async fn probe(config: &Config) -> Vec<Probed> {
+/// Probes every endpoint of the configured chains, and compares the clock with their heads.
+pub(crate) async fn probe(config: &Config) -> Vec<Finding> {
     chain::probe(config).await
 }
 
@@ -106,20 +105,13 @@ use absent as http;
 
 #[cfg(feature = "chain")]
 mod chain {
-    use std::sync::Arc;
-
-    use nexum_config::causes::Causes;
     use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
-    use nexum_config::topic::ChainId;
-    use nexum_core::clock::{Clock as _, SystemClock};
-    use nexum_host_chain::{Chains, Endpoint};
-    use serde::Deserialize;
-    use serde_json::value::to_raw_value;
-    use tokio::task::JoinSet;
+    use nexum_host_chain::probe::{self, Check, EndpointProbe};
+    use nexum_host_chain::{ChainConfig, Chains};
 
     use super::Composition;
-    use crate::command::doctor::endpoints::{Asked, Head, Probed};
+    use crate::report::findings::{Area, Finding, Verdict};
 
     pub(super) const FEATURES: &[&str] = &["chain"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
@@ -134,75 +126,37 @@ mod chain {
         composition.add(chains);
     }
 
-    /// The requests for the latency of an endpoint.
-    const LATENCY_REQUESTS: u32 = 5;
-
-    /// The reason of a question that nexum does not ask.
-    const NOT_YET: &str = "this version of nexum does not ask";
-
-    pub(super) async fn probe(config: &Config) -> Vec<Probed> {
-        let mut probes = JoinSet::new();
-        for (chain_id, section) in &config.chains {
-            // A faulty table has no endpoints. Its errors are findings of their own.
-            let chains = Chains::from_sections(&[(*chain_id, section.clone())].into()).unwrap_or_default();
-            for endpoint in chains.endpoints(*chain_id).iter().flat_map(|endpoints| endpoints.all()) {
-                let (chain_id, number, endpoint) = (*chain_id, probes.len(), Arc::clone(endpoint));
-                probes.spawn(async move { (number, probe_endpoint(chain_id, &endpoint).await) });
-            }
-        }
-        let mut probed = probes.join_all().await;
-        probed.sort_by_key(|(number, _)| *number);
-        probed.into_iter().map(|(_, probed)| probed).collect()
+    pub(super) async fn probe(config: &Config) -> Vec<Finding> {
+        // A faulty table has no endpoints. Its errors are findings of their own.
+        let chains = config.chains.iter().filter_map(|(chain_id, section)| {
+            let chain = ChainConfig::from_section(*chain_id, section);
+            chain.ok()
+        });
+        let probed = probe::probe(&chains.collect::<Vec<_>>()).await;
+        probed.iter().flat_map(findings).collect()
     }
 
-    async fn probe_endpoint(chain_id: ChainId, endpoint: &Endpoint) -> Probed {
-        let clock = SystemClock::new();
-        let mut probed = Probed {
-            chain_id,
-            endpoint: endpoint.label().to_owned(),
-            reported_id: Asked::Answered(chain_id),
-            head: Asked::Skipped("the endpoint does not answer".to_owned()),
-            logs_blocks: Asked::Skipped(NOT_YET.to_owned()),
-            batches: Asked::Skipped(NOT_YET.to_owned()),
-            state_blocks: Asked::Skipped(NOT_YET.to_owned()),
-            latency_ms: Asked::Skipped("the endpoint does not answer".to_owned()),
-        };
-        let mut times = Vec::new();
-        for _ in 0..LATENCY_REQUESTS {
-            let began = clock.monotonic_ns();
-            match head(endpoint).await {
-                Ok(head) => probed.head = Asked::Answered(head),
-                Err(error) => {
-                    probed.reported_id = Asked::Failed(error);
-                    return probed;
-                }
-            }
-            times.push(clock.monotonic_ns().saturating_sub(began) / 1_000_000);
-        }
-        times.sort_unstable();
-        let median = times.get(times.len() / 2).copied().unwrap_or_default();
-        probed.latency_ms = Asked::Answered((median, times.last().copied().unwrap_or_default()));
-        probed
-    }
-
-    /// The newest block of an endpoint. The first request of a connection confirms the chain id.
-    async fn head(endpoint: &Endpoint) -> Result<Head, String> {
-        #[derive(Deserialize)]
-        struct Block {
-            number: String,
-            timestamp: String,
-        }
-        let text = |error: &(dyn std::error::Error + 'static)| Causes(error).to_string();
-        let params = to_raw_value(&("latest", false)).map_err(|error| text(&error))?;
-        let request = ("eth_getBlockByNumber".into(), params);
-        let answer = endpoint.request(&request).await.map_err(|error| text(&error))?;
-        let block: Block = serde_json::from_str(answer.get()).map_err(|error| text(&error))?;
-        let number = |digits: &str| u64::from_str_radix(digits.trim_start_matches("0x"), 16);
-        Ok(Head {
-            number: number(&block.number).map_err(|error| text(&error))?,
-            timestamp_ms: number(&block.timestamp)
-                .map_err(|error| text(&error))?
-                .saturating_mul(1_000),
+    /// The findings about one endpoint. After a failure to connect, only that.
+    fn findings(probed: &EndpointProbe) -> impl Iterator<Item = Finding> {
+        let is_failed = probed.findings.iter().any(|found| {
+            matches!(found.check, Check::Reachable | Check::ChainId) && found.verdict == probe::Verdict::Failure
+        });
+        let told = probed.findings.iter();
+        let told = told.filter(move |found| !(is_failed && found.verdict == probe::Verdict::Unknown));
+        told.map(|found| Finding {
+            area: match found.check {
+                Check::Clock => Area::Clock,
+                _ => Area::Endpoints,
+            },
+            subject: format!("{} {}", probed.chain_id, probed.endpoint),
+            state: match found.verdict {
+                probe::Verdict::Ok => Verdict::Ok,
+                probe::Verdict::Unknown => Verdict::Unknown,
+                probe::Verdict::Warning => Verdict::Warning,
+                probe::Verdict::Failure => Verdict::Failure,
+            },
+            text: format!("{}: {}", found.check, found.text),
+            remedy: found.remedy.clone(),
         })
     }
 }
@@ -213,7 +167,7 @@ mod chain {
     use nexum_config::engine::Config;
 
     use super::Composition;
-    use crate::command::doctor::endpoints::Probed;
+    use crate::report::findings::Finding;
 
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
@@ -227,7 +181,7 @@ mod chain {
         errors.extend(config.chains.values().map(error));
     }
 
-    pub(super) async fn probe(_config: &Config) -> Vec<Probed> {
+    pub(super) async fn probe(_config: &Config) -> Vec<Finding> {
         Vec::new()
     }
 }

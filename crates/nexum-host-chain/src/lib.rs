@@ -21,9 +21,10 @@
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
 //! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
 //! | `source` | blocks and logs: following, verifying, reorgs, replay |
+//! | [`probe`] | checks of endpoints, for an operator |
 //! | `capability` | modules' requests: checks, pins, shared reads, the WIT implementation |
 //!
-//! `rpc` refers to the rows above it, `source` also to `rpc`, and `capability` to all.
+//! `rpc` refers to the rows above it, `source` and `probe` also to `rpc`, and `capability` to all.
 //! `cargo xtask isolation` checks that there is no circle.
 //!
 //! # Errors that a guest sees
@@ -112,6 +113,7 @@ pub use source::ChainSource;
 pub mod config;
 pub mod methods;
 pub mod metrics;
+pub mod probe;
 
 mod capability;
 mod rpc;

@@ -41,6 +41,7 @@ use self::ranges::Ranges;
 use crate::config::ChainConfig;
 use crate::error::{RequestError, Retry};
 use crate::metrics::SourceMetrics;
+use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 use crate::wall;
 
@@ -105,7 +106,7 @@ impl Reader {
 
     /// Follows the chain into these logs until a failure that no retry can repair. Without a log,
     /// only maintains the endpoints.
-    async fn follow(&self, logs: &ChainLogs) -> FollowError {
+    async fn follow(&self, logs: &ChainLogs) -> AtEndpoint {
         let is_followed = !logs.is_empty();
         let follow = async {
             if !is_followed {
@@ -200,7 +201,23 @@ enum FollowError {
     },
 }
 
+/// A failure at one endpoint.
+#[derive(Debug)]
+struct AtEndpoint {
+    /// The endpoint's label.
+    endpoint: String,
+    error: FollowError,
+}
+
 impl FollowError {
+    /// This failure, at this endpoint.
+    fn at(self, endpoint: &Endpoint) -> AtEndpoint {
+        AtEndpoint {
+            endpoint: endpoint.label().to_owned(),
+            error: self,
+        }
+    }
+
     /// Whether no retry can succeed.
     fn is_final(&self) -> bool {
         matches!(self, Self::TooDeep { .. })

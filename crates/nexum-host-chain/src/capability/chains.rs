@@ -22,6 +22,7 @@ use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::modules::ModuleCounts;
+use crate::probe::{self, EndpointProbe};
 use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
@@ -113,6 +114,12 @@ impl Chains {
             by_id: Arc::new(configs.into_iter().map(chain).collect()),
             changing: Arc::default(),
         }
+    }
+
+    /// Probes all endpoints: see [`probe`](crate::probe).
+    pub async fn probe(&self) -> Vec<EndpointProbe> {
+        let configs: Vec<_> = self.by_id.values().map(|chain| chain.current().config).collect();
+        probe::probe(&configs).await
     }
 
     /// The chains, by id.

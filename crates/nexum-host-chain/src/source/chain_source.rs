@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::condition::{Condition, Followed};
-use super::{FollowError, Reader};
+use super::{AtEndpoint, Reader};
 use crate::config::ChainConfig;
 use crate::metrics::SourceMetrics;
 use crate::modules::ModuleCounts;
@@ -59,8 +59,9 @@ impl ChainSource {
         self.reader.read().clone()
     }
 
-    fn error(&self, reason: &str, source: FollowError) -> SourceError {
-        SourceError::new(self.chain_id, reason).with_source(Box::new(source) as nexum_core::BoxError)
+    fn error(&self, reason: &str, AtEndpoint { endpoint, error }: AtEndpoint) -> SourceError {
+        let reason = format!("{reason} over {endpoint}");
+        SourceError::new(self.chain_id, reason).with_source(Box::new(error) as nexum_core::BoxError)
     }
 }
 

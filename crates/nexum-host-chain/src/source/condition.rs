@@ -6,7 +6,7 @@ use nexum_core::source::{Advance, Event, FollowingReport, HeadReport};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::FollowError;
+use super::{AtEndpoint, FollowError};
 use crate::redact::printable;
 use crate::rpc::endpoints::Down;
 use crate::wall;
@@ -144,10 +144,10 @@ impl Condition {
     }
 
     /// Records a failure after which nexum follows the chain no longer.
-    pub(super) fn lost(&self, error: &FollowError) {
+    pub(super) fn lost(&self, AtEndpoint { endpoint, error }: &AtEndpoint) {
         let mut state = self.0.lock();
         state.followed = None;
-        state.lost = Some((error.to_string(), Instant::now()));
+        state.lost = Some((format!("{endpoint}: {error}"), Instant::now()));
     }
 
     /// The reason why the chain does not advance, and the time since which it does not.

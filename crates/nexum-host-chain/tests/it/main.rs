@@ -30,6 +30,7 @@ mod metrics;
 mod open;
 mod pin;
 mod pin_by_number;
+mod probe;
 mod proxy;
 mod receipts;
 mod refusals;
