@@ -35,7 +35,7 @@ const MODULE: &str = "block-logger";
 /// The list of digests, in the form that `sha256sum --check` reads.
 const SUMS: &str = "SHA256SUMS";
 
-/// What to build, and where.
+/// The options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Package a debug build, to try the packages. It compiles faster and is larger

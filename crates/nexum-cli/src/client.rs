@@ -1,8 +1,11 @@
 //! The commands that ask the running daemon.
 
+pub(crate) mod logs;
 pub(crate) mod query;
+pub(crate) mod reload;
 mod show;
 mod state;
+mod stream;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;

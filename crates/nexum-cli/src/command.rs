@@ -8,6 +8,8 @@ mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
 #[cfg(feature = "runtime")]
+mod config;
+#[cfg(feature = "runtime")]
 mod dead_letter;
 #[cfg(feature = "runtime")]
 pub(crate) mod doctor;

@@ -3,6 +3,7 @@
 //! No user of [`Config`] sees raw text. [`Config::chains`] and [`Config::sections`] keep the
 //! sections that the core does not know, for the capabilities that own them.
 
+mod defaults;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub struct Config {
     /// Every other top-level table by its key. The caller has to refuse a table that no capability
     /// owns.
     pub sections: BTreeMap<String, Section>,
+    /// The whole file, with its old names replaced. `None` for the default [`Config`].
+    pub root: Option<Section>,
     /// Remarks for the operator that are no errors, such as old names: one line each, in the order
     /// of the file.
     pub notices: Vec<String>,
@@ -237,6 +240,7 @@ impl Config {
         let config = reader.config(document.root());
         errors.append(&mut reader.errors);
         Ok(Self {
+            root: Some(document.root().clone()),
             notices: document::notice_texts(reader.notices),
             ..config
         })
@@ -257,6 +261,7 @@ impl Default for Config {
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
+            root: None,
             notices: Vec::new(),
         }
     }

@@ -85,7 +85,7 @@ impl Host {
     }
 
     /// Runs the modules until `stop` completes, or until no module or no chain is left. Then each module finishes the event in hand,
-    /// within its deadline. If the future is dropped before, a transaction that has begun may still be written: no other process may
+    /// or the [deadline](crate::supervisor::Shutdown) of the run's end abandons the event. If the future is dropped before, a transaction that has begun may still be written: no other process may
     /// use the store until this one has ended.
     ///
     /// # Errors

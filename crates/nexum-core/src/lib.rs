@@ -102,6 +102,7 @@ pub mod clock;
 pub mod engine;
 mod event;
 mod host;
+pub mod logged;
 pub mod metrics;
 pub mod module;
 mod outage;

@@ -155,8 +155,8 @@ impl Supervisor {
     }
 
     /// Runs until `stop`, or until no module or no chain is left. A module waits for the chains that it
-    /// requires, and delays no other module. Every event in progress is finished before this returns,
-    /// each within its deadline.
+    /// requires, and delays no other module. Every event in progress is finished before this returns, or
+    /// abandoned at the [deadline](Shutdown) of the run's end.
     ///
     /// If the caller drops the future early, nexum may still write a transaction in progress. So no
     /// other code may use the store before the process has ended.
@@ -221,12 +221,17 @@ impl Supervisor {
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();
-        let report = run.finish(stopped, &deadline).await;
+        let mut report = run.finish(stopped, &deadline).await;
         // The last runner dropped the last handle of the committer, so the committer ends.
         let committed = async { while committing.join_next().await.is_some() {} };
-        if !deadline.bound(committed).await {
+        let has_committed = deadline.bound(committed).await;
+        if !has_committed {
             tracing::error!("the state store does not finish its last writes: nexum ends without them");
         }
+        report
+            .abandoned
+            .iter_mut()
+            .for_each(|abandoned| abandoned.report(has_committed));
         Ok(report)
     }
 }

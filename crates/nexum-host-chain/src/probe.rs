@@ -1,4 +1,4 @@
-//! Checks of endpoints for an operator: what each endpoint can do, and the remedy for what it cannot.
+//! Checks of endpoints for an operator: the abilities of each endpoint, and remedies.
 //!
 //! A probe uses connections of its own, and changes nothing in the health of endpoints in use. It
 //! sends at most about thirty requests to an endpoint, one after the other.
@@ -41,7 +41,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// The finding in one line, without a secret.
     pub text: String,
-    /// What the operator can do. None if there is nothing to do.
+    /// The remedy. None if there is nothing to do.
     pub remedy: Option<String>,
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Load {
 }
 
 /// The files that the command line names.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Files {
     /// The configuration file.
     pub(crate) config: Option<PathBuf>,

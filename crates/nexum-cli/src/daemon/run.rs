@@ -13,18 +13,24 @@ use nexum_core::store::StateStore;
 use nexum_core::supervisor::{Report, Shutdown, SteerError};
 use nexum_core::{HostBuilder, Inspection, LoadErrors};
 use nexum_store::has_state;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use super::announce::announce;
+use super::api::sse::Readers;
 use super::api::{self, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
+use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::{Refused, forget};
+use super::reload::{self, Running};
+use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
-use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
+use crate::compose::ChainsInUse;
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
@@ -41,7 +47,8 @@ const LOADING_POLL: Duration = Duration::from_millis(100);
 ///
 /// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let settings = Settings::read(args.load.files()?)?;
+    let files = args.load.files()?;
+    let settings = Settings::read(files.clone())?;
     let recorder = metrics::install(settings.metrics())?;
     let plan = settings.plan();
     if !plan.errors.is_empty() {
@@ -54,14 +61,18 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store,
         host,
+        chains,
+        modules: _,
         no_modules,
         warnings,
         errors: _,
         facts: _,
     } = plan;
     refuse_nothing(no_modules.as_ref(), &config.state_dir)?;
+    let running = Running::new(&file, &files, &config, &filter);
     let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
     announce_start(&origin, &file, &config.state_dir);
@@ -83,8 +94,11 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        notify,
         store: opened,
         recorder,
+        chains,
+        running,
     };
     process::block_on(daemon.run(host))?
 }
@@ -141,15 +155,22 @@ struct Daemon<'a> {
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
+    notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
+    chains: ChainsInUse,
+    running: Running,
 }
 
 impl Daemon<'_> {
     /// Runs the modules, each as soon as it is compiled. Starts the control socket and the ports before
     /// that.
     async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
-        let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
+        let stop = CancellationToken::new();
+        let (service, mut reporter) = systemd::service(stop.clone());
+        let stop = StopOnSignals::new(stop, service.clone()).map_err(|error| Refusal::of(&error))?;
+        let running = std::mem::take(&mut self.running);
+        let (reload, mut reloader) = reload::reloader(running).map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
@@ -167,12 +188,12 @@ impl Daemon<'_> {
         }
         let refused = std::mem::take(&mut inspection.errors);
         let loaded = inspection.loaded_by_operator();
+        report_absent(&inspection);
         self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
         let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
         if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
             return Err(refusal.into());
         }
-        report_absent(&inspection);
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
         let api = ApiState {
@@ -180,31 +201,59 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
+            records: self.log.records.clone(),
+            log_level: self.log.level.clone(),
+            notifier: Notifier::start(std::mem::take(&mut self.notify)),
+            reload,
+            readers: Readers::default(),
         };
+        let modules = Modules {
+            host: api.host.clone(),
+            refused: api.refused.clone(),
+        };
+        let mut alerts = Alerts::new();
+        let parts = reload::Parts {
+            host: api.host.clone(),
+            chains: self.chains.clone(),
+            log_level: self.log.level.clone(),
+            service,
+        };
+        let started = Notify::new();
         let mut failure = None;
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&api, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&api, (&parts.service, &started), candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = api::serve(&self.state_dir, api.clone()) => match never {},
+            never = api::serve(&self.state_dir, api.clone(), &parts.service) => match never {},
+            never = reporter.run(&modules) => match never {},
+            never = reloader.run(&parts, &started) => match never {},
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
+            never = alerts.attend(&api) => match never {},
             never = progress::show(&api.supervisor) => match never {},
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
+        reporter.finish().await;
+        alerts.finish(&api, report.failed() || failure.is_some()).await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
     /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
     /// one is refused.
-    async fn start(&self, api: &ApiState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+    async fn start(
+        &self,
+        api: &ApiState,
+        (service, started): (&Service, &Notify),
+        candidates: Vec<Candidate>,
+        mut refused: LoadErrors,
+    ) -> Refusals {
         api.refused.add(&refused);
         Refusals::from(&refused).log();
         let host = &api.host;
@@ -244,6 +293,8 @@ impl Daemon<'_> {
             compiled = misses,
             "modules are loaded"
         );
+        service.started().await;
+        started.notify_one();
         std::future::pending().await
     }
 
@@ -279,7 +330,8 @@ fn report_absent(inspection: &Inspection) {
     {
         tracing::error!(
             module = name.as_str(),
-            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {}",
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {} \
+             while nexum runs without --strict",
             forget(name)
         );
     }
@@ -303,8 +355,7 @@ fn exit_code(report: &Report) -> u8 {
     }
 }
 
-/// Tokens that SIGINT and SIGTERM cancel until this is dropped. SIGHUP, which a closing terminal
-/// sends, has no effect.
+/// Tokens that SIGINT and SIGTERM cancel until this is dropped.
 struct StopOnSignals {
     /// Cancelled by the first signal.
     token: CancellationToken,
@@ -314,21 +365,15 @@ struct StopOnSignals {
 }
 
 impl StopOnSignals {
-    fn new() -> io::Result<Self> {
-        let token = CancellationToken::new();
+    fn new(token: CancellationToken, service: Service) -> io::Result<Self> {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
         let now = CancellationToken::new();
         let (stop, at_once) = (token.clone(), now.clone());
         task.spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = termination.received() => break,
-                    _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
-                }
-            }
+            termination.received().await;
             tracing::info!("stopping: nexum finishes the current events first; a second signal abandons them");
+            service.stops().await;
             stop.cancel();
             termination.received().await;
             tracing::warn!("a second signal: nexum abandons the current events");

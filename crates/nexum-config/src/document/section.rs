@@ -43,7 +43,7 @@ impl Section {
     }
 
     /// The file, and the table.
-    pub(super) fn parts(&self) -> (&Origin, &Table) {
+    pub(super) fn parts(&self) -> (&Arc<Origin>, &Table) {
         (&self.origin, &self.table)
     }
 

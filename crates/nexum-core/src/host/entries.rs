@@ -1,6 +1,6 @@
 //! The entries for modules that a host knows, and what the operator wants of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
 use nexum_config::engine::{EntrySource, ModuleConfig};
@@ -50,6 +50,8 @@ struct Shared {
     /// The modules of the configuration or of the command line, in their order.
     configured: Mutex<Vec<ModuleEntry>>,
     rows: Mutex<OperatorRows>,
+    /// The modules whose last change is not in the store, because the store failed.
+    unstored: Mutex<BTreeSet<ModuleName>>,
     /// One lock for the operator's commands to each module, as long as one is in progress.
     turns: Mutex<HashMap<ModuleName, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -60,6 +62,7 @@ impl Entries {
             store,
             configured: Mutex::new(configured),
             rows: Mutex::new(rows),
+            unstored: Mutex::default(),
             turns: Mutex::default(),
         }))
     }
@@ -146,15 +149,18 @@ impl Entries {
         let Some(row) = self.changed(name, change) else {
             return self.lasts();
         };
-        let name = name.clone();
-        let write = move |store: &dyn StateStore| state::set_operator_row(store, &name, &row);
+        let module = name.clone();
+        let write = move |store: &dyn StateStore| state::set_operator_row(store, &module, &row);
         match store::blocking(&self.0.store, write).await {
-            Ok(()) => self.lasts(),
+            Ok(()) => {
+                self.0.unstored.lock().remove(name);
+                self.lasts()
+            }
             Err(error) => Lasts::Unstored(error),
         }
     }
 
-    /// Changes the operator's row of a module in memory. Returns the new row if it differs from the old one.
+    /// Changes the operator's row of a module in memory. Returns the new row if the store does not have it.
     fn changed(&self, name: &ModuleName, change: impl FnOnce(&mut OperatorRow)) -> Option<OperatorRow> {
         let mut rows = self.0.rows.lock();
         let before = rows.get(name).cloned().unwrap_or_default();
@@ -164,7 +170,12 @@ impl Entries {
             true => rows.remove(name),
             false => rows.insert(name.clone(), row.clone()),
         };
-        (row != before).then_some(row)
+        let mut unstored = self.0.unstored.lock();
+        if row != before {
+            // Until the store has it.
+            unstored.insert(name.clone());
+        }
+        unstored.contains(name).then_some(row)
     }
 
     /// Forgets that the operator loaded these modules, because the configuration has them now.

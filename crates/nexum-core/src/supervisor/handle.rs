@@ -318,6 +318,11 @@ impl SupervisorHandle {
         Ok(committer.commit(Batch::default()).await?)
     }
 
+    /// Returns when the supervisor has answered a request, or has ended.
+    pub async fn responds(&self) {
+        drop(self.ask(Request::Committer).await);
+    }
+
     /// Keeps the run from ending for lack of modules until the result is dropped.
     pub(crate) fn expect(&self) -> Expectation {
         self.expected.expect()

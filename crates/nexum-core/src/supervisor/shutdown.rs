@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Run;
+use crate::capability::Handling;
 use crate::runner::ModuleStatus;
 
 /// How long an abandoned runner, and then the store, may take after the deadline. An abandoned runner
@@ -75,12 +76,59 @@ impl Deadline {
     }
 }
 
-/// A module whose event a shutdown abandoned. nexum handles the event again after the next start, unless
-/// its commit [is durable](Self::is_durable).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A module whose work a shutdown abandoned.
+#[derive(Clone, Debug)]
 pub struct Abandoned {
     /// The module.
     pub module: ModuleName,
+    /// The handler call that was in progress. Nothing of it is in the store, and nexum handles its event
+    /// again after the next start. `None` if the module waited for a commit.
+    pub handling: Option<Handling>,
+    /// Whether every commit that the module waited for is durable. `None` if the store did not finish it,
+    /// so that only the store knows.
+    pub is_durable: Option<bool>,
+}
+
+impl Abandoned {
+    /// Logs what is abandoned, after the end of the committer.
+    pub(super) fn report(&mut self, has_committed: bool) {
+        let module = self.module.as_str();
+        let Some(handling) = &self.handling else {
+            self.is_durable = has_committed.then_some(true);
+            match has_committed {
+                true => tracing::warn!(
+                    target: "nexum::event",
+                    module,
+                    "nexum abandons the module while it waits for a commit, which is durable now"
+                ),
+                false => tracing::error!(
+                    target: "nexum::event",
+                    module,
+                    "nexum abandons the module while it waits for a commit, which the state store does not finish: \
+                     the next start continues after the commit if it is in the store, and otherwise handles its \
+                     events again"
+                ),
+            }
+            return;
+        };
+        self.is_durable = Some(false);
+        let call = handling.host_call.as_ref();
+        tracing::warn!(
+            target: "nexum::event",
+            module,
+            handler = %handling.handler,
+            attempt = handling.attempt,
+            elapsed_ms = millis(handling.elapsed),
+            host_call = call.map(|call| format!("{} {}", call.kind.name(), call.method)),
+            endpoint = call.and_then(|call| call.endpoint.as_deref()),
+            host_call_ms = call.map(|call| millis(call.elapsed)),
+            "nexum abandons the event: nothing of it is committed, and the next start handles it again"
+        );
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Run {
@@ -121,9 +169,12 @@ impl Run {
     }
 }
 
-/// Records that the event of a module is abandoned.
+/// The work of a module at the moment at which nexum abandons it.
 fn abandon(status: &ModuleStatus) -> Abandoned {
+    let handling = status.handling();
     Abandoned {
         module: status.name().clone(),
+        is_durable: None,
+        handling,
     }
 }

@@ -9,7 +9,7 @@ use nexum_config::engine::{EntrySource, ModuleConfig};
 use nexum_core::state::{Act, Actor, Wanted};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
-use nexum_core::{ChangeError, HostBuilder, Lasts, Stage};
+use nexum_core::{ChangeError, HostBuilder, Lasts, Stage, StateStore as _};
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, GENESIS_MS, ScriptedSource, TEST_CHAIN_ID, guests};
 use parking_lot::Mutex;
@@ -104,6 +104,13 @@ async fn a_command_says_that_the_store_does_not_keep_it() {
     let status = run.handle.module(&name("noop")).expect("a module");
     assert_eq!(status.stage(), Stage::Stopped);
     site.store.fail_writes(false);
+    // The same command again writes what the store lacks.
+    let stopped = run.handle.operator(act()).stop(&name("noop")).await.expect("a stop");
+    assert!(matches!(stopped, Lasts::AcrossRestarts), "{stopped:?}");
+    let view = site.store.view().expect("a view");
+    let rows = nexum_core::state::operator_rows(&*view).expect("the rows");
+    assert_eq!(rows[&name("noop")].wanted(), Wanted::Stopped);
+    drop(view);
     assert_eq!(run.stop().await, 1);
 
     let control = Control::new();

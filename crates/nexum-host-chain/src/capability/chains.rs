@@ -294,7 +294,7 @@ impl CountedChains {
     }
 
     /// As [`Chains::endpoints`].
-    pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
+    pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
         self.chains.endpoints(chain_id)
     }
 

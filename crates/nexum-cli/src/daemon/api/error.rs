@@ -180,12 +180,16 @@ impl From<StoreError> for ApiError {
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
-        let code = match &error {
-            ChangeError::Host(error) | ChangeError::Refused { error, .. } => code_of(error),
-            ChangeError::Cancelled(_) => ErrorCode::ModuleRemoved,
-            ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
-            _ => ErrorCode::ModuleRefused,
-        };
-        Self::refused(code, error)
+        Self::refused(code_of_change(&error), error)
+    }
+}
+
+/// The code of an error in the files of modules, or in their change.
+pub(crate) fn code_of_change(error: &ChangeError) -> ErrorCode {
+    match error {
+        ChangeError::Host(error) | ChangeError::Refused { error, .. } => code_of(error),
+        ChangeError::Cancelled(_) => ErrorCode::ModuleRemoved,
+        ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
+        _ => ErrorCode::ModuleRefused,
     }
 }

@@ -12,7 +12,12 @@ use nexum_core::{HostHandle, Lasts, ModuleStatus};
 use super::Answer;
 use super::error::ApiError;
 use super::extract::name_of;
+use super::sse::Readers;
+use crate::daemon::levels::LogLevel;
+use crate::daemon::notify::Notifier;
+use crate::daemon::records::Records;
 use crate::daemon::refused::Refused;
+use crate::daemon::reload::ReloadHandle;
 use crate::error_code::ErrorCode;
 use crate::protocol::modules::{Changed, Module};
 use crate::report::Refusal;
@@ -25,6 +30,14 @@ pub(crate) struct ApiState {
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
+    /// The last log records, and the level of the log.
+    pub(crate) records: Records,
+    pub(crate) log_level: LogLevel,
+    pub(crate) notifier: Notifier,
+    /// Asks for reloads of the configuration.
+    pub(crate) reload: ReloadHandle,
+    /// The bound on readers of streams.
+    pub(crate) readers: Readers,
 }
 
 impl ApiState {

@@ -51,6 +51,14 @@ async fn an_event_that_a_shutdown_abandons_is_handled_after_the_restart() {
         .map(|abandoned| abandoned.module.clone())
         .collect();
     assert_eq!(abandoned, [name("slow-host")]);
+    let abandoned = &report.abandoned[0];
+    assert_eq!(abandoned.is_durable, Some(false));
+    let handling = abandoned.handling.as_ref().expect("an event");
+    let handler = handling.handler.to_string();
+    assert!(
+        handler.starts_with("on-event") && handler.ends_with(":2:block"),
+        "{handler}"
+    );
     assert!(!report.failed());
 
     let answering = SilentChain::default();
@@ -62,7 +70,7 @@ async fn an_event_that_a_shutdown_abandons_is_handled_after_the_restart() {
     assert_eq!(answering.asked(), 1);
     run.cancel();
     let (report, _) = run.ended().await;
-    assert_eq!(report.abandoned, []);
+    assert!(report.abandoned.is_empty(), "{:?}", report.abandoned);
 }
 
 #[tokio::test]
@@ -114,6 +122,12 @@ async fn a_store_that_hangs_does_not_hold_a_shutdown() {
     run.until("write", || site.store.held() == 1).await;
     run.cancel();
     let (report, _) = run.ended().await;
-    assert_eq!(report.abandoned.len(), 1);
+    let [abandoned] = &report.abandoned[..] else {
+        panic!("{:?}", report.abandoned)
+    };
+    assert!(
+        abandoned.handling.is_none() && abandoned.is_durable.is_none(),
+        "{abandoned:?}"
+    );
     site.store.hold_writes(false);
 }
