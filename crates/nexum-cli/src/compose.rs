@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::configure;
 use crate::contract::{METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::report::findings::Finding;
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
