@@ -32,6 +32,9 @@ pub(crate) fn contract() -> impl Iterator<Item = Known> + Clone {
 /// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";
 
+/// The section of the receivers of notifications. The binary reads it.
+pub(crate) const NOTIFY_SECTION: &str = "notify";
+
 /// The section of the port for queries. The binary reads it.
 pub(crate) const QUERY_SECTION: &str = "query";
 

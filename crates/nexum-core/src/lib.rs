@@ -102,6 +102,7 @@ pub mod clock;
 pub mod engine;
 mod event;
 mod host;
+pub mod logged;
 pub mod metrics;
 pub mod module;
 mod outage;
@@ -133,9 +134,13 @@ pub use wasmtime;
 
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
+pub use host::{
+    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection,
+    Lasts, LoadingModule, ModuleEntry, Operator, Prepared,
+};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
+pub use module::loader::LoaderSettings;
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use reason::Reason;
 pub use runner::{

@@ -49,7 +49,7 @@ use transaction::RevertFailed;
 pub(crate) use call::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{Agreement, Decision, Mailbox};
 pub use place::{ChainPosition, SchedulePosition, TopicPosition};
 pub use stage::Stage;
 pub use status::{

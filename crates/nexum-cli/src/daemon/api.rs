@@ -4,15 +4,19 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod acting;
+mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
 pub(crate) mod few;
+mod logs;
 mod modules;
 pub(crate) mod openapi;
 mod shared;
 mod socket;
+pub(crate) mod sse;
 mod state;
 
 use std::convert::Infallible;
@@ -28,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
 use super::query::answer::{self, Answering};
+use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
 pub(crate) use self::shared::ApiState;
@@ -35,14 +40,14 @@ pub(crate) use self::shared::ApiState;
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket.
-pub(crate) async fn serve(state_dir: &Path, api: ApiState) -> Infallible {
+/// Serves the API on its socket, and reports to `service` when the socket listens.
+pub(crate) async fn serve(state_dir: &Path, api: ApiState, service: &Service) -> Infallible {
     // A process that may open the socket may control the daemon.
     let answering = Answering {
         host: api.host.clone(),
         may_write: true,
     };
-    socket::serve(state_dir, router(answering).with_state(api)).await
+    socket::serve(state_dir, router(answering).with_state(api), service).await
 }
 
 /// All routes.
@@ -66,8 +71,10 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(modules::routes())
+        .merge(config::routes())
         .merge(dead_letters::routes())
         .merge(state::routes())
+        .merge(logs::routes())
         .merge(errors::routes())
         .merge(openapi::routes())
 }

@@ -237,9 +237,9 @@ impl Readiness {
         let loading = self.host.loading();
         let modules = self.host.modules();
         let refused = self.refused.missing(&self.host).into_iter();
-        let refused = refused.map(|(path, reason)| NotReady {
-            what: Some(What::Module(path.display().to_string())),
-            reason: cut(&format!("refused: {reason}")),
+        let refused = refused.map(|refused| NotReady {
+            what: Some(What::Module(refused.name)),
+            reason: cut(&format!("refused: {}", refused.reason)),
         });
         // Until then, some modules may be unknown here.
         let starting = (!self.refused.is_complete()).then(|| NotReady {

@@ -93,10 +93,10 @@ impl Runner {
             recent_calls: RecentCalls::default(),
             stall: None,
             life: Life::Live { instance: None },
+            is_strict: strict && mailbox.target() == TargetState::Running,
             status,
             mailbox,
             rate: None,
-            is_strict: strict,
         };
         runner.follow(followed, is_initial);
         runner

@@ -13,6 +13,7 @@ use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
 use crate::bus::source::SourceError;
 use crate::capability::TimeKind;
 use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
+use crate::logged;
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
@@ -192,7 +193,8 @@ impl Runner {
         self.show_dead_letters();
         self.show_places();
         tracing::info!(
-            target: "nexum::event",
+            name: logged::REVERTED,
+            target: logged::EVENT,
             module = self.module.meta.name.as_str(),
             chain = topic.chain_id(),
             block = to.number,
@@ -264,7 +266,8 @@ impl Runner {
         self.failures.succeeded();
         self.status.count_handled(id);
         tracing::debug!(
-            target: "nexum::event",
+            name: logged::HANDLED,
+            target: logged::EVENT,
             module = self.module.meta.name.as_str(),
             event = %id,
             chain = topic.chain_id(),
@@ -339,7 +342,8 @@ impl Runner {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(
-            target: "nexum::event",
+            name: logged::DEAD_LETTER,
+            target: logged::EVENT,
             module = meta.name.as_str(),
             event = %id,
             chain = id.topic.chain_id(),

@@ -9,6 +9,7 @@
 
 mod commits;
 mod contract;
+mod durable;
 mod engine;
 mod events;
 mod failures;
