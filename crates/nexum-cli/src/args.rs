@@ -2,12 +2,14 @@
 
 #[cfg(feature = "author")]
 mod author;
+mod config;
 mod dead_letter;
 mod exec;
 mod load;
 mod logs;
 mod module;
 mod query;
+mod reload;
 mod state;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
+pub(crate) use config::{Config, ConfigFormat, ShowConfig};
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
@@ -34,6 +37,7 @@ pub(crate) use module::Module;
 pub(crate) use query::{Answer, Question};
 #[cfg(feature = "runtime")]
 pub(crate) use query::{Arguments, Input};
+pub(crate) use reload::Reload;
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
@@ -326,6 +330,27 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         running: Running,
         #[command(subcommand)]
         command: DeadLetter,
+    },
+    /// Reload the configuration of the running daemon
+    #[command(after_help = "\
+Examples:
+  nexum reload --dry-run   show what would change
+  nexum reload             change it
+
+nexum reads the configuration again, and checks everything as `nexum check`
+does. Then it changes the modules, their configuration, limits, endpoints and
+the level of the log, or nothing. A key that needs a restart refuses the whole
+reload. Modules whose files have changed are reloaded too. What you loaded,
+stopped or removed with `nexum module` stays so.
+
+SIGHUP does this too, and the log has the outcome.
+
+Exit codes: 0 done, 2 refused: nothing was changed.")]
+    Reload(Reload),
+    /// Show the configuration
+    Config {
+        #[command(subcommand)]
+        command: Config,
     },
     /// Explain the codes of the daemon's errors
     #[command(after_help = "\

@@ -2,6 +2,7 @@
 
 pub(crate) mod logs;
 pub(crate) mod query;
+pub(crate) mod reload;
 mod show;
 mod state;
 mod stream;
@@ -15,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper::http::request;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use nexum_config::harmless::harmless;
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
@@ -26,6 +28,7 @@ use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::error::ErrorBody;
+use crate::protocol::lasting::Effect;
 use crate::protocol::limits::Usage;
 use crate::protocol::modules::{self, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
@@ -187,8 +190,8 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: modules::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
-            outln!("{} is loaded", module.name);
+            let changed: modules::Changed = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            say(&format!("{} is loaded", changed.module.name), &changed.effect);
         }
         Module::Reload { module } => {
             let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
@@ -198,23 +201,31 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             }
         }
         Module::Stop { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
-            outln!("{module} is stopped");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/stop"))?;
+            say(&format!("{module} is stopped"), &changed.effect);
         }
         Module::Start { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/start"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/start"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Restart { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/restart"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Remove { module } => {
-            let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
-            outln!("{module} is removed; its state stays in the store");
+            let effect: Effect = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+            say(&format!("{module} is removed; its state stays in the store"), &effect);
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints the outcome of a command, and how long it lasts if a restart of nexum ends it.
+fn say(done: &str, effect: &Effect) {
+    outln!("{done}");
+    if let Some(why) = &effect.why {
+        outln!("this lasts until nexum ends: {}", harmless(why));
+    }
 }
 
 /// Makes the paths absolute: the daemon may have another working directory.
@@ -249,6 +260,16 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints dead letters.
+pub(crate) fn show_letters(letters: &[Letter], format: Format) -> Result<(), Refusal> {
+    show::letters(letters, format)
+}
+
+/// Prints one dead letter, with its attempts.
+pub(crate) fn show_letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
+    show::letter(letter, format)
 }
 
 /// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after

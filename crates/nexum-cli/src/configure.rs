@@ -24,7 +24,7 @@ pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
 #[cfg(feature = "runtime")]
-pub(crate) use log_filter::{Directives, Filter, LEVEL_HINT, LEVEL_TARGET, LEVEL_VARIABLES, level_variables};
+pub(crate) use log_filter::{Directives, Filter, LEVEL_HINT, LEVEL_TARGET, LEVEL_VARIABLES, level_variables, set};
 pub(crate) use metrics::MetricsConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use notify::{NotifyConfig, Webhook};

@@ -15,9 +15,12 @@ mod progress;
 mod query;
 mod records;
 mod refused;
+mod reload;
 mod run;
+mod systemd;
 mod watch;
 
+pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

@@ -6,14 +6,17 @@
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
 pub(crate) mod conditions;
+pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod lasting;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod modules;
 pub(crate) mod query;
+pub(crate) mod reload;
 pub(crate) mod stage;
 
 use std::fs::File;
@@ -45,6 +48,12 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
 
 /// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";
+
+/// The path of the running configuration.
+pub(crate) const CONFIG: &str = "/v1/config";
+
+/// The path of reloads of the configuration.
+pub(crate) const RELOAD: &str = "/v1/reload";
 
 /// The prefix of the paths for queries; the module's name follows, and for a function `/` and its
 /// name, which is empty for the default function.

@@ -11,20 +11,20 @@ use super::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Module {
-    /// List the modules: version, stage, capabilities, subscriptions, file
+    /// List the modules: what is wanted, stage, capabilities, origin, file
     List {
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Add a module
+    /// Add a module, until it is removed
     Load(LoadModule),
     /// Replace a module with the current content of its files. It keeps its cursor and state
     Reload {
         /// The module
         module: ModuleName,
     },
-    /// Finish the current event of a module, then pause the module
+    /// Finish the current event of a module, then pause the module until `start`
     Stop {
         /// The module
         module: ModuleName,
@@ -39,7 +39,7 @@ pub(crate) enum Module {
         /// The module
         module: ModuleName,
     },
-    /// Remove a module. Its state stays in the store, for the next load
+    /// Remove a module until `load`. Its state stays in the store
     Remove {
         /// The module
         module: ModuleName,

@@ -2,11 +2,11 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{check, compile, errors, exec, inspect, state};
-use crate::args::{Command, Running};
+use super::{check, compile, config, dead_letter, errors, exec, inspect, state};
+use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
-use crate::client::{self, Client, logs, query};
+use crate::client::{self, Client, logs, query, reload};
 use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
@@ -51,7 +51,13 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
+        Command::Reload(Reload {
+            running,
+            dry_run,
+            format,
+        }) => ask(&running, |client| reload::reload(client, dry_run, format)),
+        Command::Config { command } => config::config(command),
         Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]

@@ -43,6 +43,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Module { .. } => "module",
         Command::Query { .. } => "query",
         Command::DeadLetter { .. } => "dead-letter",
+        Command::Reload(_) => "reload",
+        Command::Config { .. } => "config",
     };
     let refusal = Refusal::new(format!("`nexum {name}` needs the runtime, which is not built in"));
     Err(refusal.with_hint("build nexum with `--features runtime`").into())

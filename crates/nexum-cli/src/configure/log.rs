@@ -1,6 +1,6 @@
 //! `log_level` and `log_format` of `[engine]`.
 
-use nexum_config::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, Defaults, Section, toml_string};
 use serde::Deserialize;
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
@@ -49,6 +49,15 @@ struct Raw {
 }
 
 impl LogConfig {
+    /// The keys with their default values.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn defaults() -> Defaults {
+        vec![
+            ("log_level", Some(toml_string(super::log_filter::DEFAULT_LEVEL))),
+            ("log_format", Some(toml_string("pretty"))),
+        ]
+    }
+
     /// Reads the two keys of the section `[engine]`. Adds their errors to `errors`. A level that is
     /// not a filter is not found here.
     pub(crate) fn from_section(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, Section, deserialize_text};
+use nexum_config::document::{ConfigErrors, Defaults, Section, deserialize_text, toml_string};
 use nexum_net::HttpHeaders;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
@@ -71,6 +71,19 @@ struct Raw {
 }
 
 impl NotifyConfig {
+    /// The keys with their default values.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn defaults() -> Defaults {
+        let kinds: Vec<_> = ConditionKind::ALL.iter().map(|kind| toml_string(kind.word())).collect();
+        vec![
+            ("webhook", None),
+            ("use_proxy", Some("false".to_owned())),
+            ("command", None),
+            ("timeout_ms", Some(TIMEOUT_MS.to_string())),
+            ("kinds", Some(format!("[{}]", kinds.join(", ")))),
+        ]
+    }
+
     /// Reads the section `[notify]`.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod acting;
+mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
@@ -30,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
 use super::query::answer::{self, Answering};
+use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
 pub(crate) use self::shared::ApiState;
@@ -37,14 +40,14 @@ pub(crate) use self::shared::ApiState;
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket.
-pub(crate) async fn serve(state_dir: &Path, api: ApiState) -> Infallible {
+/// Serves the API on its socket, and reports to `service` when the socket listens.
+pub(crate) async fn serve(state_dir: &Path, api: ApiState, service: &Service) -> Infallible {
     // A process that may open the socket may control the daemon.
     let answering = Answering {
         host: api.host.clone(),
         may_write: true,
     };
-    socket::serve(state_dir, router(answering).with_state(api)).await
+    socket::serve(state_dir, router(answering).with_state(api), service).await
 }
 
 /// All routes.
@@ -68,6 +71,7 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(modules::routes())
+        .merge(config::routes())
         .merge(dead_letters::routes())
         .merge(state::routes())
         .merge(logs::routes())

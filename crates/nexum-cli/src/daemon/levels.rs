@@ -97,7 +97,6 @@ impl LogLevel {
 
     /// Sets the level of a configuration that nexum has read again. It replaces a level that an
     /// operator has set.
-    #[expect(dead_code, reason = "a reload of the configuration calls it")]
     pub(super) fn configure(&self, configured: Filter) {
         let mut state = self.0.state.lock();
         let origin = configured.origin.clone();

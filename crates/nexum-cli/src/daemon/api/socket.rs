@@ -11,11 +11,15 @@ use axum::Router;
 use tokio::net::UnixListener;
 
 use crate::daemon::peer::Peer;
+use crate::daemon::systemd::Service;
 use crate::protocol::{SOCKET, socket_in};
 
-/// Serves the API on the socket in a state directory. If that fails, logs the error and waits forever, because modules run without the socket.
-pub(super) async fn serve(state_dir: &Path, router: Router) -> Infallible {
-    let served = match ApiSocket::open(state_dir) {
+/// Serves the API on the socket in a state directory. Reports to `service` when the socket listens. If
+/// that fails, logs the error and waits forever, because modules run without the socket.
+pub(super) async fn serve(state_dir: &Path, router: Router, service: &Service) -> Infallible {
+    let opened = ApiSocket::open(state_dir);
+    service.listens().await;
+    let served = match opened {
         Ok(socket) => socket.serve(router).await,
         Err(error) => Err(error),
     };
