@@ -151,8 +151,9 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(PathBuf, Stri
             hint,
         };
         let reason = status.reason();
-        let text = reason.as_ref().map_or("the reason is unknown", |reason| &reason.text);
-        let since_ms = reason.as_ref().map(|reason| reason.since_ms);
+        // The text of a failure can have a backtrace.
+        let text = reason.text.lines().next().unwrap_or_default();
+        let since_ms = Some(reason.since_ms);
         match status.stage() {
             Stage::Dead => found.push(about(
                 ConditionKind::ModuleDead,
