@@ -257,7 +257,7 @@ impl Daemon<'_> {
         api.refused.add(&refused);
         Refusals::from(&refused).log();
         let host = &api.host;
-        let started = host.load_each(candidates, |errors| {
+        let loaded = host.load_each(candidates, |errors| {
             api.refused.add(&errors);
             // A strict run exits with all errors.
             if !self.args.strict {
@@ -265,7 +265,7 @@ impl Daemon<'_> {
             }
             refused.extend(errors);
         });
-        let modules = match started.await {
+        let modules = match loaded.await {
             Ok(modules) => modules,
             // The report of the run has the reason.
             Err(SteerError::NotRunning) => return std::future::pending().await,

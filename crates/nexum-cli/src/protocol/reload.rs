@@ -70,7 +70,8 @@ impl ReloadReport {
 }
 
 impl SettingChange {
-    fn line(&self) -> String {
+    /// The change in one line.
+    pub(crate) fn line(&self) -> String {
         let text = |value: &Value| match value {
             Value::Null => "no value".to_owned(),
             value => value.to_string(),
