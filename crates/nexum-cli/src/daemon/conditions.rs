@@ -4,12 +4,12 @@
 //! fails has to report its failure here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nexum_core::Stage;
 use nexum_core::supervisor::SupervisorHandle;
 
+use super::refused::RefusedModule;
 use crate::protocol::conditions::{ConditionKind, Phase};
 
 /// The time after which a condition that lasts is reported again.
@@ -137,7 +137,7 @@ impl Known {
 }
 
 /// The conditions that hold now.
-pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(PathBuf, String)>) -> Vec<Condition> {
+pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>) -> Vec<Condition> {
     let mut found = Vec::new();
     let mut store_failure = None;
     for status in supervisor.modules() {
@@ -151,8 +151,7 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(PathBuf, Stri
             hint,
         };
         let reason = status.reason();
-        let text = reason.as_ref().map_or("the reason is unknown", |reason| &reason.text);
-        let since_ms = reason.as_ref().map(|reason| reason.since_ms);
+        let (text, since_ms) = (&reason.text, Some(reason.since_ms));
         match status.stage() {
             Stage::Dead => found.push(about(
                 ConditionKind::ModuleDead,
@@ -202,9 +201,9 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<(PathBuf, Stri
                 hint: "`nexum status` shows the modules that wait; check the endpoints of the chain".to_owned(),
             }),
     );
-    found.extend(refused.into_iter().map(|(path, reason)| Condition {
+    found.extend(refused.into_iter().map(|RefusedModule { name, reason, .. }| Condition {
         kind: ConditionKind::ModuleRefused,
-        module: Some(path.display().to_string()),
+        module: Some(name),
         chain: None,
         text: format!("nexum refused the module: {reason}"),
         since_ms: None,

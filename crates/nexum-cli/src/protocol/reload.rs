@@ -70,7 +70,7 @@ impl ReloadReport {
 }
 
 impl SettingChange {
-    /// The change in one line.
+    /// The change as a line.
     pub(crate) fn line(&self) -> String {
         let text = |value: &Value| match value {
             Value::Null => "no value".to_owned(),
