@@ -63,9 +63,7 @@ impl SupervisorHandle {
         }
         waiting.all_ready().await?;
         let names: Vec<_> = added.iter().map(|module| module.meta.name.clone()).collect();
-        if let Err(failed) = self.add_all(added).await {
-            return Err(failed);
-        }
+        self.add_all(added).await?;
         for exchange in exchanges {
             let name = exchange.name.clone();
             if let Err(error) = self.exchange(exchange).await {
