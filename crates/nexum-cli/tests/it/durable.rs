@@ -1,4 +1,4 @@
-//! What an operator does survives a restart, and a start or an end waits for nothing for ever.
+//! The operator's commands survive a restart, and every start and every end is bounded.
 
 mod chains;
 mod shutdown;
