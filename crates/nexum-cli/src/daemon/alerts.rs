@@ -87,7 +87,7 @@ impl Alerts {
                     target: logged::STAGE,
                     module = name.as_str(),
                     stage = stage.name(),
-                    reason = reason.as_ref().map(|reason| &*reason.text),
+                    reason = &*reason.text,
                     "the module is {stage}"
                 );
             }
