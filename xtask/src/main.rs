@@ -30,6 +30,7 @@ mod isolation;
 mod nexum;
 mod package;
 mod prometheus;
+mod schemathesis;
 mod toolchain;
 mod tools;
 

@@ -19,13 +19,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::args::{DeadLetter, Format, LoadModule, Module, Why};
 use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::limits::Usage;
 use crate::protocol::modules::{self, Load};
+use crate::protocol::reason::{REASON_HEADER, encoded};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -39,11 +40,28 @@ pub(crate) struct Client<'a> {
     state_dir: &'a MaskedPath,
     /// The configuration that names the state directory.
     file: Option<&'a ConfigFile>,
+    /// The operator's reason of a command.
+    reason: Option<&'a str>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
-        Self { state_dir, file: None }
+        Self {
+            state_dir,
+            file: None,
+            reason: None,
+        }
+    }
+
+    /// Gives the operator's reason with each command.
+    pub(crate) fn because<'b>(&self, why: &'b Why) -> Client<'b>
+    where
+        'a: 'b,
+    {
+        Client {
+            reason: why.reason.as_deref(),
+            ..*self
+        }
     }
 
     /// Errors name `file`, which names the state directory.
@@ -120,7 +138,11 @@ impl<'a> Client<'a> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| lost(&error))?;
-        let request = request.header("host", "nexum").body(body);
+        let mut request = request.header("host", "nexum");
+        if let Some(reason) = self.reason {
+            request = request.header(REASON_HEADER, encoded(reason));
+        }
+        let request = request.body(body);
         let request = request.map_err(|error| lost(&error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
@@ -185,30 +207,32 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: modules::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            let module: modules::Module = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
             outln!("{} is loaded", module.name);
         }
-        Module::Reload { module } => {
-            let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+        Module::Reload { module, why } => {
+            let answer: modules::Reloaded = client.because(why).post(&format!("{MODULES}/{module}/reload"))?;
             outln!("{module} continues with {}", answer.module.digest);
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
-        Module::Stop { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
+        Module::Stop { module, why } => {
+            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
             outln!("{module} is stopped");
         }
-        Module::Start { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/start"))?;
+        Module::Start { module, why } => {
+            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
             outln!("{module} continues");
         }
-        Module::Restart { module } => {
-            let _: modules::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
+        Module::Restart { module, why } => {
+            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
             outln!("{module} continues");
         }
-        Module::Remove { module } => {
-            let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+        Module::Remove { module, why } => {
+            let () = client
+                .because(why)
+                .ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
             outln!("{module} is removed; its state stays in the store");
         }
     }
@@ -236,11 +260,13 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
             let letter: Letter = client.get(&format!("{MODULES}/{module}/dead-letters/{event}"))?;
             show::letter(&letter, *format)?;
         }
-        DeadLetter::Retry { module, events } => {
+        DeadLetter::Retry { module, events, why } => {
+            let client = &client.because(why);
             let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));
             return each(client, module, events, "is handled", retry);
         }
-        DeadLetter::Skip { module, events } => {
+        DeadLetter::Skip { module, events, why } => {
+            let client = &client.because(why);
             let path = |event: &str| format!("{MODULES}/{module}/dead-letters/{event}");
             let skip = |event: &str| client.ask::<()>(Method::DELETE, &path(event), &());
             return each(client, module, events, "is skipped", skip);

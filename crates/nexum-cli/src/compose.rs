@@ -8,7 +8,7 @@ use nexum_store::StoreConfig;
 use serde::Serialize;
 
 use crate::configure;
-use crate::contract::{METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{ADMIN_SECTION, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -77,15 +77,23 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .error(format!("this build lacks the capability `{name}`"))
                 .with_hint(format!("build nexum with `--features {feature}`")),
             Some(None) => location.error(format!("no build of this version has the capability `{name}`")),
-            None => location
-                .error("unknown section")
-                .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
+            None => location.error("unknown section").with_nearest(
+                name,
+                [
+                    "engine",
+                    "chains",
+                    ADMIN_SECTION,
+                    METRICS_SECTION,
+                    "modules",
+                    QUERY_SECTION,
+                ],
+            ),
         }
     };
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
-        &[METRICS_SECTION, QUERY_SECTION, STORE_SECTION],
+        &[ADMIN_SECTION, METRICS_SECTION, QUERY_SECTION, STORE_SECTION],
     ]
     .concat();
     let is_claimed = |name: &str| claimed.contains(&name);

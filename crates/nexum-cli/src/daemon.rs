@@ -12,6 +12,8 @@ mod refused;
 mod run;
 mod watch;
 
+pub(crate) use api::Admin;
+
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

@@ -9,8 +9,10 @@ use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
-    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all, level_variables, wanted,
+    AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all,
+    level_variables, wanted,
 };
+use crate::daemon::Admin;
 use crate::report::Refusals;
 
 /// The directory of compiled components, in the state directory.
@@ -26,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) log_format: LogFormat,
     pub(crate) metrics: MetricsConfig,
     pub(crate) queries: QueryConfig,
+    /// The TCP port for commands, if the operator configured one.
+    pub(crate) admin: Option<Admin>,
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
@@ -92,6 +96,14 @@ impl Settings {
             QueryConfig::default()
         });
         let mut others = Refusals::default();
+        let admin = AdminConfig::of(&config).unwrap_or_else(|found| {
+            errors.extend(found);
+            AdminConfig::default()
+        });
+        let admin = admin.listen.map(Admin::open).transpose().unwrap_or_else(|refusal| {
+            others.extend(refusal.into());
+            None
+        });
         let filter = Filter::of(level_variables(), &log, config.engine.as_ref(), &mut errors);
         let filter = filter.unwrap_or_else(|refusal| {
             others.extend(refusal.into());
@@ -120,6 +132,7 @@ impl Settings {
             log_format: log.format,
             metrics,
             queries,
+            admin,
             store,
             facts,
             warnings: [files.notices, notices, warnings].concat(),

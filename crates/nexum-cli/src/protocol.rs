@@ -11,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod limits;
 pub(crate) mod modules;
 pub(crate) mod query;
+pub(crate) mod reason;
 pub(crate) mod stage;
 
 use std::fs::File;

@@ -4,6 +4,7 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+pub(crate) mod audit;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
@@ -11,15 +12,19 @@ pub(crate) mod extract;
 pub(crate) mod few;
 mod modules;
 pub(crate) mod openapi;
+mod port;
 mod shared;
 mod socket;
+#[allow(dead_code, reason = "the streams of log records and events use it")]
+pub(crate) mod sse;
 mod state;
+mod token;
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use utoipa::openapi::OpenApi;
@@ -27,22 +32,28 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
+use self::openapi::Operations;
 use super::query::answer::{self, Answering};
 use crate::error_code::ErrorCode;
 
+pub(crate) use self::port::{Admin, AdminPort};
 pub(crate) use self::shared::ApiState;
 
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket.
-pub(crate) async fn serve(state_dir: &Path, api: ApiState) -> Infallible {
-    // A process that may open the socket may control the daemon.
+/// Serves the API on its socket and its port.
+pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState) -> Infallible {
+    // A process that may open the socket may control the daemon, and so may a client with the token.
     let answering = Answering {
         host: api.host.clone(),
         may_write: true,
     };
-    socket::serve(state_dir, router(answering).with_state(api)).await
+    let router = router(answering).with_state(api);
+    tokio::select! {
+        never = socket::serve(state_dir, router.clone()) => never,
+        never = port.serve(router) => never,
+    }
 }
 
 /// All routes.
@@ -51,7 +62,8 @@ fn router(answering: Answering) -> Router<ApiState> {
     let routes = whole
         .merge(state::upload_routes())
         .merge(few(answer::routes().with_state(answering)));
-    with_fallbacks(routes)
+    let operations = Operations::of(&document());
+    with_fallbacks(routes.layer(from_fn_with_state(operations, audit::audit)))
 }
 
 /// Gives requests that no route takes an error response.

@@ -1,26 +1,36 @@
-//! Serves HTTP on an address that the operator names. Bounds the number of connections, the waits
-//! of each, and its life time.
+//! Serves HTTP on an address that the operator names, and on the Unix socket. Bounds the number of
+//! connections, the waits of each, and its life time.
 //!
-//! There is no authentication: every client that reaches the address gets answers. Idle clients
+//! There is no authentication here: every client that reaches the address gets answers. Idle clients
 //! block no other client: a new connection replaces the one that has been idle for the longest
 //! time.
 
 mod connections;
+mod incoming;
+mod patient;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::connections::{Connection, Connections};
+use self::connections::{Busy, Connection, Connections};
+use self::incoming::Incoming;
+use self::patient::Patient;
 use crate::report::Refusal;
 
 /// The longest time for the head of a request, and the longest idle time of a connection. Idle
@@ -29,6 +39,10 @@ const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The largest head of a request, in bytes: twice that of a browser with all its cookies.
 const HEADER_BYTES_MAX: usize = 16 * 1_024;
+
+/// The longest time for a client to take more of an answer. A network that loses packets delays
+/// them by a few seconds.
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The wait after a connection could not be accepted: the process has too many open files, and
 /// other connections may close.
@@ -43,6 +57,11 @@ pub(crate) struct Bounds {
     connection_time_max: Duration,
     /// The longest time for the head of a request, and the longest idle time.
     header_time_max: Duration,
+    /// The longest time in which a client takes nothing of an answer.
+    unread_time_max: Duration,
+    /// Whether a connection is busy until the last byte of its answer, so that no other connection
+    /// replaces it meanwhile.
+    has_streams: bool,
 }
 
 impl Bounds {
@@ -52,6 +71,16 @@ impl Bounds {
             connections_max,
             connection_time_max,
             header_time_max: HEADER_TIME_MAX,
+            unread_time_max: UNREAD_TIME_MAX,
+            has_streams: false,
+        }
+    }
+
+    /// For answers that last: a connection is busy until the last byte of its answer.
+    pub(crate) const fn with_streams(self) -> Self {
+        Self {
+            has_streams: true,
+            ..self
         }
     }
 }
@@ -68,7 +97,7 @@ pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, 
 }
 
 /// Answers requests until it is dropped. The router must bound the bodies of requests.
-pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds) -> Infallible {
+pub(crate) async fn serve<I: Incoming>(listener: I, router: Router, bounds: Bounds) -> Infallible {
     let connections = Connections::new(bounds.connections_max);
     let mut tasks = JoinSet::new();
     loop {
@@ -82,7 +111,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds)
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept<I: Incoming>(listener: &I) -> (I::Stream, I::Peer) {
     loop {
         match listener.accept().await {
             Ok(client) => return client,
@@ -94,16 +123,23 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn answer((stream, address): (TcpStream, SocketAddr), router: Router, bounds: Bounds, connection: Connection) {
-    // Answers are small, and clients wait for them.
-    let _ = stream.set_nodelay(true);
+async fn answer<S, P>((stream, peer): (S, P), router: Router, bounds: Bounds, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    P: Clone + Send + Sync + 'static,
+{
+    let stream = Patient::new(stream, bounds.unread_time_max);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: hyper::Request<_>| {
-        request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
         let request = router.call(request);
-        async {
-            let _busy = connection.busy();
-            request.await
+        let busy = connection.busy();
+        async move {
+            let response: Response = request.await?;
+            Ok::<_, Infallible>(response.map(|body| Held {
+                body,
+                _busy: bounds.has_streams.then_some(busy),
+            }))
         }
     });
     let served = http1::Builder::new()
@@ -122,12 +158,39 @@ async fn answer((stream, address): (TcpStream, SocketAddr), router: Router, boun
     }
 }
 
+/// The body of a response, which can keep its connection busy.
+struct Held {
+    body: Body,
+    _busy: Option<Busy>,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net;
 
     use axum::routing::get;
+    use futures_util::StreamExt as _;
 
     use super::*;
 
@@ -300,6 +363,62 @@ pub(crate) mod tests {
             let mut stream = connect(address);
             stream.write_all(head.as_bytes()).expect("a request");
             is_answered(&mut stream);
+        });
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_an_answer_loses_its_connection() {
+        let bounds = Bounds {
+            unread_time_max: SOON,
+            ..BOUNDS.with_streams()
+        };
+        with(bounds, |address| {
+            let mut slow = connect(address);
+            slow.write_all(b"GET /large HTTP/1.1\r\nhost: nexum\r\n\r\n")
+                .expect("a request");
+            // The other connection gets the only place.
+            ask(&mut connect(address));
+            is_closed(slow);
+        });
+    }
+
+    #[test]
+    fn an_answer_in_progress_keeps_its_connection_where_answers_last() {
+        let (more, wait) = tokio::sync::watch::channel(false);
+        let lasting = move || {
+            let mut wait = wait.clone();
+            async move {
+                let last = async move {
+                    wait.wait_for(|more| *more).await.expect("a sender");
+                    Ok::<_, Infallible>("\r\n\r\nok")
+                };
+                let first = futures_util::stream::iter([Ok("first")]);
+                Body::from_stream(first.chain(futures_util::stream::once(last)))
+            }
+        };
+        let router = Router::new()
+            .route("/", get(|| async { "ok" }))
+            .route("/lasting", get(lasting));
+        with_router(router, BOUNDS.with_streams(), move |address| {
+            let mut first = connect(address);
+            first
+                .write_all(b"GET /lasting HTTP/1.0\r\nhost: nexum\r\n\r\n")
+                .expect("a request");
+            let mut begin = Vec::new();
+            while !begin.ends_with(b"first") {
+                let mut byte = [0];
+                first.read_exact(&mut byte).expect("the begin of the answer");
+                begin.push(byte[0]);
+            }
+            let mut second = connect(address);
+            second.write_all(REQUEST).expect("a request");
+            second.set_read_timeout(Some(SOON)).expect("a timeout");
+            let early = second.read(&mut [0]).expect_err("nothing yet");
+            assert_eq!(early.kind(), ErrorKind::WouldBlock);
+            second.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            more.send(true).expect("a handler");
+            is_answered(&mut first);
+            is_answered(&mut second);
         });
     }
 

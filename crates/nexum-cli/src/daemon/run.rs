@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::announce::announce;
-use super::api::{self, ApiState};
+use super::api::{self, Admin, AdminPort, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::listener::Listener;
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        admin,
         store,
         host,
         warnings,
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        admin,
         store: opened,
         recorder,
     };
@@ -121,6 +123,7 @@ struct Daemon<'a> {
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
+    admin: Option<Admin>,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
 }
@@ -132,6 +135,7 @@ impl Daemon<'_> {
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
+        let port = AdminPort::open(self.admin.take()).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
         let mut inspection = tokio::select! {
             inspection = host.inspect() => inspection,
@@ -149,6 +153,7 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
+            stop: stop.token.clone(),
         };
         let mut failure = None;
         let stopped = async {
@@ -161,7 +166,7 @@ impl Daemon<'_> {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = api::serve(&self.state_dir, api.clone()) => match never {},
+            never = api::serve(&self.state_dir, port, api.clone()) => match never {},
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},

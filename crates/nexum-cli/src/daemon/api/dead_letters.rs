@@ -104,7 +104,6 @@ async fn dead_letter_show(
 async fn dead_letter_retry(State(api): State<ApiState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
     let status = api.module(&name)?;
     let letter = api.letter(status.name(), &event).await?;
-    tracing::info!(module = name, event, "the operator retries a dead letter");
     Ok(Json(status.retry(letter.id).await?))
 }
 
@@ -122,6 +121,5 @@ async fn dead_letter_retry(State(api): State<ApiState>, PathOf((name, event)): P
 async fn dead_letter_skip(State(api): State<ApiState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
     let status = api.module(&name)?;
     let letter = api.letter(status.name(), &event).await?;
-    tracing::info!(module = name, event, "the operator skips a dead letter");
     Ok(Json(status.skip(letter.id).await?))
 }

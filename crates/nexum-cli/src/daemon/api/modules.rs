@@ -7,6 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Answer;
+use super::audit::By;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, name_of};
 use super::few::few;
@@ -81,11 +82,13 @@ async fn module_show(State(api): State<ApiState>, PathOf(name): PathOf<String>) 
     request_body = Load,
     responses((status = 200, body = Module), LoadErrors)
 )]
-async fn module_load(State(api): State<ApiState>, JsonOf(wanted): JsonOf<Load>) -> Answer<Module> {
+async fn module_load(State(api): State<ApiState>, by: By, JsonOf(wanted): JsonOf<Load>) -> Answer<Module> {
+    by.concerns(wanted.path.display().to_string());
+    by.must_be_local()?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let name = api.host.load(config).await?;
-    tracing::info!(module = name.as_str(), "the operator loaded the module");
+    by.concerns(name.as_str());
     Ok(Json(api.view(&name)?))
 }
 
@@ -100,7 +103,6 @@ async fn module_load(State(api): State<ApiState>, JsonOf(wanted): JsonOf<Load>) 
 async fn module_remove(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<()> {
     let name = name_of(&name)?;
     api.view(&name)?;
-    tracing::info!(module = name.as_str(), "the operator removes the module");
     Ok(Json(api.supervisor.remove(&name).await?))
 }
 
@@ -139,7 +141,6 @@ async fn module_reload(State(api): State<ApiState>, PathOf(name): PathOf<String>
     let name = name_of(&name)?;
     // A module that does not exist is not an error in the module's files.
     api.view(&name)?;
-    tracing::info!(module = name.as_str(), "the operator reloads the module");
     let change = api.host.reload(&name).await?.change();
     let module = api.view(&name)?;
     Ok(Json(Reloaded { module, change }))
@@ -153,7 +154,6 @@ async fn module_reload(State(api): State<ApiState>, PathOf(name): PathOf<String>
 )]
 async fn module_restart(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
     let status = api.module(&name)?;
-    tracing::info!(module = name, "the operator restarts the module");
     status.restart().await?;
     Ok(Json(api.view(status.name())?))
 }
@@ -166,7 +166,6 @@ async fn module_restart(State(api): State<ApiState>, PathOf(name): PathOf<String
 )]
 async fn module_stop(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
     let status = api.module(&name)?;
-    tracing::info!(module = name, "the operator stops the module");
     status.stop().await?;
     Ok(Json(api.view(status.name())?))
 }
@@ -179,7 +178,6 @@ async fn module_stop(State(api): State<ApiState>, PathOf(name): PathOf<String>) 
 )]
 async fn module_start(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
     let status = api.module(&name)?;
-    tracing::info!(module = name, "the operator starts the module");
     status.start().await?;
     Ok(Json(api.view(status.name())?))
 }

@@ -9,6 +9,7 @@ use nexum_core::ModuleStatus;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::extract::name_of;
@@ -28,6 +29,9 @@ pub(crate) struct ApiState {
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
+    /// Cancelled when nexum stops: a stream ends then.
+    #[allow(dead_code, reason = "the streams of log records and events use it")]
+    pub(crate) stop: CancellationToken,
 }
 
 impl ApiState {
