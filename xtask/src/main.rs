@@ -16,6 +16,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod dist;
 mod first_event;
 mod prose;
 mod soak;
@@ -107,6 +108,8 @@ enum Task {
     },
     /// Pack the crates that an author needs, and build each from its package.
     Package,
+    /// Build nexum, and make the packages that operators install: a tarball and a Debian package.
+    Dist(dist::Options),
     /// Print the path of anvil. Download it first if it is not installed.
     Anvil,
     /// Print the path of the compiled contracts of the tests. Compile them first if the sources have
@@ -132,6 +135,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Package => package::check(),
+        Task::Dist(options) => dist::run(&options),
         Task::Guests { names, all_languages } => guests::build_selection(Selection::of(&names, all_languages)),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
         Task::Contracts => contracts::ensure().map(|path| println!("{}", path.display())),

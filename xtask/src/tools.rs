@@ -39,6 +39,20 @@ enum Fallback {
     Npm { package: &'static str, path: &'static str },
 }
 
+/// A program that only the registry of crates has.
+#[derive(Debug)]
+pub(crate) struct CompiledTool {
+    /// The crate, and its program.
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Makes the Debian package.
+pub(crate) const CARGO_DEB: CompiledTool = CompiledTool {
+    name: "cargo-deb",
+    version: "3.8.0",
+};
+
 /// Checks licences, sources and banned crates.
 pub(crate) const DENY: Tool = Tool {
     binary: "cargo-deny",
@@ -128,6 +142,17 @@ pub(crate) fn ensure(tool: &Tool) -> Result<PathBuf> {
         .into_iter()
         .find(|place| place.exists());
     found.with_context(|| format!("no {} in {}", tool.binary, prefix.display()))
+}
+
+/// The path of a compiled tool, installed first if it is absent, which takes a minute.
+pub(crate) fn ensure_compiled(tool: &CompiledTool) -> Result<PathBuf> {
+    let CompiledTool { name, version } = tool;
+    let install = |prefix: &Path| {
+        compile(name, version, prefix)
+            .with_context(|| format!("cannot install {name}; check that cargo reaches its registry"))
+    };
+    let prefix = cache::once(&format!("{name}-{version}"), install)?;
+    Ok(prefix.join("bin").join(name))
 }
 
 /// Where an installation can have the program: the wheel's place, and the fallback's.

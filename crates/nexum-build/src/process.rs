@@ -118,7 +118,7 @@ fn start(command: &mut Command, progress: &dyn Progress) -> Result<Child, Error>
     if progress.interrupt().is_some() {
         command.process_group(0);
     }
-    without_package(command).spawn().map_err(|source| Error::Start {
+    without_own(command).spawn().map_err(|source| Error::Start {
         program: command.get_program().to_string_lossy().into_owned(),
         source,
     })
@@ -202,20 +202,32 @@ fn end_of(output: &[u8]) -> String {
     lines[lines.len().saturating_sub(OUTPUT_LINES_MAX)..].join("\n")
 }
 
-/// Removes the variables in which `cargo run` describes this program's package. Build scripts of
-/// dependencies read variables of these names: cargo would compile some dependencies again for each
-/// directory that this program was built in.
-fn without_package(command: &mut Command) -> &mut Command {
+/// Removes the variables that are for this program alone.
+///
+/// - `cargo run` describes this program's package. Build scripts of dependencies read variables of these
+///   names: cargo would compile some dependencies again for each directory that this program was built
+///   in.
+/// - systemd addresses this program. A child with its socket could report in this program's name.
+fn without_own(command: &mut Command) -> &mut Command {
     let names = env::vars_os().map(|(name, _)| name);
-    let of_package = names.filter(|name| is_of_package(&name.to_string_lossy()));
-    of_package.fold(command, |command, name| command.env_remove(name))
+    let own = names.filter(|name| is_own(&name.to_string_lossy()));
+    own.fold(command, |command, name| command.env_remove(name))
 }
 
-fn is_of_package(variable: &str) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_"]
-        .iter()
-        .any(|prefix| variable.starts_with(prefix))
+fn is_own(variable: &str) -> bool {
+    let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    of_package.iter().any(|prefix| variable.starts_with(prefix)) || OF_SYSTEMD.contains(&variable)
 }
+
+/// The variables with which systemd addresses a service.
+const OF_SYSTEMD: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+];
 
 #[cfg(test)]
 mod tests {
@@ -232,12 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn a_child_does_not_see_the_package_of_this_program() {
+    fn a_child_does_not_see_the_variables_of_this_program() {
         // Cargo sets the variable for tests, too.
         assert_eq!(env::var("CARGO_PKG_NAME").as_deref(), Ok("nexum-build"));
         let variables = output(&mut Command::new("env"), &Silent).expect("the variables of a child");
         assert!(variables.contains("PATH="), "{variables}");
-        assert!(!variables.lines().any(is_of_package), "{variables}");
+        let names: Vec<_> = variables.lines().filter_map(|line| line.split('=').next()).collect();
+        assert!(!names.iter().any(|name| is_own(name)), "{variables}");
+        assert!(is_own("NOTIFY_SOCKET") && is_own("CARGO_PKG_NAME") && !is_own("LISTEN_ADDRESS"));
     }
 
     #[test]

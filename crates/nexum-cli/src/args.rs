@@ -2,11 +2,14 @@
 
 #[cfg(feature = "author")]
 mod author;
+mod config;
 mod dead_letter;
 mod exec;
 mod load;
+mod logs;
 mod module;
 mod query;
+mod reload;
 mod state;
 
 use std::path::PathBuf;
@@ -19,17 +22,22 @@ use serde::{Deserialize, Serialize};
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
+pub(crate) use config::{Config, ConfigFormat, ShowConfig};
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
 pub(crate) use exec::Exec;
 pub(crate) use load::{Files, Load};
 #[cfg(feature = "runtime")]
+pub(crate) use logs::Since;
+pub(crate) use logs::{Events, LogLevel, Logs, Notify};
+#[cfg(feature = "runtime")]
 pub(crate) use module::LoadModule;
 pub(crate) use module::Module;
 pub(crate) use query::{Answer, Question};
 #[cfg(feature = "runtime")]
 pub(crate) use query::{Arguments, Input};
+pub(crate) use reload::Reload;
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
@@ -217,6 +225,51 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Show the last log records of the running daemon, or follow its log
+    #[command(after_help = "\
+Examples:
+  nexum logs                          the last records of all modules
+  nexum logs my-module -f             the records about a module, as they arrive
+  nexum logs --level warn --since 2h  warnings and errors of the last two hours
+  nexum logs my-module --event 1:17:block --level debug
+
+The daemon keeps the last records of each module in memory, at least those of
+the level INFO about its own work, and those that its log level shows.
+`nexum log-level` changes the level. With `-f`, the command waits while the
+daemon restarts. A line that begins with `--` says what is lost.
+
+Exit codes: 0 done, 2 refused.")]
+    Logs(Logs),
+    /// Show what happened to modules and chains of the running daemon, or follow it
+    #[command(after_help = "\
+Examples:
+  nexum events                 the last failures, stages, outages and commands
+  nexum events my-module -f    each event that a module handles
+
+Exit codes: 0 done, 2 refused.")]
+    Events(Events),
+    /// Show or set the log level of the running daemon
+    #[command(after_help = "\
+Examples:
+  nexum log-level                           show the level, and its origin
+  nexum log-level debug                     set it until the daemon restarts
+  nexum log-level info,nexum::module=debug  with the details of modules
+  nexum log-level --reset                   return to the configured level
+
+Exit codes: 0 done, 2 refused.")]
+    LogLevel(LogLevel),
+    /// Test the notifications of the running daemon
+    #[command(after_help = "\
+Example:
+  nexum notify test   send a message to the webhook and the command of [notify]
+
+Exit codes: 0 the message arrived, 1 it did not arrive, 2 refused.")]
+    Notify {
+        #[command(flatten)]
+        running: Running,
+        #[command(subcommand)]
+        command: Notify,
+    },
     /// List and change the modules of the running daemon
     #[command(after_help = "\
 Examples:
@@ -277,6 +330,27 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         running: Running,
         #[command(subcommand)]
         command: DeadLetter,
+    },
+    /// Reload the configuration of the running daemon
+    #[command(after_help = "\
+Examples:
+  nexum reload --dry-run   show what would change
+  nexum reload             change it
+
+nexum reads the configuration again, and checks everything as `nexum check`
+does. Then it changes the modules, their configuration, limits, endpoints and
+the level of the log, or nothing. A key that needs a restart refuses the whole
+reload. Modules whose files have changed are reloaded too. What you loaded,
+stopped or removed with `nexum module` stays so.
+
+SIGHUP does this too, and the log has the outcome.
+
+Exit codes: 0 done, 2 refused: nothing was changed.")]
+    Reload(Reload),
+    /// Show the configuration
+    Config {
+        #[command(subcommand)]
+        command: Config,
     },
     /// Explain the codes of the daemon's errors
     #[command(after_help = "\

@@ -1,8 +1,11 @@
 //! The commands that ask the running daemon.
 
+pub(crate) mod logs;
 pub(crate) mod query;
+pub(crate) mod reload;
 mod show;
 mod state;
+mod stream;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -13,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper::http::request;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use nexum_config::harmless::harmless;
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
@@ -24,6 +28,7 @@ use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::error::ErrorBody;
+use crate::protocol::lasting::Effect;
 use crate::protocol::limits::Usage;
 use crate::protocol::modules::{self, Load};
 use crate::protocol::reason::{REASON_HEADER, encoded};
@@ -207,8 +212,8 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let module: modules::Module = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
-            outln!("{} is loaded", module.name);
+            let changed: modules::Changed = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
+            say(&format!("{} is loaded", changed.module.name), &changed.effect);
         }
         Module::Reload { module, why } => {
             let answer: modules::Reloaded = client.because(why).post(&format!("{MODULES}/{module}/reload"))?;
@@ -218,25 +223,32 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             }
         }
         Module::Stop { module, why } => {
-            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
-            outln!("{module} is stopped");
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
+            say(&format!("{module} is stopped"), &changed.effect);
         }
         Module::Start { module, why } => {
-            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Restart { module, why } => {
-            let _: modules::Module = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
-            outln!("{module} continues");
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
+            say(&format!("{module} continues"), &changed.effect);
         }
         Module::Remove { module, why } => {
-            let () = client
-                .because(why)
-                .ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
-            outln!("{module} is removed; its state stays in the store");
+            let client = client.because(why);
+            let effect: Effect = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+            say(&format!("{module} is removed; its state stays in the store"), &effect);
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints the outcome of a command, and how long it lasts if a restart of nexum ends it.
+fn say(done: &str, effect: &Effect) {
+    outln!("{done}");
+    if let Some(why) = &effect.why {
+        outln!("this lasts until nexum ends: {}", harmless(why));
+    }
 }
 
 /// Makes the paths absolute: the daemon may have another working directory.
@@ -273,6 +285,16 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
         }
     }
     Ok(STOPPED)
+}
+
+/// Prints dead letters.
+pub(crate) fn show_letters(letters: &[Letter], format: Format) -> Result<(), Refusal> {
+    show::letters(letters, format)
+}
+
+/// Prints one dead letter, with its attempts.
+pub(crate) fn show_letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
+    show::letter(letter, format)
 }
 
 /// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after

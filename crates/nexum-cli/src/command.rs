@@ -5,6 +5,10 @@ mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
+#[cfg(feature = "runtime")]
+mod config;
+#[cfg(feature = "runtime")]
+mod dead_letter;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;

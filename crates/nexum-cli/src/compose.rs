@@ -1,6 +1,6 @@
 //! Puts this build's capabilities together. No other file names capabilities.
 
-use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
@@ -8,7 +8,7 @@ use nexum_store::StoreConfig;
 use serde::Serialize;
 
 use crate::configure;
-use crate::contract::{ADMIN_SECTION, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{ADMIN_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -20,6 +20,8 @@ pub(crate) struct Composition {
     pub(crate) warnings: Vec<String>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
+    /// The chains, for a reload of the configuration.
+    pub(crate) chains: ChainsInUse,
 }
 
 /// A sentence of a capability about its configuration, for the operator.
@@ -36,6 +38,8 @@ impl Composition {
     }
 }
 
+pub(crate) use chain::{InUse as ChainsInUse, Prepared as PreparedChains};
+
 /// Builds the capabilities from their sections of the configuration. Does not use the network. Adds
 /// to `errors` all errors in the sections, and one for every section that this build does not read.
 /// A capability with a faulty section has its defaults.
@@ -45,6 +49,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         store: StoreConfig::default(),
         warnings: Vec::new(),
         facts: Vec::new(),
+        chains: ChainsInUse::default(),
     };
     for add in [chain::add, cow::add, http::add, store::add] {
         add(config, &mut composition, errors);
@@ -85,6 +90,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                     ADMIN_SECTION,
                     METRICS_SECTION,
                     "modules",
+                    NOTIFY_SECTION,
                     QUERY_SECTION,
                 ],
             ),
@@ -93,7 +99,13 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
-        &[ADMIN_SECTION, METRICS_SECTION, QUERY_SECTION, STORE_SECTION],
+        &[
+            ADMIN_SECTION,
+            METRICS_SECTION,
+            NOTIFY_SECTION,
+            QUERY_SECTION,
+            STORE_SECTION,
+        ],
     ]
     .concat();
     let is_claimed = |name: &str| claimed.contains(&name);
@@ -110,11 +122,13 @@ use absent as http;
 mod chain {
     use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
-    use nexum_host_chain::Chains;
+    use nexum_host_chain::{Chains, Replacement};
 
     use super::Composition;
+    use crate::report::{Refusal, Refusals};
 
     pub(super) const FEATURES: &[&str] = &["chain"];
+    pub(super) const DEFAULTS: super::DefaultTables = nexum_host_chain::ChainConfig::defaults;
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
@@ -123,8 +137,41 @@ mod chain {
             errors.extend(found);
             Chains::default()
         });
-        composition.warnings.extend(chains.warnings().map(str::to_owned));
+        composition.warnings.extend(chains.warnings());
+        composition.chains = InUse(chains.clone());
         composition.add(chains);
+    }
+
+    /// The chains of a running daemon.
+    #[derive(Clone, Default)]
+    pub(crate) struct InUse(Chains);
+
+    /// A checked change of the chains. Dropping it changes nothing.
+    #[derive(Default)]
+    pub(crate) struct Prepared(Option<Replacement>);
+
+    impl InUse {
+        /// Checks whether the chains of a valid configuration can take the place of those in use.
+        ///
+        /// # Errors
+        ///
+        /// All settings that need a restart.
+        pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, Refusals> {
+            let replaced = self.0.replace(Chains::configs(&config.chains)?);
+            match replaced {
+                Ok(replacement) => Ok(Prepared(Some(replacement))),
+                Err(errors) => Err(errors.iter().map(Refusal::with_hint_of).collect()),
+            }
+        }
+    }
+
+    impl Prepared {
+        /// Makes the change. No block is lost.
+        pub(crate) fn commit(self) {
+            if let Some(replacement) = self.0 {
+                replacement.commit();
+            }
+        }
     }
 }
 
@@ -136,6 +183,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
@@ -145,6 +193,26 @@ mod chain {
             error.with_hint("build nexum with `--features chain`")
         };
         errors.extend(config.chains.values().map(error));
+    }
+
+    /// The chains of a running daemon: none.
+    #[derive(Clone, Default)]
+    pub(crate) struct InUse;
+
+    /// A checked change of the chains: none.
+    #[derive(Default)]
+    pub(crate) struct Prepared;
+
+    impl InUse {
+        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "another build has chains")]
+        pub(crate) fn prepare(&self, _config: &Config) -> Result<Prepared, crate::report::Refusals> {
+            Ok(Prepared)
+        }
+    }
+
+    impl Prepared {
+        #[expect(clippy::unused_self, reason = "another build has chains")]
+        pub(crate) fn commit(self) {}
     }
 }
 
@@ -157,6 +225,7 @@ mod cow {
     use super::{Composition, Fact};
 
     pub(super) const FEATURES: &[&str] = &["cow"];
+    pub(super) const DEFAULTS: super::DefaultTables = CowConfig::defaults;
     pub(super) const SECTIONS: &[&str] = &["cow"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
@@ -186,6 +255,7 @@ mod http {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &["http"];
+    pub(super) const DEFAULTS: super::DefaultTables = HttpConfig::defaults;
     pub(super) const SECTIONS: &[&str] = &["http"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_http::metrics::describe;
@@ -205,6 +275,7 @@ mod absent {
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
     pub(super) const SECTIONS: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
@@ -249,16 +320,29 @@ const BACKENDS: &[&str] = &[];
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
 
+/// Log targets of the HTTP client that sends notifications to a URL, which may contain a key.
+const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
+
 /// Log targets of libraries that log addresses of endpoints with their keys, or paths. They must be
 /// off at every log level.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
         PATH_LOG_TARGETS,
+        CLIENT_LOG_TARGETS,
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
         http::SILENCED_LOG_TARGETS,
     ];
     targets.into_iter().flatten().copied()
+}
+
+/// The default values of the keys in the tables of a capability.
+type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
+
+/// The default values of the keys in the tables of this build's capabilities and back-ends.
+pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, Defaults)> {
+    let tables = [StoreConfig::defaults, chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+    tables.into_iter().flat_map(|defaults| defaults())
 }
 
 /// Describes the metrics of the capabilities to the recorder.

@@ -8,6 +8,8 @@ mod log;
 mod log_filter;
 mod metrics;
 #[cfg(feature = "runtime")]
+mod notify;
+#[cfg(feature = "runtime")]
 mod query;
 
 use std::path::Path;
@@ -26,8 +28,10 @@ pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
 #[cfg(feature = "runtime")]
-pub(crate) use log_filter::{Filter, LEVEL_TARGET, LEVEL_VARIABLES, level_variables};
+pub(crate) use log_filter::{Directives, Filter, LEVEL_HINT, LEVEL_TARGET, LEVEL_VARIABLES, level_variables, set};
 pub(crate) use metrics::MetricsConfig;
+#[cfg(feature = "runtime")]
+pub(crate) use notify::{NotifyConfig, Webhook};
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
 

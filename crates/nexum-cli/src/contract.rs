@@ -35,6 +35,9 @@ pub(crate) const ADMIN_SECTION: &str = "admin";
 /// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";
 
+/// The section of the receivers of notifications. The binary reads it.
+pub(crate) const NOTIFY_SECTION: &str = "notify";
+
 /// The section of the port for queries. The binary reads it.
 pub(crate) const QUERY_SECTION: &str = "query";
 

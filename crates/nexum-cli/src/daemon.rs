@@ -1,19 +1,27 @@
 //! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
+mod alerts;
 mod announce;
 mod api;
+mod conditions;
+mod feed;
+mod levels;
 mod listen;
 mod logging;
 mod metrics;
+mod notify;
 mod peer;
 mod progress;
 mod query;
+mod records;
 mod refused;
+mod reload;
 mod run;
+mod systemd;
 mod watch;
 
 pub(crate) use api::Admin;
-
+pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

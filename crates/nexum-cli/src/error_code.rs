@@ -117,6 +117,14 @@ error_codes! {
         "The API has no such path.",
         "The client has another version than the daemon.",
         "Find the path in /v1/openapi.json, or use the command for it: `nexum help`";
+    NotifyUnconfigured: "notify-unconfigured", 409,
+        "The configuration names no receiver of notifications.",
+        "`engine.toml` has no table [notify].",
+        "Add a webhook or a command to [notify], restart the daemon, and repeat `nexum notify test`";
+    TooManyReaders: "too-many-readers", 429,
+        "Too many clients follow logs or events.",
+        "Clients that read nothing keep their connections open.",
+        "End some of the clients, or list what the daemon has: `nexum logs`";
     Unauthorized: "unauthorized", 401,
         "The request has no valid token.",
         "The header Authorization is missing, or its token is not the one of [admin] token_file.",
@@ -125,6 +133,16 @@ error_codes! {
         "The body of the request has a media type that this path does not accept.",
         "The header Content-Type is missing or wrong.",
         "Send JSON with `Content-Type: application/json`, or use the command for it: `nexum help`";
+
+    // The configuration.
+    ConfigInvalid: "config-invalid", 422,
+        "The configuration has errors. Nothing was changed.",
+        "A key, a value or the file of a module is wrong.",
+        "Correct the errors, and find all of them with `nexum check`";
+    RestartRequired: "restart-required", 409,
+        "The configuration has other values for keys that only a restart changes. Nothing was changed.",
+        "The keys belong to ports, the state, or parts that nexum makes at its start.",
+        "Restart nexum, or restore the running values, which are shown by `nexum config show --running`";
 
     // Modules.
     ChainUnavailable: "chain-unavailable", 503,
@@ -155,6 +173,10 @@ error_codes! {
         "The module is dead.",
         "The module failed too often in a row.",
         "Find the reason with `nexum status`, and resume the module with `nexum module restart MODULE`";
+    ModuleDisabled: "module-disabled", 409,
+        "The configuration disables the module.",
+        "Its [[modules]] table has `enabled = false`.",
+        "Set `enabled = true` in engine.toml, check it, and restart the daemon: `nexum check`";
     ModuleExists: "module-exists", 409,
         "A module of this name runs already.",
         "The module was loaded before, or two components have one name.",
@@ -187,6 +209,10 @@ error_codes! {
         "The module's files now have another name.",
         "The manifest was changed, or the file belongs to another module.",
         "Each name has its own state: remove the old module with `nexum module remove MODULE`, then use `nexum module load FILE`";
+    ModuleUnwanted: "module-unwanted", 409,
+        "An operator removed the module, and nexum does not load it until it is loaded again.",
+        "`nexum module remove` survives a restart.",
+        "Find its file with `nexum module list`, and load it with `nexum module load FILE`";
 
     // State.
     KeyNotFound: "key-not-found", 404,

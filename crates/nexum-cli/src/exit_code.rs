@@ -12,3 +12,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// A command trapped, or a limit ended it.
 #[cfg(feature = "runtime")]
 pub(crate) const TRAPPED: u8 = 3;
+/// nexum ended as requested, and abandoned events at the deadline of its shutdown. It handles them at
+/// the next start.
+#[cfg(feature = "runtime")]
+pub(crate) const ABANDONED: u8 = 4;

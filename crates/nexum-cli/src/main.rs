@@ -21,6 +21,8 @@ mod compose;
 mod configure;
 mod contract;
 #[cfg(feature = "runtime")]
+mod effective;
+#[cfg(feature = "runtime")]
 mod modules;
 #[cfg(feature = "runtime")]
 mod process;

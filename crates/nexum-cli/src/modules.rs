@@ -1,19 +1,20 @@
 //! From the command line to a host: the code that `run` and `check` share.
 
 use nexum_config::document::{ConfigError, ConfigErrors};
-use nexum_config::engine::Config;
+use nexum_config::engine::{Config, ModuleConfig};
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
 use crate::args::Files;
 use crate::compiler::compiler;
-use crate::compose::{Composition, Fact, compose};
+use crate::compose::{ChainsInUse, Composition, Fact, compose};
 use crate::configure::{
-    AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, QueryConfig, configure_all,
-    level_variables, wanted,
+    AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
+    level_variables, read, wanted,
 };
+use crate::contract::NOTIFY_SECTION;
 use crate::daemon::Admin;
-use crate::report::Refusals;
+use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
@@ -30,11 +31,18 @@ pub(crate) struct Plan {
     pub(crate) queries: QueryConfig,
     /// The TCP port for commands, if the operator configured one.
     pub(crate) admin: Option<Admin>,
+    pub(crate) notify: NotifyConfig,
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// The refusal of a plan that has no module.
+    pub(crate) no_modules: Option<Refusal>,
     /// The facts that an operator can compare with other sources.
     pub(crate) facts: Vec<Fact>,
+    /// The chains, for a reload.
+    pub(crate) chains: ChainsInUse,
+    /// The modules to run.
+    pub(crate) modules: Vec<ModuleConfig>,
     /// Warnings about the command line and the configuration.
     pub(crate) warnings: Vec<String>,
     /// Every error of the configuration. If there are any, the other parts have defaults for the
@@ -90,11 +98,14 @@ impl Settings {
             store,
             warnings,
             facts,
+            chains,
         } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
             QueryConfig::default()
         });
+        let notify = config.sections.get(NOTIFY_SECTION);
+        let notify = read(notify, NotifyConfig::from_section, &mut errors);
         let mut others = Refusals::default();
         let admin = AdminConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
@@ -109,10 +120,10 @@ impl Settings {
             others.extend(refusal.into());
             Filter::default()
         });
-        let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
-            others.extend(refusal.into());
-            Vec::new()
-        });
+        let (modules, no_modules) = match wanted(&config, &files, &errors) {
+            Ok(modules) => (modules, None),
+            Err(refusal) => (Vec::new(), Some(refusal)),
+        };
         let host = host
             .limits(config.limits)
             .restart(config.restart)
@@ -126,14 +137,18 @@ impl Settings {
         let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
         Plan {
             file,
-            host: modules.into_iter().fold(host, HostBuilder::module),
+            host: modules.iter().cloned().fold(host, HostBuilder::module),
+            modules,
+            chains,
             config,
             filter,
             log_format: log.format,
             metrics,
             queries,
             admin,
+            notify,
             store,
+            no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),

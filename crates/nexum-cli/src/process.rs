@@ -41,6 +41,26 @@ pub(crate) fn raise_open_files() {
     }
 }
 
+/// The variables with which systemd addresses this process. A child that has them could report in its
+/// name.
+#[cfg(feature = "author")]
+const SERVICE_VARIABLES: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+];
+
+/// Takes from a child process the variables that are for this process alone.
+#[cfg(feature = "author")]
+pub(crate) fn without_service(command: &mut std::process::Command) {
+    for name in SERVICE_VARIABLES {
+        command.env_remove(name);
+    }
+}
+
 /// The signals that end a command. They no longer kill the process once this exists.
 pub(crate) struct Termination {
     interrupt: Signal,

@@ -5,13 +5,19 @@
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
+pub(crate) mod conditions;
+pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod lasting;
 pub(crate) mod limits;
+pub(crate) mod logs;
 pub(crate) mod modules;
 pub(crate) mod query;
 pub(crate) mod reason;
+pub(crate) mod reload;
 pub(crate) mod stage;
 
 use std::fs::File;
@@ -44,9 +50,27 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
 /// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";
 
+/// The path of the running configuration.
+pub(crate) const CONFIG: &str = "/v1/config";
+
+/// The path of reloads of the configuration.
+pub(crate) const RELOAD: &str = "/v1/reload";
+
 /// The prefix of the paths for queries; the module's name follows, and for a function `/` and its
 /// name, which is empty for the default function.
 pub(crate) const QUERY: &str = "/v1/query";
+
+/// The paths of the log, of what happens, of the log's level, and of the test of notifications.
+pub(crate) const LOGS: &str = "/v1/logs";
+pub(crate) const EVENTS: &str = "/v1/events";
+pub(crate) const LOG_LEVEL: &str = "/v1/log-level";
+pub(crate) const NOTIFY_TEST: &str = "/v1/notify/test";
+
+/// The name of the event in a stream that reports lost messages.
+pub(crate) const GAP: &str = "gap";
+
+/// The name of the last event of a stream, before nexum stops.
+pub(crate) const END: &str = "end";
 
 /// The path for tasks on the state, and the path for imports.
 pub(crate) const STATE: &str = "/v1/state";

@@ -30,7 +30,7 @@ use print::{errln, stderr_has_colours};
 use crate::error_code::ErrorCode;
 
 /// One error, and a hint on a line of its own if there is one.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Refusal {
     /// The word of an [`ErrorCode`], or of a code that a newer daemon knows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +181,12 @@ impl From<ConfigErrors> for Refusals {
     fn from(errors: ConfigErrors) -> Self {
         Self(errors.iter().map(Refusal::from).collect())
     }
+}
+
+/// An error with all of its sources, in one line.
+#[cfg(feature = "runtime")]
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    Causes(error).to_string().replace('\n', " ")
 }
 
 /// A table with aligned columns that fits into the terminal. Without a header, it lists keys and

@@ -1,5 +1,6 @@
 //! The state of all modules: opens it, and carries out [`Task`]s on it in the process that has it open.
 
+pub(crate) mod letters;
 mod show;
 mod sinks;
 mod task;
@@ -16,7 +17,7 @@ use rustix::process::umask;
 
 use crate::report::Refusal;
 
-pub(crate) use sinks::Sinks;
+pub(crate) use sinks::{Sinks, no_module};
 pub(crate) use task::{Task, import};
 
 /// Opens the state in the state directory. Another process that tries to open it meanwhile shows

@@ -22,6 +22,7 @@ mod error;
 mod key;
 mod location;
 mod section;
+mod settings;
 mod show;
 mod text;
 mod tree;
@@ -40,6 +41,7 @@ pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub use key::nearest;
 pub use location::{Located, Location};
 pub use section::{NumberRange, Section};
+pub use settings::Setting;
 pub use text::deserialize_text;
 
 use crate::masked_path::MaskedPath;
@@ -58,6 +60,17 @@ pub const DEPTH_MAX: u32 = 16;
 /// The most keys and single values of a document: room for ten thousand modules with twenty each. A
 /// table of this size takes about 50 MB and half a second to parse.
 pub const DOCUMENT_ITEMS_MAX: usize = 200_000;
+
+/// The keys of a table with the values that nexum uses for absent keys, in TOML's notation. `None` for
+/// a key without such a value.
+pub type Defaults = Vec<(&'static str, Option<String>)>;
+
+/// `content` as a basic string of TOML.
+pub fn toml_string(content: &str) -> String {
+    let mut text = String::new();
+    value_text::push_string(&mut text, content);
+    text
+}
 
 /// A parsed TOML file.
 #[derive(Clone)]

@@ -3,11 +3,13 @@
 //! No user of [`Config`] sees raw text. [`Config::chains`] and [`Config::sections`] keep the
 //! sections that the core does not know, for the capabilities that own them.
 
+mod defaults;
 mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,11 @@ use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
 
+/// The default of `shutdown_deadline_ms`: three times the default deadline of an event, and well below
+/// the 90 s after which systemd kills a service that does not stop.
+pub const SHUTDOWN_DEADLINE_MS: u64 = 30_000;
+/// The range of `shutdown_deadline_ms`, up to an hour: a larger number is a mistake in the unit.
+const SHUTDOWN_DEADLINE_MS_RANGE: RangeInclusive<u64> = 0..=3_600_000;
 /// The default state directory.
 const STATE_DIR: &str = "./data";
 /// The top-level keys that every program of nexum reads. A program reads `metrics` itself, and the
@@ -42,6 +49,8 @@ pub struct Config {
     pub query: QueryBounds,
     /// Whether instance memory comes from a pool.
     pub pooling: Pooling,
+    /// The time for a shutdown, in milliseconds. nexum then abandons the events in progress.
+    pub shutdown_deadline_ms: u64,
     /// The table `[engine]`, for keys that the program reads itself, such as `log_level`.
     pub engine: Option<Section>,
     /// The tables `[chains.<id>]` by chain id, for the capability that connects to chains.
@@ -51,6 +60,8 @@ pub struct Config {
     /// Every other top-level table by its key. The caller has to refuse a table that no capability
     /// owns.
     pub sections: BTreeMap<String, Section>,
+    /// The whole file, with its old names replaced. `None` for the default [`Config`].
+    pub root: Option<Section>,
     /// Remarks for the operator that are no errors, such as old names: one line each, in the order
     /// of the file.
     pub notices: Vec<String>,
@@ -79,6 +90,36 @@ pub enum Metering {
     Epoch,
 }
 
+/// The source of an entry for a module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EntrySource {
+    /// A program that embeds nexum.
+    #[default]
+    Program,
+    /// A `[[modules]]` table.
+    File {
+        /// The configuration file, as the command line names it.
+        path: PathBuf,
+        /// The line of the table, from 1.
+        line: usize,
+    },
+    /// The command line of `nexum run`.
+    CommandLine,
+    /// The command `nexum module load`.
+    Operator,
+}
+
+impl fmt::Display for EntrySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program => f.write_str("program"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::CommandLine => f.write_str("command line"),
+            Self::Operator => f.write_str("module load"),
+        }
+    }
+}
+
 /// One `[[modules]]` table.
 #[derive(Clone)]
 pub struct ModuleConfig {
@@ -97,6 +138,10 @@ pub struct ModuleConfig {
     /// The table `[modules.config]`, in the order of the file. It overrides the manifest's
     /// `[config]`, key by key.
     pub config: Vec<(String, String)>,
+    /// Whether nexum runs the module. `nexum check` checks a module that is not enabled too.
+    pub enabled: bool,
+    /// The source of the entry.
+    pub source: EntrySource,
     /// Whether the table has errors. Then the fields with an error have their defaults, and the
     /// module is only checked. No module of a valid [`Config`] is faulty.
     pub is_faulty: bool,
@@ -113,8 +158,29 @@ impl ModuleConfig {
             metering: Metering::default(),
             reads: Vec::new(),
             config: Vec::new(),
+            enabled: true,
+            source: EntrySource::default(),
             is_faulty: false,
         }
+    }
+
+    /// Whether nexum runs both entries alike. Ignores their sources.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            path,
+            manifest,
+            name,
+            digest,
+            metering,
+            reads,
+            config,
+            enabled,
+            source: _,
+            is_faulty,
+        } = self;
+        (path, manifest, name, digest) == (&other.path, &other.manifest, &other.name, &other.digest)
+            && (metering, reads, config) == (&other.metering, &other.reads, &other.config)
+            && (enabled, is_faulty) == (&other.enabled, &other.is_faulty)
     }
 }
 
@@ -166,6 +232,7 @@ impl Config {
         let mut document = Document::parse(path, bytes, environment)?;
         let notices = document.replace_old_names(File::Engine, errors);
         let mut reader = Reader {
+            path,
             directory: path.parent().unwrap_or(Path::new("")),
             errors: Vec::new(),
             notices,
@@ -173,6 +240,7 @@ impl Config {
         let config = reader.config(document.root());
         errors.append(&mut reader.errors);
         Ok(Self {
+            root: Some(document.root().clone()),
             notices: document::notice_texts(reader.notices),
             ..config
         })
@@ -188,10 +256,12 @@ impl Default for Config {
             restart: Restart::default(),
             query: QueryBounds::default(),
             pooling: Pooling::default(),
+            shutdown_deadline_ms: SHUTDOWN_DEADLINE_MS,
             engine: None,
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
+            root: None,
             notices: Vec::new(),
         }
     }
@@ -208,6 +278,8 @@ impl fmt::Debug for ModuleConfig {
             metering,
             reads,
             config,
+            enabled,
+            source,
             is_faulty,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
@@ -219,6 +291,8 @@ impl fmt::Debug for ModuleConfig {
             .field("metering", metering)
             .field("reads", reads)
             .field("config_keys", &keys)
+            .field("enabled", enabled)
+            .field("source", source)
             .field("is_faulty", is_faulty)
             .finish()
     }
@@ -236,6 +310,8 @@ const MODULES_MAX: usize = 10_000;
 
 /// Validates a document and continues after an error, so that the operator sees all of them.
 struct Reader<'a> {
+    /// The file.
+    path: &'a Path,
     /// The base of relative paths.
     directory: &'a Path,
     errors: Vec<ConfigError>,
@@ -293,6 +369,10 @@ impl Reader<'_> {
             raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR)),
         );
         config.pooling = raw.pooling;
+        match section.number("shutdown_deadline_ms", &SHUTDOWN_DEADLINE_MS_RANGE) {
+            Ok(deadline_ms) => config.shutdown_deadline_ms = deadline_ms.unwrap_or(SHUTDOWN_DEADLINE_MS),
+            Err(error) => self.errors.push(error),
+        }
     }
 
     /// Resolves `path`, the value of `key`, against the file's directory.
@@ -370,6 +450,11 @@ impl Reader<'_> {
             metering: raw.metering,
             reads: raw.reads,
             config,
+            enabled: raw.enabled.unwrap_or(true),
+            source: EntrySource::File {
+                path: self.path.to_owned(),
+                line: section.error("", "").line().unwrap_or_default(),
+            },
             is_faulty: !errors.is_empty(),
         })
         .filter(|_| files_are_known)

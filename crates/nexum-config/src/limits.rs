@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::{Index, RangeInclusive};
 
-use crate::document::{ConfigError, NumberRange, Section};
+use crate::document::{ConfigError, Defaults, NumberRange, Section};
 
 /// A limited resource of a module. The first ones are budgets, which each handler call gets in
 /// full.
@@ -255,6 +255,14 @@ impl Limits {
     pub fn min(self, requested: &RequestedLimits) -> Self {
         let smaller = |limit| requested.get(limit).map_or(self[limit], |bound| bound.min(self[limit]));
         Self(PerLimit::from_fn(smaller))
+    }
+
+    /// The keys of the table `limits` of `[engine]`, with their default values.
+    pub(crate) fn defaults() -> Defaults {
+        let limits = SPECS
+            .iter()
+            .map(|spec| (spec.limit.name(), Some(spec.default.to_string())));
+        limits.chain([(TOTAL_MEMORY, None)]).collect()
     }
 
     /// Reads the table `limits` of `[engine]`. Adds all faults to `errors`. Also returns the upper

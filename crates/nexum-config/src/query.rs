@@ -1,6 +1,6 @@
 //! Bounds on the concurrent and the waiting calls of query modules.
 
-use crate::document::{ConfigError, NumberRange, Section};
+use crate::document::{ConfigError, Defaults, NumberRange, Section};
 use crate::limits::saturating_u32;
 use crate::names::ModuleName;
 
@@ -57,6 +57,17 @@ pub struct QueryRequests {
 }
 
 impl QueryBounds {
+    /// The keys of `[engine.query]` with these values.
+    pub(crate) fn keys(&self) -> Defaults {
+        let values = [
+            u64::from(self.pool_size_max),
+            u64::from(self.waiters_max),
+            self.wait_ms_max,
+        ];
+        let keys = KEYS.iter().zip(values);
+        keys.map(|((key, _), value)| (*key, Some(value.to_string()))).collect()
+    }
+
     /// Reads the table `query` of `[engine]`. Adds all faults to `errors`.
     pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let bounds = Self::default();

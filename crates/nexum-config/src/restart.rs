@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::backoff::wait;
-use crate::document::{ConfigError, NumberRange, Section};
+use crate::document::{ConfigError, Defaults, NumberRange, Section};
 use crate::limits::saturating_u32;
 
 /// The retry policy of a module. `[engine.restart]` applies to every module. A manifest's
@@ -82,6 +82,18 @@ impl Restart {
             backoff_max_ms: requested.backoff_max_ms.max(self.backoff_max_ms),
             max_consecutive_failures: requested.max_consecutive_failures.min(self.max_consecutive_failures),
         }
+    }
+
+    /// The keys of a `restart` table with the values of this policy.
+    pub(crate) fn keys(&self) -> Defaults {
+        let values = [
+            u64::from(self.attempts_max),
+            self.backoff_ms,
+            self.backoff_max_ms,
+            u64::from(self.max_consecutive_failures),
+        ];
+        let keys = KEYS.iter().zip(values);
+        keys.map(|((key, _), value)| (*key, Some(value.to_string()))).collect()
     }
 
     /// The [`wait`] after this many consecutive failures.

@@ -9,6 +9,7 @@
 //! - A [`HostState`] has a slot for every capability in its store's linker. One
 //!   [`Grant`] creates both.
 
+pub(crate) mod activity;
 pub(crate) mod ambient;
 pub(crate) mod grant;
 pub(crate) mod module_files;
@@ -26,6 +27,9 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
+pub use self::activity::{
+    Activity, BackgroundCall, CurrentCall, EndpointTime, Handling, HostCall, HostCallKind, TimeKind, TimeShare, TimeUse,
+};
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;
 pub use self::module_meta::ModuleMeta;
@@ -34,6 +38,7 @@ pub use self::registry::Capabilities;
 pub use self::stdio::Stdio;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
+pub use crate::event::Handler;
 pub use crate::state::scope::{BudgetExhausted, EventScope, SetError};
 
 /// A unit of access that nexum can grant to a module.
@@ -106,7 +111,14 @@ pub struct View<'a, S> {
 /// instructions as it takes the host.
 const CALL_FUEL: u64 = 500;
 
-impl<S> View<'_, S> {
+impl<'a, S> View<'a, S> {
+    /// Begins a host call for the module's status: the call that it waits for, and where its time
+    /// goes. Each host function that can wait, or whose work adds up, holds the guard until it
+    /// returns. `method` is from a fixed list: it is no text of the guest.
+    pub fn host_call(&self, kind: HostCallKind, method: &'static str) -> HostCall<'a> {
+        self.meta.activity.host_call(kind, method)
+    }
+
     /// Draws a host call that handles this many bytes on the event's fuel. Modules whose fuel is not
     /// counted draw nothing.
     ///

@@ -115,6 +115,15 @@ impl Advance {
         self.event.as_ref()
     }
 
+    /// The block's timestamp, in milliseconds since the Unix epoch. `None` if the source read only
+    /// logs.
+    pub fn timestamp_ms(&self) -> Option<u64> {
+        match &self.event {
+            Some(Event::Block(block)) => Some(block.timestamp),
+            _ => None,
+        }
+    }
+
     /// The approximate size in memory, in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
         let log = |log: &Log| {

@@ -5,11 +5,15 @@
 //! [`Inspection::set_up`], then [`Host::load`] before [`Host::run`], or [`HostHandle::load_each`] beside it.
 
 mod builder;
+mod change;
 mod compiling;
+mod entries;
 mod error;
 mod handle;
 mod inspection;
 mod loading;
+mod operator;
+mod selection;
 
 use std::pin::pin;
 
@@ -22,10 +26,13 @@ use crate::module::load_errors::LoadErrors;
 use crate::supervisor::{Report, StartError, Supervisor};
 
 pub use builder::{Extension, HostBuilder};
+pub use change::{Change, Difference, Prepared};
+pub use entries::{AbsentModule, Lasts, ModuleEntry};
 pub use error::{BuildError, ChangeError};
 pub use handle::HostHandle;
 pub use inspection::Inspection;
 pub use loading::LoadingModule;
+pub use operator::Operator;
 
 /// Loaded modules and the chains that they follow, ready to run.
 #[derive(Debug)]
@@ -69,7 +76,8 @@ impl Host {
     /// in [`Self::run`]: [`HostHandle::load_each`] starts each as soon as it is compiled.
     pub async fn load(&mut self, candidates: Vec<Candidate>) -> LoadErrors {
         let (modules, errors) = self.handle.compile(candidates).await;
-        for module in modules {
+        for mut module in modules {
+            self.handle.note_stopped(&mut module);
             self.names.push(module.meta.name.clone());
             self.supervisor.add(module);
         }
@@ -77,7 +85,7 @@ impl Host {
     }
 
     /// Runs the modules until `stop` completes, or until no module or no chain is left. Then each module finishes the event in hand,
-    /// within its deadline. If the future is dropped before, a transaction that has begun may still be written: no other process may
+    /// or the [deadline](crate::supervisor::Shutdown) of the run's end abandons the event. If the future is dropped before, a transaction that has begun may still be written: no other process may
     /// use the store until this one has ended.
     ///
     /// # Errors

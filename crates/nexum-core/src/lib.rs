@@ -66,7 +66,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `clock`, `event`, `metrics`, `reason` | time and entropy, the events of a chain, the metrics' names, the reasons of states |
+//! | `clock`, `event`, `metrics`, `reason`, `windows` | time and entropy, the events of a chain, the metrics' names, the reasons of states, values of recent time |
 //! | `engine` | the WebAssembly engine: its pool, its time slices, the limits on memory |
 //! | `store` | the port to the rows' storage, and the committer that combines commits in one transaction |
 //! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |
@@ -102,6 +102,7 @@ pub mod clock;
 pub mod engine;
 mod event;
 mod host;
+pub mod logged;
 pub mod metrics;
 pub mod module;
 mod outage;
@@ -112,6 +113,7 @@ mod runner;
 pub mod state;
 pub mod store;
 pub mod supervisor;
+mod windows;
 
 /// Sources of chains, and the events that they make of blocks. For authors of an
 /// [`EventSource`](source::EventSource).
@@ -132,12 +134,19 @@ pub use wasmtime;
 
 pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
+pub use host::{
+    AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection,
+    Lasts, LoadingModule, ModuleEntry, Operator, Prepared,
+};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
+pub use module::loader::LoaderSettings;
 pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use reason::Reason;
-pub use runner::{CommandError, ModuleStatus, Replaying, Stage};
+pub use runner::{
+    ChainPosition, CommandError, Condition, EventMatch, FailureRecord, ModuleReport, ModuleStatus, Replaying,
+    SchedulePosition, Stage, SubscriptionMatch, Success, TopicPosition,
+};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};
 pub use supervisor::Report;

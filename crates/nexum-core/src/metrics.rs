@@ -6,7 +6,7 @@
 //! the operator or the manifest.
 //!
 //! Counters keep their values when a module is removed. Its gauges, including its stages, become 0,
-//! so that they report nothing about a removed module.
+//! so that they report nothing about a removed module; a time becomes not a number.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -55,6 +55,10 @@ pub const STORED_BYTES: &str = "nexum_module_stored_bytes";
 /// Counter: the fuel that events' handler calls used, about one unit per instruction. Label:
 /// [`MODULE`].
 pub const FUEL_USED: &str = "nexum_fuel_used_total";
+
+/// Gauge, seconds since the Unix epoch: the commit of the event that the module handled last. Absent
+/// until the module has handled one, and not a number after its removal. Label: [`MODULE`].
+pub const LAST_SUCCESS: &str = "nexum_module_last_success_timestamp_seconds";
 
 /// Gauge: 1 for the module's stage, 0 for the others. Labels: [`MODULE`], [`STAGE`].
 pub const MODULE_STAGE: &str = "nexum_module_stage";
@@ -139,6 +143,11 @@ pub fn describe() {
         "size of the keys and values in a module's state"
     );
     describe_counter!(FUEL_USED, "fuel that events' handler calls used");
+    describe_gauge!(
+        LAST_SUCCESS,
+        Unit::Seconds,
+        "time of the commit of the event that the module handled last"
+    );
     describe_gauge!(MODULE_STAGE, "1 for the module's stage, 0 for the others");
     describe_counter!(QUERIES, "queries");
     describe_histogram!(QUERY_SECONDS, Unit::Seconds, "duration of queries");

@@ -22,7 +22,7 @@ mod sandbox;
 mod trigger;
 
 pub use candidate::Candidate;
-pub use consumption::Consumption;
+pub use consumption::{Consumption, LimitUse, is_measured};
 pub use failure::Failure;
 pub use functions::{
     Function, Functions, FunctionsError, Mismatch, Parameter, RESULT_BYTES_MAX, ResultError, ValueType,

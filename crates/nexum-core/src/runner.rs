@@ -6,6 +6,7 @@
 //! - A runner handles its module's events one at a time, in the order of each chain's log.
 //! - No runner blocks another, whatever it does or waits for.
 
+mod awaited;
 mod call;
 mod calls;
 mod catch_up;
@@ -15,6 +16,7 @@ mod feed;
 mod lifecycle;
 mod mailbox;
 mod metrics;
+mod place;
 mod stage;
 mod stall;
 mod status;
@@ -47,9 +49,12 @@ use transaction::RevertFailed;
 pub(crate) use call::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{Agreement, Decision, Mailbox};
+pub use place::{ChainPosition, SchedulePosition, TopicPosition};
 pub use stage::Stage;
-pub use status::{ModuleStatus, Replaying};
+pub use status::{
+    Condition, EventMatch, FailureRecord, ModuleReport, ModuleStatus, Replaying, SubscriptionMatch, Success,
+};
 pub(crate) use transaction::Transaction;
 
 /// The first pause after the store or a source fails, in milliseconds. For the store, each further

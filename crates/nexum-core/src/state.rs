@@ -15,6 +15,7 @@ mod cursors;
 mod dead_letter;
 mod headers;
 mod module;
+mod operator;
 pub(crate) mod rows;
 pub(crate) mod scope;
 mod undo;
@@ -29,6 +30,9 @@ use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
+pub use operator::{
+    Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, set_operator_row,
+};
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 pub use usage::Usage;

@@ -62,6 +62,11 @@ pub trait StateStore: Send + Sync + Debug + 'static {
         Ok(())
     }
 
+    /// Whether the data outlives the process. The default is true.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
     /// Returns the location of the data, for the report of a failure. This must work while the
     /// store fails. The default is `None`, for a store without a disk.
     fn location(&self) -> Option<Location> {

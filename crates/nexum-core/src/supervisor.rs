@@ -8,9 +8,12 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
+mod look;
 mod modules;
 mod requests;
+mod shutdown;
 mod start;
+mod together;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,13 +38,17 @@ use crate::store::{self, StateStore, StoreError};
 use chains::Chains;
 use expected::Expected;
 use handle::{LostChains, Request};
+use look::Look;
 use modules::Modules;
+use shutdown::Deadline;
 use start::check_sources;
 
 pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
 pub use modules::{Reloaded, RunningModule};
+pub use shutdown::{Abandoned, Shutdown};
 pub use start::StartError;
+pub(crate) use together::Together;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -55,17 +62,20 @@ pub struct RunSettings {
     /// Whether the run ends if the first `init` of an initial module fails, or if a chain that the
     /// module requires is not readable. Otherwise nexum retries, and the other modules continue.
     pub strict: bool,
+    /// The bounds on the end of the run.
+    pub shutdown: Shutdown,
 }
 
 impl RunSettings {
-    /// Settings with this store, the default policy, the machine's clock, and retries instead of
-    /// `strict`.
+    /// Settings with this store, the default policy and shutdown, the machine's clock, and retries instead
+    /// of `strict`.
     pub fn new(store: Arc<dyn StateStore>) -> Self {
         Self {
             store,
             policy: CommitPolicy::default(),
             clock: Arc::new(SystemClock::new()),
             strict: false,
+            shutdown: Shutdown::default(),
         }
     }
 }
@@ -91,6 +101,8 @@ pub struct Report {
     pub lost_chains: Vec<SourceError>,
     /// Whether the run ended because the caller stopped it.
     pub stopped: bool,
+    /// The modules whose events the run abandoned at the deadline of its end.
+    pub abandoned: Vec<Abandoned>,
 }
 
 impl Supervisor {
@@ -116,7 +128,11 @@ impl Supervisor {
     /// Adds a module with all of its parts. Returns the status of the part that handles events.
     pub fn add(&mut self, module: Loaded) -> Option<Arc<ModuleStatus>> {
         self.queries.extend(module.queries.map(|module| *module));
-        module.events.map(|module| self.module(*module))
+        let status = module.events.map(|module| self.module(*module));
+        if module.is_stopped {
+            status.iter().for_each(|status| status.begin_stopped());
+        }
+        status
     }
 
     /// Adds a part that answers queries. [`SupervisorHandle::query`] returns it after the run has
@@ -139,8 +155,8 @@ impl Supervisor {
     }
 
     /// Runs until `stop`, or until no module or no chain is left. A module waits for the chains that it
-    /// requires, and delays no other module. Every event in progress is finished before this returns,
-    /// each within its deadline.
+    /// requires, and delays no other module. Every event in progress is finished before this returns, or
+    /// abandoned at the [deadline](Shutdown) of the run's end.
     ///
     /// If the caller drops the future early, nexum may still write a transaction in progress. So no
     /// other code may use the store before the process has ended.
@@ -156,6 +172,7 @@ impl Supervisor {
                     policy,
                     clock,
                     strict,
+                    shutdown,
                 },
             handle,
             requests,
@@ -173,6 +190,10 @@ impl Supervisor {
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
+        let look = Look {
+            modules: modules.clone(),
+            sources: sources.clone(),
+        };
         let (committer, commits) = Committer::new(store.clone(), policy, clock);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
@@ -194,11 +215,23 @@ impl Supervisor {
         committing.spawn(commits);
         run.start(added, true).await?;
         run.answer(asked).await?;
+        // Dropping the set ends the look.
+        let mut looking = JoinSet::new();
+        looking.spawn(look.run(stop.clone()));
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
-        let report = run.finish(stopped).await;
+        let deadline = shutdown.begin();
+        let mut report = run.finish(stopped, &deadline).await;
         // The last runner dropped the last handle of the committer, so the committer ends.
-        while committing.join_next().await.is_some() {}
+        let committed = async { while committing.join_next().await.is_some() {} };
+        let has_committed = deadline.bound(committed).await;
+        if !has_committed {
+            tracing::error!("the state store does not finish its last writes: nexum ends without them");
+        }
+        report
+            .abandoned
+            .iter_mut()
+            .for_each(|abandoned| abandoned.report(has_committed));
         Ok(report)
     }
 }
@@ -335,16 +368,14 @@ impl Run {
         }
     }
 
-    async fn finish(mut self, stopped: bool) -> Report {
+    async fn finish(mut self, stopped: bool, deadline: &Deadline) -> Report {
         let modules = self.modules.all_events();
-        let lost = self.chains.finish();
-        modules.iter().for_each(|status| status.end());
-        self.lost.extend(lost.await);
-        while self.runners.join_next().await.is_some() {}
+        let abandoned = self.end_all(deadline).await;
         Report {
             modules,
             lost_chains: self.lost,
             stopped,
+            abandoned,
         }
     }
 }

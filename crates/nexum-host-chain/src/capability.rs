@@ -4,4 +4,5 @@ pub(crate) mod chains;
 mod host;
 pub mod pin;
 pub(crate) mod reads;
+pub(crate) mod replace;
 pub(crate) mod requests;

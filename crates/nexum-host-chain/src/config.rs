@@ -1,5 +1,6 @@
 //! `[chains.<id>]` of `engine.toml`.
 
+mod defaults;
 mod endpoint;
 pub(crate) mod endpoint_url;
 

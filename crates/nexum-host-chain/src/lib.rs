@@ -21,9 +21,10 @@
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
 //! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
 //! | `source` | blocks and logs: following, verifying, reorgs, replay |
+//! | [`probe`] | checks of endpoints, for an operator |
 //! | `capability` | modules' requests: checks, pins, shared reads, the WIT implementation |
 //!
-//! `rpc` refers to the rows above it, `source` also to `rpc`, and `capability` to all.
+//! `rpc` refers to the rows above it, `source` and `probe` also to `rpc`, and `capability` to all.
 //! `cargo xtask isolation` checks that there is no circle.
 //!
 //! # Errors that a guest sees
@@ -97,6 +98,7 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
 pub use capability::chains::{Chain, Chains, ModuleChains};
 pub use capability::pin;
 pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
+pub use capability::replace::{ReplaceError, Replacement};
 pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
@@ -111,6 +113,7 @@ pub use source::ChainSource;
 pub mod config;
 pub mod methods;
 pub mod metrics;
+pub mod probe;
 
 mod capability;
 mod rpc;

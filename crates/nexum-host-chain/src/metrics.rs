@@ -305,9 +305,7 @@ impl EndpointMetrics {
             )
         });
         let up = gauge!(ENDPOINT_UP, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
-        up.set(f64::NAN);
         let following = gauge!(ENDPOINT_FOLLOWING, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
-        following.set(0.0);
         Self {
             up,
             following,
@@ -409,7 +407,6 @@ impl SourceMetrics {
         head_number.set(0.0);
         head_timestamp_seconds.set(0.0);
         let up = gauge!(UP, CHAIN => chain.clone());
-        up.set(f64::NAN);
         Self {
             head_number,
             head_timestamp_seconds,

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use alloy_primitives::Address;
-use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Defaults, NumberRange, Section};
 use nexum_config::topic::ChainId;
 use nexum_net::HttpHeaders;
 use serde::Deserialize;
@@ -90,6 +90,17 @@ impl CowConfig {
         ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
         ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
     ];
+
+    /// The keys with their default values, by table. `*` is a chain id.
+    pub fn defaults() -> Vec<(&'static str, Defaults)> {
+        let all = vec![
+            ("requests_per_second", Some(REQUESTS_PER_SECOND.to_string())),
+            ("request_timeout_ms", Some(REQUEST_TIMEOUT_MS.to_string())),
+            ("use_proxy", Some("false".to_owned())),
+        ];
+        let chain = vec![("base_url", None), ("settlement", None)];
+        vec![("cow", all), ("cow.*", chain)]
+    }
 
     /// Validates the `[cow]` table and its tables per chain.
     ///

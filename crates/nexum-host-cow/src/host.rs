@@ -2,12 +2,15 @@
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCall, HostCallKind, View};
 
 use crate::bindings::shepherd::cow::cow_api;
 use crate::call::Call;
 use crate::error::RequestError;
 use crate::order_books::OrderBooks;
+
+/// The name of a submission in a module's status.
+const SUBMIT: &str = "submit-order";
 
 impl cow_api::Host for View<'_, OrderBooks> {
     async fn request(
@@ -46,6 +49,8 @@ async fn request(
     if call.has_effect() {
         view.scope.mark_effect();
     }
+    let host_call = view.host_call(HostCallKind::OrderBook, call.route.pattern);
+    name(&host_call, view.state, chain_id);
     let deadline = view.scope.answer_by();
     view.state.request(chain_id, &call, deadline).await
 }
@@ -53,6 +58,8 @@ async fn request(
 async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> Result<String, RequestError> {
     let order = view.state.check_order(chain_id, json)?;
     view.scope.mark_effect();
+    let host_call = view.host_call(HostCallKind::OrderBook, SUBMIT);
+    name(&host_call, view.state, chain_id);
     let (module, uid) = (view.meta.name.as_str(), order.uid().to_string());
     let result = order.submit(view.scope.answer_by()).await;
     match &result {
@@ -62,4 +69,11 @@ async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> 
         }
     }
     result.map(|_| uid)
+}
+
+/// Names the order book that a call waits for.
+fn name(call: &HostCall<'_>, books: &OrderBooks, chain_id: u64) {
+    if let Ok(book) = books.book(chain_id) {
+        call.endpoint(book.endpoint());
+    }
 }

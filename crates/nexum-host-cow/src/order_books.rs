@@ -142,6 +142,11 @@ impl OrderBooks {
 }
 
 impl OrderBook {
+    /// Scheme, host and port.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.origin.name()
+    }
+
     /// As [`OrderBooks::request`].
     pub(crate) async fn request(&self, call: &Call, deadline: Instant) -> Result<String, RequestError> {
         let terms = Terms {

@@ -97,6 +97,11 @@ impl Origin {
         }
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sends a request within the rate limit. Retries after a temporary failure, until a success or
     /// shortly before the deadline. Returns the body of a 2xx response.
     pub(crate) async fn send(

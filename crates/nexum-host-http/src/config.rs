@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, ERRORS_MAX, NumberRange, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Defaults, ERRORS_MAX, NumberRange, Section};
 use reqwest::Certificate;
 use serde::Deserialize;
 
@@ -92,6 +92,22 @@ impl HttpConfig {
         ("timeout_ms", TIMEOUT_MS_RANGE),
         ("response_bytes_max", RESPONSE_BYTES_MAX_RANGE),
     ];
+
+    /// The keys with their default values, by table.
+    pub fn defaults() -> Vec<(&'static str, Defaults)> {
+        let none = || Some("[]".to_owned());
+        let number = |number: u64| Some(number.to_string());
+        let keys = vec![
+            ("allow", none()),
+            ("allow_http", none()),
+            ("allow_private", none()),
+            ("connect_timeout_ms", number(CONNECT_TIMEOUT_MS)),
+            ("first_byte_timeout_ms", number(FIRST_BYTE_TIMEOUT_MS)),
+            ("timeout_ms", number(TIMEOUT_MS)),
+            ("response_bytes_max", number(RESPONSE_BYTES_MAX)),
+        ];
+        vec![("http", keys)]
+    }
 
     /// Validates the `[http]` table.
     ///

@@ -1,5 +1,7 @@
 //! The parts of a URL that decide where a request goes.
 
+use std::fmt;
+
 use url::{Host, Url};
 
 use nexum_net::not_public;
@@ -23,6 +25,17 @@ pub struct Destination {
 enum Scheme {
     Http,
     Https,
+}
+
+/// Scheme, host and port.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
 }
 
 /// Why a URL is refused under every policy. The message never contains the URL.

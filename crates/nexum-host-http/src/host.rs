@@ -2,11 +2,12 @@
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCallKind, View};
 
 use crate::bindings::nexum::host::http;
 use crate::error::FetchError;
 use crate::hop::Answer;
+use crate::metrics::known;
 use crate::request::Request;
 use crate::state::HttpState;
 
@@ -25,6 +26,8 @@ async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> Result<Ans
     if request.has_effect() {
         view.scope.mark_effect();
     }
+    let call = view.host_call(HostCallKind::Http, known(&request.method));
+    call.endpoint(&request.to.to_string());
     let deadline = view.scope.answer_by();
     view.state.fetcher.fetch(request, deadline).await
 }

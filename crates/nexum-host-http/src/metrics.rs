@@ -106,7 +106,7 @@ pub(crate) fn denied(rule: Rule) {
 
 /// The label of a method. Modules can invent methods without bound, so unusual ones share one
 /// label.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
     let found = KNOWN.into_iter().find(|known| *known == method.as_str());
     found.unwrap_or("other")

@@ -7,8 +7,7 @@ use std::ops::ControlFlow;
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_core::capability::SetError;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCallKind, SetError, View};
 
 use crate::bindings::nexum::host::local_store;
 
@@ -23,6 +22,7 @@ pub(crate) const LISTED_KEY_BYTES: u64 = 8;
 
 impl local_store::Host for View<'_, ()> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, HostError>> {
+        let _call = self.host_call(HostCallKind::Store, "get");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key) {
             return Ok(Err(error));
@@ -33,6 +33,7 @@ impl local_store::Host for View<'_, ()> {
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), HostError>> {
+        let _call = self.host_call(HostCallKind::Store, "set");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key).and_then(|()| check_value(self, &value)) {
             return Ok(Err(error));
@@ -43,6 +44,7 @@ impl local_store::Host for View<'_, ()> {
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), HostError>> {
+        let _call = self.host_call(HostCallKind::Store, "delete");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key) {
             return Ok(Err(error));
@@ -52,6 +54,7 @@ impl local_store::Host for View<'_, ()> {
     }
 
     async fn list_keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, HostError>> {
+        let _call = self.host_call(HostCallKind::Store, "list-keys");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&prefix) {
             return Ok(Err(error));

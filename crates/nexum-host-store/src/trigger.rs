@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_core::bindings::trigger::nexum::host::types::Fault;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCallKind, View};
 
 use crate::bindings::nexum::host::local_store as shared;
 use crate::bindings::trigger::nexum::host::local_store::{self, EntryPage, KeyValue, ValueFilter, WriteOp};
@@ -64,6 +64,7 @@ impl local_store::Host for View<'_, ()> {
 
     /// Spends what the list of the keys would: the host reads as much.
     async fn count(&mut self, prefix: String) -> wasmtime::Result<Result<u64, Fault>> {
+        let _call = self.host_call(HostCallKind::Store, "count");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&prefix) {
             return Ok(Err(error.into()));
@@ -91,6 +92,7 @@ impl local_store::Host for View<'_, ()> {
         scan_limit: u32,
         filter: Option<ValueFilter>,
     ) -> wasmtime::Result<Result<EntryPage, Fault>> {
+        let _call = self.host_call(HostCallKind::Store, "list-entries");
         self.scope.spend(Limit::StoreOperations, 1)?;
         let checked = check(&prefix).and_then(|()| check(&start_after));
         let checked = checked.map_err(Fault::from);
@@ -114,6 +116,7 @@ impl local_store::Host for View<'_, ()> {
     }
 
     async fn apply(&mut self, ops: Vec<WriteOp>) -> wasmtime::Result<Result<(), Fault>> {
+        let _call = self.host_call(HostCallKind::Store, "apply");
         self.scope.spend(Limit::StoreOperations, ops.len() as u64)?;
         let mut bytes = 0;
         for op in &ops {

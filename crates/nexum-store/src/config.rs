@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, NumberRange, Section};
+use nexum_config::document::{ConfigErrors, Defaults, NumberRange, Section, toml_string};
 use nexum_config::limits::saturating_usize;
 use nexum_config::masked_path::MaskedPath;
 use nexum_core::CommitPolicy;
@@ -70,6 +70,22 @@ impl StoreConfig {
         ("replay_commit_events", REPLAY_COMMIT_EVENTS_RANGE),
         ("cache_bytes", CACHE_BYTES_RANGE),
     ];
+
+    /// The keys with their default values, by table.
+    pub fn defaults() -> Vec<(&'static str, Defaults)> {
+        let Self {
+            backend,
+            policy,
+            cache_bytes,
+        } = Self::default();
+        let keys = vec![
+            ("backend", Some(toml_string(&backend.to_string()))),
+            ("cursor_flush_ms", Some(policy.cursor_flush.as_millis().to_string())),
+            ("replay_commit_events", Some(policy.replay_commit_events.to_string())),
+            ("cache_bytes", Some(cache_bytes.to_string())),
+        ];
+        vec![("store", keys)]
+    }
 
     /// Validates the `[store]` table.
     ///

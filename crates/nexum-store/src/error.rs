@@ -105,7 +105,7 @@ impl Hint for OpenError {
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
             Self::Emptied { .. } | Self::Irregular { .. } | Self::Database { .. } => {
-                Some("restore it from a backup of `nexum state backup`; or move it away, and modules begin again without state".to_owned())
+                Some("restore a backup with `nexum state restore --replace`; or move the file away, and modules begin again without state".to_owned())
             }
             Self::State {
                 source: StoreError::Format { .. },

@@ -31,6 +31,8 @@ pub struct AnvilOptions {
     /// The file with the chain's state. A start reads it if it exists, and [`Anvil::stop`] writes
     /// it. Without a file, each start creates a new chain.
     pub state: Option<PathBuf>,
+    /// The chain id; `None` for [`TEST_CHAIN_ID`].
+    pub chain_id: Option<u64>,
     /// More command line arguments.
     pub extra_args: Vec<String>,
 }
@@ -285,7 +287,8 @@ fn result(method: &str, mut answer: Value) -> Value {
 fn spawn(options: &AnvilOptions) -> (Child, u16) {
     let binary = binary();
     let mut command = Command::new(&binary);
-    command.args(["--host", "127.0.0.1", "--chain-id", &TEST_CHAIN_ID.to_string()]);
+    let chain_id = options.chain_id.unwrap_or(TEST_CHAIN_ID).to_string();
+    command.args(["--host", "127.0.0.1", "--chain-id", &chain_id]);
     command.args(["--port", &options.port.unwrap_or(0).to_string()]);
     if let Some(path) = &options.ipc_path {
         command.arg("--ipc").arg(path);

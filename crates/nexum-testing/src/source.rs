@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
+use nexum_core::Reason;
 use nexum_core::source::EventLog;
 use nexum_core::source::{Advance, BlockHash, Log, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
@@ -47,6 +48,8 @@ struct Chain {
     unready: Option<String>,
     /// Why replays fail, until they do not.
     lost_history: Option<String>,
+    /// Why the chain does not advance, until it does.
+    trouble: Option<Reason>,
 }
 
 #[derive(Debug)]
@@ -169,6 +172,15 @@ impl ScriptedSource {
         self.chain().lost_history = reason.map(str::to_owned);
     }
 
+    /// Makes the chain one that does not advance for this reason, since this time in milliseconds since the Unix epoch, or one
+    /// that does.
+    pub fn set_trouble(&self, reason: Option<(&str, u64)>) {
+        self.chain().trouble = reason.map(|(text, since_ms)| Reason {
+            text: text.into(),
+            since_ms,
+        });
+    }
+
     /// Makes the chain one that can be read.
     pub fn come_up(&self) {
         self.chain().unready = None;
@@ -197,6 +209,10 @@ impl EventSource for ScriptedSource {
 
     fn describe(&self) -> String {
         "a script".to_owned()
+    }
+
+    fn trouble(&self) -> Option<Reason> {
+        self.chain().trouble.clone()
     }
 
     async fn ready(&self) -> Result<(), SourceError> {

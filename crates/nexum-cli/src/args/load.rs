@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nexum_config::engine::ModuleConfig;
+use nexum_config::engine::{EntrySource, ModuleConfig};
 
 use super::CONFIG;
 use crate::report::Refusal;
@@ -28,7 +28,7 @@ pub(crate) struct Load {
 }
 
 /// The files that the command line names.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Files {
     /// The configuration file.
     pub(crate) config: Option<PathBuf>,
@@ -43,6 +43,7 @@ impl Files {
     pub(crate) fn modules(&self) -> impl Iterator<Item = ModuleConfig> {
         self.components.iter().map(|(component, manifest)| ModuleConfig {
             manifest: manifest.clone().map(Into::into),
+            source: EntrySource::CommandLine,
             ..ModuleConfig::new(component.clone())
         })
     }

@@ -11,13 +11,13 @@ use super::{Format, Why};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Module {
-    /// List the modules: version, stage, capabilities, subscriptions, file
+    /// List the modules: what is wanted, stage, capabilities, origin, file
     List {
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Add a module
+    /// Add a module, until it is removed
     Load(LoadModule),
     /// Replace a module with the current content of its files. It keeps its cursor and state
     Reload {
@@ -26,7 +26,7 @@ pub(crate) enum Module {
         #[command(flatten)]
         why: Why,
     },
-    /// Finish the current event of a module, then pause the module
+    /// Finish the current event of a module, then pause the module until `start`
     Stop {
         /// The module
         module: ModuleName,
@@ -47,7 +47,7 @@ pub(crate) enum Module {
         #[command(flatten)]
         why: Why,
     },
-    /// Remove a module. Its state stays in the store, for the next load
+    /// Remove a module until `load`. Its state stays in the store
     Remove {
         /// The module
         module: ModuleName,

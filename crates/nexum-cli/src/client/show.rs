@@ -79,16 +79,27 @@ pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal>
     if let Format::Json = format {
         return json_on_stdout(modules);
     }
-    let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
+    let mut rows = table(&[
+        "MODULE",
+        "VERSION",
+        "WANTED",
+        "STAGE",
+        "CAPABILITIES",
+        "SUBSCRIPTIONS",
+        "FROM",
+        "FILE",
+    ]);
     for module in modules {
         let queries = module.queries.as_ref();
         let queries = queries.map(|queries| format!("queries, {} at a time", queries.pool_size_max));
         rows.add_row([
             module.name.clone(),
             harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
+            module.wanted.words().to_owned(),
             stage(module),
             list(&module.capabilities),
             list(module.subscriptions.iter().cloned().chain(queries)),
+            harmless(&module.from).into_owned(),
             harmless(&module.path.display().to_string()).into_owned(),
         ]);
     }

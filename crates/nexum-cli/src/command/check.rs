@@ -98,13 +98,15 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
         host,
         warnings,
-        errors,
+        mut errors,
+        no_modules,
         facts,
         ..
     } = Settings::read(files)?.plan();
+    errors.extend(no_modules.into_iter().collect());
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
-    let host = host.cache_dir(scratch.path());
+    let host = host.cache_dir(scratch.path()).with_disabled();
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         tokio::select! {

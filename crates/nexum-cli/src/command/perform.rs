@@ -2,11 +2,11 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{check, compile, errors, exec, inspect, state};
-use crate::args::{Command, Running};
+use super::{check, compile, config, dead_letter, errors, exec, inspect, state};
+use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
-use crate::client::{self, Client, query};
+use crate::client::{self, Client, logs, query, reload};
 use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
@@ -40,6 +40,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| client::limits(client, &module, format)),
+        Command::Logs(args) => ask(&args.running, |client| logs::logs(client, &args)),
+        Command::Events(args) => ask(&args.running, |client| logs::events(client, &args)),
+        Command::LogLevel(args) => ask(&args.running, |client| {
+            logs::log_level(&client.because(&args.why), &args)
+        }),
+        Command::Notify { running, command } => ask(&running, |client| logs::notify(client, &command)),
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
         Command::Query {
             module,
@@ -47,7 +53,16 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             running,
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
+        Command::Reload(Reload {
+            running,
+            dry_run,
+            why,
+            format,
+        }) => ask(&running, |client| {
+            reload::reload(&client.because(&why), dry_run, format)
+        }),
+        Command::Config { command } => config::config(command),
         Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
         #[cfg(feature = "author")]

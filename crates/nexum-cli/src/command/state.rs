@@ -131,9 +131,6 @@ fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> R
     if client.is_answered() {
         return Ok(Target::There(client));
     }
-    let mut errors = Vec::new();
-    let store = compose(config, &mut errors).store;
-    ConfigErrors::check(errors)?;
     let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
     if !has_state && !matches!(command, State::Import { .. }) {
         let (directory, role) = (config.state_dir.display(), file.state_directory());
@@ -142,11 +139,18 @@ fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> R
             .with_hint("name the configuration of the state with --config")
             .into());
     }
-    Ok(Target::Here(open(
-        &store,
+    Ok(Target::Here(open_here(
         config,
         &format!("nexum state {}", name(command)),
     )?))
+}
+
+/// Opens the state in this process. Another process that tries to open it meanwhile shows `purpose`.
+pub(super) fn open_here(config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusals> {
+    let mut errors = Vec::new();
+    let store = compose(config, &mut errors).store;
+    ConfigErrors::check(errors)?;
+    Ok(open(&store, config, purpose)?)
 }
 
 fn name(command: &State) -> &'static str {

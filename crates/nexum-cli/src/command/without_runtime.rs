@@ -36,9 +36,15 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::State { .. } => "state",
         Command::Status { .. } => "status",
         Command::Limits { .. } => "limits",
+        Command::Logs(_) => "logs",
+        Command::Events(_) => "events",
+        Command::LogLevel(_) => "log-level",
+        Command::Notify { .. } => "notify",
         Command::Module { .. } => "module",
         Command::Query { .. } => "query",
         Command::DeadLetter { .. } => "dead-letter",
+        Command::Reload(_) => "reload",
+        Command::Config { .. } => "config",
     };
     let refusal = Refusal::new(format!("`nexum {name}` needs the runtime, which is not built in"));
     Err(refusal.with_hint("build nexum with `--features runtime`").into())

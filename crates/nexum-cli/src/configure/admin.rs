@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use nexum_config::document::ConfigErrors;
+use nexum_config::document::{ConfigErrors, Defaults};
 use nexum_config::engine::Config;
 use nexum_config::masked_path::MaskedPath;
 use serde::Deserialize;
@@ -34,6 +34,15 @@ struct Raw {
 }
 
 impl AdminConfig {
+    /// The keys with their default values.
+    pub(crate) fn defaults() -> Defaults {
+        vec![
+            ("listen", None),
+            ("token_file", None),
+            ("allow_remote", Some("false".to_owned())),
+        ]
+    }
+
     /// Validates the `[admin]` table, if there is one.
     ///
     /// # Errors

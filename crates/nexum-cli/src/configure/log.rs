@@ -1,10 +1,20 @@
 //! `log_level` and `log_format` of `[engine]`.
 
-use nexum_config::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, Defaults, Section, toml_string};
 use serde::Deserialize;
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
-const LEVEL_BYTES_MAX: usize = 1_024;
+pub(super) const LEVEL_BYTES_MAX: usize = 1_024;
+
+/// Whether a text can be a level: printable and short, and not blank.
+pub(super) fn is_level(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= LEVEL_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+/// The error of a text that [cannot](is_level) be a level.
+pub(super) fn not_a_level() -> String {
+    format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes")
+}
 
 /// The level and format of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,21 +49,26 @@ struct Raw {
 }
 
 impl LogConfig {
+    /// The keys with their default values.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn defaults() -> Defaults {
+        vec![
+            ("log_level", Some(toml_string(super::log_filter::DEFAULT_LEVEL))),
+            ("log_format", Some(toml_string("pretty"))),
+        ]
+    }
+
     /// Reads the two keys of the section `[engine]`. Adds their errors to `errors`. A level that is
     /// not a filter is not found here.
     pub(crate) fn from_section(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let section = engine.only(&["log_level", "log_format"]);
         let raw: Raw = section.parse_all(errors).unwrap_or_default();
-        let is_valid = |level: &String| {
-            !level.trim().is_empty() && level.len() <= LEVEL_BYTES_MAX && !level.chars().any(char::is_control)
-        };
-        if raw.log_level.as_ref().is_some_and(|level| !is_valid(level)) {
-            let message = format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes");
+        if raw.log_level.as_deref().is_some_and(|level| !is_level(level)) {
             let hint = "for example info, or info,nexum=debug";
-            errors.push(section.error("log_level", message).with_hint(hint));
+            errors.push(section.error("log_level", not_a_level()).with_hint(hint));
         }
         Self {
-            level: raw.log_level.filter(is_valid),
+            level: raw.log_level.filter(|level| is_level(level)),
             format: raw.log_format,
         }
     }

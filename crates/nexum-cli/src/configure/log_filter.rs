@@ -4,9 +4,10 @@ use std::ffi::OsString;
 
 use nexum_config::document::{ConfigError, Section};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use super::LogConfig;
+use super::log::{is_level, not_a_level};
 use crate::report::Refusal;
 
 /// The target of the first record, which says where the log level comes from.
@@ -30,18 +31,62 @@ pub(crate) fn level_variables() -> [Variable; 2] {
 }
 
 /// The records that the log shows.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
-    pub(crate) filter: EnvFilter,
+    pub(crate) directives: Directives,
     /// Where the level comes from: the text of the log's first record.
     pub(crate) origin: String,
 }
 
+/// A level, or directives for single targets, which are valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directives(String);
+
 impl Default for Filter {
     fn default() -> Self {
         Self {
-            filter: EnvFilter::new(with_first_record(DEFAULT_LEVEL)),
+            directives: Directives(DEFAULT_LEVEL.to_owned()),
             origin: format!("the log has its default level, {DEFAULT_LEVEL}"),
+        }
+    }
+}
+
+impl Directives {
+    /// Checks a level or directives.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not a filter, is blank, has control characters, or is longer than
+    /// [`LEVEL_BYTES_MAX`].
+    pub(crate) fn parse(level: &str) -> Result<Self, String> {
+        if !is_level(level) {
+            return Err(not_a_level());
+        }
+        Self::read(level)
+    }
+
+    /// Checks a text of any length and with any characters.
+    fn read(level: &str) -> Result<Self, String> {
+        let directives = Self(level.to_owned());
+        directives.try_filter().map_err(|error| error.to_string())?;
+        Ok(directives)
+    }
+
+    /// The text, as the operator wrote it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A filter of these directives.
+    pub(crate) fn filter(&self) -> EnvFilter {
+        self.try_filter().unwrap_or_default()
+    }
+
+    fn try_filter(&self) -> Result<EnvFilter, ParseError> {
+        let filter = EnvFilter::try_new(&self.0)?;
+        match filter.max_level_hint() {
+            Some(LevelFilter::OFF) => Ok(filter),
+            _ => EnvFilter::try_new(with_first_record(&self.0)),
         }
     }
 }
@@ -62,17 +107,20 @@ impl Filter {
         let configured = config.level.as_deref().and_then(|level| {
             let error = |error: String| engine.map(|engine| engine.error("log_level", error).with_hint(LEVEL_HINT));
             // The error shows the value as the operator wrote it.
-            let filter = parse(level).map_err(|found| errors.extend(error(found)));
-            Some((filter.ok()?, "log_level of the configuration sets the level of the log"))
+            let directives = Directives::read(level).map_err(|found| errors.extend(error(found)));
+            Some((
+                directives.ok()?,
+                "log_level of the configuration sets the level of the log",
+            ))
         });
         let mut texts = set(variables);
         let Some((name, text)) = texts.next() else {
-            return Ok(configured.map_or_else(Self::default, |(filter, origin)| Self {
-                filter,
+            return Ok(configured.map_or_else(Self::default, |(directives, origin)| Self {
+                directives,
                 origin: origin.to_owned(),
             }));
         };
-        let filter = parse(&text).map_err(|error| {
+        let directives = Directives::read(&text).map_err(|error| {
             let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
             Refusal::new(format!("{name}: {error}, found {shown:?}")).with_hint(LEVEL_HINT)
         })?;
@@ -85,7 +133,7 @@ impl Filter {
                 overridden.join(" and ")
             ),
         };
-        Ok(Self { filter, origin })
+        Ok(Self { directives, origin })
     }
 }
 
@@ -96,15 +144,8 @@ pub(crate) fn set(variables: [Variable; 2]) -> impl Iterator<Item = (&'static st
     texts.filter(|(_, text)| !text.trim().is_empty())
 }
 
-const LEVEL_HINT: &str = "name a level (`info`) or directives (`info,nexum=debug`)";
-
-fn parse(level: &str) -> Result<EnvFilter, String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
-    match filter.max_level_hint() {
-        Some(LevelFilter::OFF) => Ok(filter),
-        _ => EnvFilter::try_new(with_first_record(level)).map_err(|error| error.to_string()),
-    }
-}
+/// The hint of an error in a level.
+pub(crate) const LEVEL_HINT: &str = "name a level (`info`) or directives (`info,nexum=debug`)";
 
 /// Adds the first record to what `level` shows. A later directive overrides an earlier one, so that
 /// `level` may turn the record off.
@@ -114,6 +155,7 @@ fn with_first_record(level: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log::LEVEL_BYTES_MAX;
     use super::*;
 
     /// The filter of `NEXUM_LOG`, `RUST_LOG` and `log_level`, or the errors.
@@ -176,8 +218,25 @@ mod tests {
             ),
         ] {
             let filter = filter(variables, level).unwrap();
-            assert_eq!((&*filter.filter.to_string(), &*filter.origin), (text, origin));
+            let shown = filter.directives.filter().to_string();
+            assert_eq!((&*shown, &*filter.origin), (text, origin));
         }
+    }
+
+    #[test]
+    fn directives_keep_their_text() {
+        let directives = Directives::parse("warn,nexum=debug").unwrap();
+        assert_eq!(directives.as_str(), "warn,nexum=debug");
+        let long = "x".repeat(LEVEL_BYTES_MAX + 1);
+        for text in ["", " ", "info\u{1b}", &long] {
+            let expected = "expected a level or directives, printable, in at most 1024 bytes";
+            assert_eq!(Directives::parse(text).unwrap_err(), expected);
+        }
+        let error = Directives::parse("nexum=loud").unwrap_err();
+        assert!(
+            error.starts_with("error parsing level filter: expected one of"),
+            "{error}"
+        );
     }
 
     #[test]

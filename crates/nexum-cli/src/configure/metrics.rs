@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::document::{ConfigErrors, Defaults, Section};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -38,6 +38,12 @@ struct Raw {
 struct HostName(String);
 
 impl MetricsConfig {
+    /// The keys with their default values.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn defaults() -> Defaults {
+        vec![("listen", None), ("allowed_hosts", Some("[]".to_owned()))]
+    }
+
     /// Reads the section `[metrics]`.
     ///
     /// # Errors

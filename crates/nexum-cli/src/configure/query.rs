@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use nexum_config::document::ConfigErrors;
+use nexum_config::document::{ConfigErrors, Defaults};
 use nexum_config::engine::Config;
 use serde::Deserialize;
 
@@ -29,6 +29,12 @@ struct Raw {
 }
 
 impl QueryConfig {
+    /// The keys with their default values.
+    pub(crate) fn defaults() -> Defaults {
+        let no = || Some("false".to_owned());
+        vec![("listen", None), ("allow_remote", no()), ("writeable", no())]
+    }
+
     /// Validates the `[query]` table, if there is one.
     ///
     /// # Errors

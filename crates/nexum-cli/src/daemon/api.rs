@@ -4,18 +4,20 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod acting;
 pub(crate) mod audit;
+mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
 pub(crate) mod few;
+mod logs;
 mod modules;
 pub(crate) mod openapi;
 mod port;
 mod shared;
 mod socket;
-#[allow(dead_code, reason = "the streams of log records and events use it")]
 pub(crate) mod sse;
 mod state;
 mod token;
@@ -34,16 +36,18 @@ use self::error::ApiError;
 use self::few::{few, with_whole_body};
 use self::openapi::Operations;
 use super::query::answer::{self, Answering};
+use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
 pub(crate) use self::port::{Admin, AdminPort};
 pub(crate) use self::shared::ApiState;
+pub(crate) use self::token::Token;
 
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket and its port.
-pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState) -> Infallible {
+/// Serves the API on its socket and its port, and reports to `service` when the socket listens.
+pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState, service: &Service) -> Infallible {
     // A process that may open the socket may control the daemon, and so may a client with the token.
     let answering = Answering {
         host: api.host.clone(),
@@ -51,7 +55,7 @@ pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState) -> I
     };
     let router = router(answering).with_state(api);
     tokio::select! {
-        never = socket::serve(state_dir, router.clone()) => never,
+        never = socket::serve(state_dir, router.clone(), service) => never,
         never = port.serve(router) => never,
     }
 }
@@ -78,8 +82,10 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(modules::routes())
+        .merge(config::routes())
         .merge(dead_letters::routes())
         .merge(state::routes())
+        .merge(logs::routes())
         .merge(errors::routes())
         .merge(openapi::routes())
 }

@@ -12,15 +12,19 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter};
 use nexum_config::harmless::harmless_lines;
+use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::SystemTime;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::levels::LogLevel;
+use super::records::{Capture, Records};
 use crate::compose;
 use crate::configure::{Filter, LogFormat};
 use crate::report::bars::StderrAboveBars;
@@ -44,6 +48,10 @@ const LINES_LOST: &str = "nexum_log_lines_lost_total";
 /// The running log. Dropping it writes the waiting lines, for at most a second.
 pub(super) struct Log {
     lost: Lost,
+    /// The last records.
+    pub(super) records: Records,
+    /// The level, which an operator can change.
+    pub(super) level: LogLevel,
     _writer: WorkerGuard,
 }
 
@@ -58,7 +66,6 @@ fn is_silenced(target: &str) -> bool {
 ///
 /// If the process logs already.
 pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> {
-    let Filter { filter, origin: _ } = filter;
     let failed = Arc::default();
     let (lines, writer) = NonBlockingBuilder::default()
         .lossy(true)
@@ -70,30 +77,35 @@ pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> 
             failed,
             dropped: lines.error_counter(),
         },
+        records: Records::new(),
+        level: LogLevel::new(filter),
         _writer: writer,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(lines)
+    let started = log.subscriber(lines, format).try_init();
+    started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
+    log.level.bound_foreign_records();
+    Ok(log)
+}
+
+/// The layer that writes lines.
+fn lines<S, W>(writer: W, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
         // By default, a failed write would be reported on stderr, which panics if that fails too.
         .log_internal_errors(false)
         .with_ansi(stderr_has_colours())
         .with_timer(SystemTime);
-    // Not a directive of `filter`: a more specific directive of the operator would override it.
-    let silence = filter_fn(|metadata| !is_silenced(metadata.target()));
-    let started = match format {
-        LogFormat::Pretty => {
-            let builder = builder.fmt_fields(HarmlessFields(DefaultFields::new()));
-            builder.finish().with(silence).try_init()
-        }
+    match format {
+        LogFormat::Pretty => layer.fmt_fields(HarmlessFields(DefaultFields::new())).boxed(),
         LogFormat::Json => {
-            let builder = builder.json().flatten_event(true);
-            let builder = builder.with_current_span(false).with_span_list(false);
-            builder.finish().with(silence).try_init()
+            let layer = layer.json().flatten_event(true);
+            layer.with_current_span(false).with_span_list(false).boxed()
         }
-    };
-    started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
-    Ok(log)
+    }
 }
 
 /// The fields of a record. Text from guests and servers in them cannot start a line, and cannot
@@ -123,6 +135,20 @@ impl Lost {
 }
 
 impl Log {
+    /// Writes lines of the operator's level, and keeps the last records. Neither ever gets a record
+    /// of a target with secrets.
+    fn subscriber<W>(&self, writer: W, format: LogFormat) -> impl Subscriber + Send + Sync + use<W>
+    where
+        W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+    {
+        tracing_subscriber::registry()
+            .with(self.level.only_shown(lines(writer, format)))
+            .with(Capture(self.records.clone()))
+            .with(self.level.gate())
+            // Not a directive of the level: a more specific directive of the operator would override it.
+            .with(filter_fn(|metadata| !is_silenced(metadata.target())))
+    }
+
     /// Reports lost lines, in the log and as a metric. Never returns. Repeats a report that is lost
     /// itself.
     pub(super) async fn report_lost(&self) -> Infallible {
@@ -164,7 +190,9 @@ impl Write for CountingFailures {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records::Selection;
     use super::*;
+    use crate::configure::Directives;
 
     #[test]
     fn targets_with_secrets_are_silenced_with_all_their_parts() {
@@ -178,6 +206,109 @@ mod tests {
             assert!(is_silenced(target), "{target}");
         }
         assert!(!is_silenced("nexum::module") && !is_silenced("nexum_host_chain::source"));
+    }
+
+    /// What stderr shows of the records that `work` makes, and the messages in the rings.
+    fn logged(directives: &str, work: impl FnOnce(&Log)) -> (Vec<String>, Vec<String>) {
+        let filter = Filter {
+            directives: Directives::parse(directives).unwrap(),
+            ..Filter::default()
+        };
+        let (nothing, writer) = NonBlockingBuilder::default().finish(io::sink());
+        let log = Log {
+            lost: Lost {
+                failed: Arc::default(),
+                dropped: nothing.error_counter(),
+            },
+            records: Records::new(),
+            level: LogLevel::new(filter),
+            _writer: writer,
+        };
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = log.subscriber(Arc::clone(&file), LogFormat::Json);
+        tracing::subscriber::with_default(subscriber, || work(&log));
+        let mut text = String::new();
+        io::Seek::rewind(&mut &*file).unwrap();
+        io::Read::read_to_string(&mut &*file, &mut text).unwrap();
+        let message = |line: &str| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["message"].as_str().unwrap().to_owned()
+        };
+        let all = Selection {
+            module: None,
+            wants: Arc::new(|_| true),
+        };
+        let (kept, _) = log.records.last(&all, usize::MAX);
+        let kept = kept.iter().map(|record| record.message.clone()).collect();
+        (text.lines().map(message).collect(), kept)
+    }
+
+    #[test]
+    fn no_record_with_secrets_reaches_the_rings_at_any_level() {
+        for level in ["trace", "trace,hyper=trace,alloy_transport_http=trace"] {
+            let (shown, kept) = logged(level, |_| {
+                tracing::error!(target: "hyper::client", "https://user:key@node");
+                tracing::trace!(target: "alloy_transport_http", "https://user:key@node");
+                tracing::info!(target: "nexum::log", "harmless");
+            });
+            assert_eq!(
+                (shown, kept),
+                (vec!["harmless".to_owned()], vec!["harmless".to_owned()])
+            );
+        }
+    }
+
+    #[test]
+    fn the_rings_keep_what_stderr_shows_and_the_reports_of_nexum() {
+        let (shown, kept) = logged("warn,library=info", |_| {
+            tracing::info!(target: "nexum::event", module = "m", "a report");
+            tracing::info!(target: "nexum::module", module = "m", "a line of a module");
+            tracing::warn!(target: "nexum::module", module = "m", "a warning of a module");
+            tracing::info!(target: "library", "a line of a library");
+            tracing::debug!(target: "library", "a detail of a library");
+            tracing::debug!(target: "nexum::event", module = "m", "a detail");
+            tracing::debug!(target: "nexum::stage", module = "m", "a stage");
+        });
+        assert_eq!(shown, ["a warning of a module", "a line of a library"]);
+        let expected = ["a report", "a warning of a module", "a line of a library", "a stage"];
+        assert_eq!(kept, expected);
+    }
+
+    #[test]
+    fn the_level_changes_at_run_time_until_it_is_reset() {
+        let (shown, kept) = logged("warn", |log| {
+            let level = &log.level;
+            let report = |text: &str| tracing::info!(target: "library", "{text}");
+            report("1");
+            level.change(Some(Directives::parse("info").unwrap()));
+            report("2");
+            assert_eq!(level.state().current().as_str(), "info");
+            assert_eq!(level.state().configured.directives.as_str(), "warn");
+            level.change(None);
+            report("3");
+            assert_eq!(level.state().current().as_str(), "warn");
+        });
+        let set = "an operator sets the level of the log, until nexum restarts or reloads its configuration";
+        let reset = "an operator resets the level of the log: the log has its default level, info";
+        assert_eq!(shown, [set, "2", reset]);
+        assert_eq!(kept, [set, "2", reset]);
+    }
+
+    #[test]
+    fn a_handled_event_is_kept_only_while_a_reader_follows_events() {
+        let (shown, kept) = logged("info", |log| {
+            let handled = |event: &str| tracing::debug!(target: "nexum::event", module = "m", event, "{event}");
+            handled("1:1:block");
+            let following = log.level.follow_events(&log.records);
+            let other = log.level.follow_events(&log.records);
+            handled("1:2:block");
+            drop(following);
+            handled("1:3:block");
+            drop(other);
+            handled("1:4:block");
+        });
+        assert!(shown.is_empty());
+        assert_eq!(kept, ["1:2:block", "1:3:block"]);
     }
 
     #[test]

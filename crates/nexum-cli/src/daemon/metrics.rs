@@ -16,7 +16,7 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
 use nexum_core::HostHandle;
-use nexum_core::{ModuleStatus, Stage};
+use nexum_core::{Condition, ModuleStatus, Stage};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -237,9 +237,9 @@ impl Readiness {
         let loading = self.host.loading();
         let modules = self.host.modules();
         let refused = self.refused.missing(&self.host).into_iter();
-        let refused = refused.map(|(path, reason)| NotReady {
-            what: Some(What::Module(path.display().to_string())),
-            reason: cut(&format!("refused: {reason}")),
+        let refused = refused.map(|refused| NotReady {
+            what: Some(What::Module(refused.name)),
+            reason: cut(&format!("refused: {}", refused.reason)),
         });
         // Until then, some modules may be unknown here.
         let starting = (!self.refused.is_complete()).then(|| NotReady {
@@ -274,11 +274,11 @@ impl Readiness {
 
 /// The reason why a module that should run does not.
 fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
-    let stage = status.stage();
+    let Condition { stage, reason, .. } = status.condition();
     let reason = match stage {
-        Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
-            .reason()
-            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason.text))),
+        Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
+            format!("{stage}: {}", cut(&reason.text))
+        }
         // The operator stopped a stopped module.
         _ => return None,
     };

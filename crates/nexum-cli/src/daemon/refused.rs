@@ -1,9 +1,10 @@
 //! The modules that nexum refused at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nexum_config::names::ModuleName;
 use nexum_core::{HostHandle, LoadErrors};
 use parking_lot::Mutex;
 
@@ -49,16 +50,66 @@ impl Refused {
         self.0.lock().is_complete
     }
 
-    /// The file and the reason of each refused module that the operator has not loaded since.
-    pub(super) fn missing(&self, host: &HostHandle) -> Vec<(PathBuf, String)> {
+    /// The refused modules that are still wanted, and that the operator has not loaded since.
+    pub(super) fn missing(&self, host: &HostHandle) -> Vec<RefusedModule> {
         let origins = host.all().into_iter().filter_map(|module| module.origin());
-        let here: Vec<_> = origins.map(|(origin, _)| absolute(&origin.path)).collect();
+        let here: BTreeSet<_> = origins.map(|(origin, _)| absolute(&origin.path)).collect();
         let start = self.0.lock();
-        let refused = start.reasons.iter().filter(|(path, _)| !here.contains(path));
-        refused
-            .map(|(_, reasons)| (reasons.shown.clone(), reasons.lines.join("; ")))
-            .collect()
+        let loaded = host.loaded_by_operator();
+        let loaded = loaded.iter().map(|(name, config)| (Some(name), config));
+        let absent: BTreeSet<_> = host
+            .absent()
+            .into_iter()
+            .map(|absent| absolute(&absent.entry.config.path))
+            .collect();
+        let configured = host.configured();
+        let configured = configured.iter().map(|entry| &entry.config);
+        let configured = configured.filter(|config| !absent.contains(&absolute(&config.path)));
+        let mut seen = BTreeSet::new();
+        let mut missing = Vec::new();
+        for (name, config) in configured.map(|config| (None, config)).chain(loaded) {
+            let path = absolute(&config.path);
+            let Some(reasons) = start.reasons.get(&path).filter(|_| !here.contains(&path)) else {
+                continue;
+            };
+            if seen.insert(path) {
+                missing.push(RefusedModule::of(name, &config.source.to_string(), reasons));
+            }
+        }
+        missing
     }
+}
+
+/// A module that nexum refused.
+pub(crate) struct RefusedModule {
+    /// The name. The file takes its place for a module of the configuration: its name may be unknown.
+    pub(crate) name: String,
+    /// The component's file.
+    pub(crate) path: PathBuf,
+    /// Where the module comes from.
+    pub(crate) source: String,
+    pub(crate) reason: String,
+}
+
+impl RefusedModule {
+    fn of(name: Option<&ModuleName>, source: &str, reasons: &Reasons) -> Self {
+        let path = reasons.shown.clone();
+        let reason = reasons.lines.join("; ");
+        Self {
+            reason: match name {
+                Some(name) => format!("{reason}; correct it, or remove the module with {}", forget(name)),
+                None => reason,
+            },
+            name: name.map_or_else(|| path.display().to_string(), ModuleName::to_string),
+            path,
+            source: source.to_owned(),
+        }
+    }
+}
+
+/// The command that makes nexum forget a module which the operator loaded.
+pub(super) fn forget(name: &ModuleName) -> String {
+    format!("`nexum module remove {name}`")
 }
 
 /// The absolute path, or the path as it is if the working directory is gone.

@@ -1,33 +1,41 @@
 //! `nexum run`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
+use nexum_config::names::ModuleName;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
-use nexum_core::supervisor::Report;
-use nexum_core::supervisor::SteerError;
-use nexum_core::{HostBuilder, LoadErrors};
-use tokio::signal::unix::{SignalKind, signal};
+use nexum_core::supervisor::{Report, Shutdown, SteerError};
+use nexum_core::{HostBuilder, Inspection, LoadErrors};
+use nexum_store::has_state;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use super::announce::announce;
+use super::api::sse::Readers;
 use super::api::{self, Admin, AdminPort, ApiState};
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
+use super::notify::Notifier;
 use super::query::listener::Listener;
-use super::refused::Refused;
+use super::refused::{Refused, forget};
+use super::reload::{self, Running};
+use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
-use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, QueryConfig};
-use crate::exit_code::{FAILED, STOPPED};
+use crate::compose::ChainsInUse;
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
+use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
 use crate::report::print::errln;
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, time};
 use crate::{args, process, state};
 
 /// How often nexum looks whether the operator's loads have ended. They take seconds.
@@ -39,7 +47,8 @@ const LOADING_POLL: Duration = Duration::from_millis(100);
 ///
 /// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let settings = Settings::read(args.load.files()?)?;
+    let files = args.load.files()?;
+    let settings = Settings::read(files.clone())?;
     let recorder = metrics::install(settings.metrics())?;
     let plan = settings.plan();
     if !plan.errors.is_empty() {
@@ -53,12 +62,18 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         metrics,
         queries,
         admin,
+        notify,
         store,
         host,
+        chains,
+        modules: _,
+        no_modules,
         warnings,
         errors: _,
         facts: _,
     } = plan;
+    refuse_nothing(no_modules.as_ref(), &config.state_dir)?;
+    let running = Running::new(&file, &files, &config, &filter);
     let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
     announce_start(&origin, &file, &config.state_dir);
@@ -73,16 +88,30 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         .strict(args.strict);
     let daemon = Daemon {
         args,
+        no_modules,
+        shutdown_deadline: Duration::from_millis(config.shutdown_deadline_ms),
         state_dir: config.state_dir,
         log,
         log_format,
         metrics,
         queries,
         admin,
+        notify,
         store: opened,
         recorder,
+        chains,
+        running,
     };
     process::block_on(daemon.run(host))?
+}
+
+/// Refuses a start without modules, unless an earlier run left a state: an operator may have loaded
+/// modules.
+fn refuse_nothing(no_modules: Option<&Refusal>, state_dir: &MaskedPath) -> Result<(), Refusal> {
+    match no_modules {
+        Some(refusal) if !has_state(state_dir).map_err(|error| Refusal::of(&error))? => Err(refusal.clone()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the first record of the log. `origin` says where the level of the log comes from.
@@ -103,9 +132,11 @@ fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
     let Plan {
         mut errors,
         host,
+        no_modules,
         warnings,
         ..
     } = plan;
+    errors.extend(no_modules.into_iter().collect());
     let inspection = process::block_on(host.inspect())?;
     errors.extend(Refusals::from(&inspection.errors));
     // The log has not started.
@@ -118,25 +149,40 @@ fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
 /// The parts that `nexum run` creates before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
+    /// The refusal of a start without modules.
+    no_modules: Option<Refusal>,
+    shutdown_deadline: Duration,
     state_dir: MaskedPath,
     log: Log,
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
     admin: Option<Admin>,
+    notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
+    chains: ChainsInUse,
+    running: Running,
 }
 
 impl Daemon<'_> {
     /// Runs the modules, each as soon as it is compiled. Starts the control socket and the ports before
     /// that.
     async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
-        let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
+        let stop = CancellationToken::new();
+        let (service, mut reporter) = systemd::service(stop.clone());
+        let stop = StopOnSignals::new(stop, service.clone()).map_err(|error| Refusal::of(&error))?;
+        let running = std::mem::take(&mut self.running);
+        let (reload, mut reloader) = reload::reloader(running).map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
         let port = AdminPort::open(self.admin.take()).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
+        let host = host.shutdown(Shutdown {
+            deadline: self.shutdown_deadline,
+            now: stop.now.clone(),
+        });
+        let host = host.recall().await.map_err(|error| Refusal::of(&error))?;
         let mut inspection = tokio::select! {
             inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),
@@ -145,7 +191,13 @@ impl Daemon<'_> {
             tracing::warn!("{warning}");
         }
         let refused = std::mem::take(&mut inspection.errors);
-        self.tolerate(&refused, inspection.candidates.len())?;
+        let loaded = inspection.loaded_by_operator();
+        report_absent(&inspection);
+        self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
+        let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
+        if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
+            return Err(refusal.into());
+        }
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
         let api = ApiState {
@@ -153,36 +205,64 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
-            stop: stop.token.clone(),
+            records: self.log.records.clone(),
+            log_level: self.log.level.clone(),
+            notifier: Notifier::start(std::mem::take(&mut self.notify)),
+            reload,
+            readers: Readers::new(stop.token.clone()),
         };
+        let modules = Modules {
+            host: api.host.clone(),
+            refused: api.refused.clone(),
+        };
+        let mut alerts = Alerts::new();
+        let parts = reload::Parts {
+            host: api.host.clone(),
+            chains: self.chains.clone(),
+            log_level: self.log.level.clone(),
+            service,
+            token: port.token(),
+        };
+        let started = Notify::new();
         let mut failure = None;
         let stopped = async {
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                refusals = self.start(&api, candidates, refused) => failure = Some(refusals),
+                refusals = self.start(&api, (&parts.service, &started), candidates, refused) => failure = Some(refusals),
             }
         };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = api::serve(&self.state_dir, port, api.clone()) => match never {},
+            never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
+            never = reporter.run(&modules) => match never {},
+            never = reloader.run(&parts, &started) => match never {},
             never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
+            never = alerts.attend(&api) => match never {},
             never = progress::show(&api.supervisor) => match never {},
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
+        reporter.finish().await;
+        alerts.finish(&api, report.failed() || failure.is_some()).await;
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
     /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
     /// one is refused.
-    async fn start(&self, api: &ApiState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+    async fn start(
+        &self,
+        api: &ApiState,
+        (service, started): (&Service, &Notify),
+        candidates: Vec<Candidate>,
+        mut refused: LoadErrors,
+    ) -> Refusals {
         api.refused.add(&refused);
         Refusals::from(&refused).log();
         let host = &api.host;
-        let started = host.load_each(candidates, |errors| {
+        let loaded = host.load_each(candidates, |errors| {
             api.refused.add(&errors);
             // A strict run exits with all errors.
             if !self.args.strict {
@@ -190,7 +270,7 @@ impl Daemon<'_> {
             }
             refused.extend(errors);
         });
-        let modules = match started.await {
+        let modules = match loaded.await {
             Ok(modules) => modules,
             // The report of the run has the reason.
             Err(SteerError::NotRunning) => return std::future::pending().await,
@@ -200,7 +280,8 @@ impl Daemon<'_> {
         while !refused.is_empty() && !host.loading().is_empty() {
             tokio::time::sleep(LOADING_POLL).await;
         }
-        let left = modules.max(host.all().len());
+        // The operator can remove a module that cannot be loaded only while nexum runs.
+        let left = modules.max(host.all().len()) + host.loaded_by_operator().len();
         if let Err(refusals) = self.tolerate(&refused, left) {
             return match self.args.strict {
                 true => refusals,
@@ -217,6 +298,8 @@ impl Daemon<'_> {
             compiled = misses,
             "modules are loaded"
         );
+        service.started().await;
+        started.notify_one();
         std::future::pending().await
     }
 
@@ -226,6 +309,36 @@ impl Daemon<'_> {
             true => Err(refused.into()),
             false => Ok(()),
         }
+    }
+}
+
+/// Logs why some modules do not run, and how to change that.
+fn report_absent(inspection: &Inspection) {
+    for absent in inspection.absent() {
+        let config = &absent.entry.config;
+        let name = absent.entry.name.as_ref().map(ModuleName::as_str);
+        let path = config.path.display();
+        match &absent.removed {
+            Some(act) => tracing::info!(
+                module = name,
+                "the module was removed {act} at {}: load it with `nexum module load {path}`",
+                time(act.at_ms)
+            ),
+            None => tracing::info!(module = name, %path, "`enabled = false` in {} disables the module", config.source),
+        }
+    }
+    let runs: BTreeSet<_> = inspection.candidates.iter().map(|one| &one.meta.name).collect();
+    for name in inspection
+        .loaded_by_operator()
+        .keys()
+        .filter(|name| !runs.contains(name))
+    {
+        tracing::error!(
+            module = name.as_str(),
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {} \
+             while nexum runs without --strict",
+            forget(name)
+        );
     }
 }
 
@@ -240,33 +353,41 @@ fn exit_code(report: &Report) -> u8 {
             "module ended"
         );
     }
-    if report.failed() { FAILED } else { STOPPED }
+    match (report.failed(), report.abandoned.is_empty()) {
+        (true, _) => FAILED,
+        (false, true) => STOPPED,
+        (false, false) => ABANDONED,
+    }
 }
 
-/// A token that SIGINT or SIGTERM cancels until this is dropped. SIGHUP, which a closing terminal
-/// sends, has no effect.
+/// Tokens that SIGINT and SIGTERM cancel until this is dropped.
 struct StopOnSignals {
+    /// Cancelled by the first signal.
     token: CancellationToken,
+    /// Cancelled by the second signal: nexum abandons the events in progress.
+    now: CancellationToken,
     _task: JoinSet<()>,
 }
 
 impl StopOnSignals {
-    fn new() -> io::Result<Self> {
-        let token = CancellationToken::new();
+    fn new(token: CancellationToken, service: Service) -> io::Result<Self> {
         let mut task = JoinSet::new();
         let mut termination = Termination::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let stop = token.clone();
+        let now = CancellationToken::new();
+        let (stop, at_once) = (token.clone(), now.clone());
         task.spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = termination.received() => break,
-                    _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
-                }
-            }
-            tracing::info!("stopping: nexum finishes the current events first");
+            termination.received().await;
+            tracing::info!("stopping: nexum finishes the current events first; a second signal abandons them");
+            service.stops().await;
             stop.cancel();
+            termination.received().await;
+            tracing::warn!("a second signal: nexum abandons the current events");
+            at_once.cancel();
         });
-        Ok(Self { token, _task: task })
+        Ok(Self {
+            token,
+            now,
+            _task: task,
+        })
     }
 }

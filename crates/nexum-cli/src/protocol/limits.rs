@@ -1,9 +1,8 @@
 //! The messages about the limits of a module.
 
-use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use nexum_core::capability::ModuleMeta;
-use nexum_core::module::Consumption;
+use nexum_core::module::{Consumption, is_measured};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,10 +23,7 @@ pub(crate) struct Usage {
 pub(crate) fn usages(meta: &ModuleMeta, consumption: &Consumption) -> Vec<Usage> {
     let most = consumption.most();
     let usage = |limit: Limit| {
-        let is_measured = match limit {
-            Limit::Fuel => meta.metering == Metering::Fuel,
-            limit => limit.is_measured(),
-        };
+        let is_measured = is_measured(limit, meta.metering);
         Usage {
             limit: limit.name().to_owned(),
             bound: meta.limits[limit],

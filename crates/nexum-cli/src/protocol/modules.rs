@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use nexum_config::engine::{self, ModuleConfig};
+use nexum_config::engine::{self, EntrySource, ModuleConfig};
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
 use nexum_core::QueryPool;
+use nexum_core::state::OperatorRow;
 use nexum_core::supervisor::RunningModule;
-use nexum_core::{LoadingModule, ModuleStatus, Replaying};
+use nexum_core::{AbsentModule, LoadingModule, ModuleEntry, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::lasting::{Effect, Wanted};
 use super::stage::Stage;
+use crate::daemon::RefusedModule;
 use crate::report::time;
 
 /// The current state of a module.
@@ -32,6 +35,11 @@ pub(crate) struct Module {
     pub(crate) digest: String,
     pub(crate) capabilities: Vec<String>,
     pub(crate) subscriptions: Vec<String>,
+    /// What the operator wants of the module.
+    pub(crate) wanted: Wanted,
+    /// Where the module comes from: the file and line of its `[[modules]]` table, `command line`, or
+    /// `module load` with the time and the user.
+    pub(crate) from: String,
     pub(crate) stage: Stage,
     /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
     /// has not loaded it yet.
@@ -80,6 +88,14 @@ pub(crate) struct Queries {
     pub(crate) failed: u64,
     /// Calls that were refused.
     pub(crate) refused: u64,
+}
+
+/// A module after a command.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Changed {
+    #[serde(flatten)]
+    pub(crate) module: Module,
+    pub(crate) effect: Effect,
 }
 
 /// A module after its reload.
@@ -173,7 +189,9 @@ impl Module {
 
     fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
-        let reason = status.reason();
+        let condition = status.condition();
+        // A module that works needs no line about it.
+        let reason = (condition.stage != nexum_core::Stage::Running).then_some(condition.reason);
         let module = status.module();
         let meta = &module.meta;
         let of_chain = || {
@@ -192,7 +210,9 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
-            stage: status.stage().into(),
+            wanted: Wanted::Running,
+            from: module.origin.source.to_string(),
+            stage: condition.stage.into(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
@@ -213,17 +233,72 @@ impl Module {
             authors: meta.authors.clone(),
             digest: meta.digest.to_string(),
             reason: Some(why_loading(loading)),
+            from: origin.source.to_string(),
             ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), Stage::Loading)
         }
     }
 
-    /// A module that nexum refused at the start. Its name is unknown, so its file takes the place
-    /// of the name.
-    pub(crate) fn of_refused(path: PathBuf, reason: String) -> Self {
+    /// A module that nexum refused at the start. If its name is unknown, its file takes the place of the
+    /// name.
+    pub(crate) fn of_refused(refused: RefusedModule) -> Self {
+        let RefusedModule {
+            name,
+            path,
+            source,
+            reason,
+        } = refused;
         Self {
             reason: Some(reason),
-            ..Self::idle(path.display().to_string(), path, Stage::Refused)
+            from: source,
+            ..Self::idle(name, path, Stage::Refused)
         }
+    }
+
+    /// A configured module that is not to run.
+    pub(crate) fn of_absent(absent: AbsentModule) -> Self {
+        let AbsentModule {
+            entry: ModuleEntry { name, config },
+            removed,
+        } = absent;
+        let path = config.path.shown().to_owned();
+        let name = name.map_or_else(|| path.display().to_string(), |name| name.to_string());
+        let (stage, wanted, reason) = match &removed {
+            Some(act) => (Stage::Removed, Wanted::Removed, act.to_string()),
+            None => (
+                Stage::Disabled,
+                Wanted::Disabled,
+                format!("`enabled = false` in {}", config.source),
+            ),
+        };
+        Self {
+            wanted,
+            reason: Some(reason),
+            reason_since_ms: removed.map(|act| act.at_ms),
+            from: config.source.to_string(),
+            ..Self::idle(name, path, stage)
+        }
+    }
+
+    /// Adds what the operator wants of the module, and where the module comes from now.
+    pub(crate) fn with(mut self, row: Option<&OperatorRow>, configured: &[ModuleEntry]) -> Self {
+        let is_here = |entry: &&ModuleEntry| entry.name.as_ref().is_some_and(|name| name.as_str() == self.name);
+        let Some(row) = row else {
+            // A reload of the configuration moves the lines of its tables.
+            let now = configured.iter().filter(|entry| entry.config.enabled).find(is_here);
+            if let (Some(entry), false) = (now, self.from == EntrySource::Operator.to_string()) {
+                self.from = entry.config.source.to_string();
+            }
+            return self;
+        };
+        self.wanted = row.wanted().into();
+        if let Some((_, act)) = &row.loaded {
+            self.from = format!("{} at {} by {}", EntrySource::Operator, time(act.at_ms), act.by);
+        }
+        if let (Stage::Stopped, Some(act)) = (self.stage, &row.stopped) {
+            self.reason = Some(act.to_string());
+            self.reason_since_ms = Some(act.at_ms);
+        }
+        self
     }
 
     /// A module without any work so far.
@@ -237,6 +312,8 @@ impl Module {
             digest: String::new(),
             capabilities: Vec::new(),
             subscriptions: Vec::new(),
+            wanted: Wanted::Running,
+            from: String::new(),
             stage,
             reason: None,
             reason_since_ms: None,
@@ -262,6 +339,8 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
+            wanted: Wanted::Running,
+            from: module.origin.source.to_string(),
             stage: queries.stage(),
             reason: None,
             reason_since_ms: None,

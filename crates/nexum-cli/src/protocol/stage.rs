@@ -75,7 +75,9 @@ impl From<nexum_core::Stage> for Stage {
     fn from(stage: nexum_core::Stage) -> Self {
         match stage {
             nexum_core::Stage::Starting => Self::Starting,
+            nexum_core::Stage::WaitingForChain => Self::WaitingForChain,
             nexum_core::Stage::Running => Self::Running,
+            nexum_core::Stage::Behind => Self::Behind,
             nexum_core::Stage::Replaying => Self::Replaying,
             nexum_core::Stage::Backoff => Self::Backoff,
             nexum_core::Stage::Stalled => Self::Stalled,

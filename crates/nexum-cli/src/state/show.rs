@@ -29,18 +29,22 @@ pub(super) fn list(store: &dyn StateStore, format: Format, sinks: &mut Sinks<'_>
             write(sinks, &format!("{list:#}\n"))?;
         }
         Format::Text => {
-            let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "DEAD LETTERS", "CURSORS"]);
+            let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "DEAD LETTERS", "CURSORS", "WANTED"]);
             for Summary {
                 name,
                 usage,
                 cursors,
                 undo_records,
                 dead_letters,
+                operator,
             } in &summaries
             {
                 let counts = [usage.keys, usage.bytes, *undo_records, *dead_letters].map(|count| count.to_string());
                 let [keys, bytes, undo, letters] = counts;
-                rows.add_row([name.to_string(), keys, bytes, undo, letters, places(cursors)]);
+                let wanted = operator
+                    .as_ref()
+                    .map_or_else(|| "-".to_owned(), |row| row.wanted().to_string());
+                rows.add_row([name.to_string(), keys, bytes, undo, letters, places(cursors), wanted]);
             }
             write(sinks, &format!("{rows}\n"))?;
         }
@@ -86,6 +90,7 @@ fn json_of(summary: &Summary) -> serde_json::Value {
         "undo_records": summary.undo_records,
         "dead_letters": summary.dead_letters,
         "cursors": cursors.collect::<Vec<_>>(),
+        "wanted": summary.operator.as_ref().map(|row| row.wanted()),
     })
 }
 

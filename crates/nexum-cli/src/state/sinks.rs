@@ -25,7 +25,8 @@ pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
     written.map_err(|error| Refusal::of(&error).about("the output cannot be written"))
 }
 
-pub(super) fn no_module(module: &ModuleName) -> Refusal {
+/// The refusal for a module whose state the store does not have.
+pub(crate) fn no_module(module: &ModuleName) -> Refusal {
     let refusal = Refusal::new(format!("the store has no module {module}")).with_code(ErrorCode::StateNotFound);
     refusal.with_hint("list its modules with `nexum state list`")
 }

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use nexum_config::names::ModuleName;
-use nexum_core::state::admin;
+use nexum_core::state::{admin, operator_rows};
 use nexum_core::store::StateStore;
 use nexum_store::{ExportError, TransferError};
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,13 @@ fn weigh(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> 
 
 fn purge(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     match admin::purge(store, module).map_err(|error| Refusal::of(&error))? {
-        true => sinks.line(format!("{module}: removed")),
+        true => {
+            sinks.line(format!("{module}: removed"));
+            let rows = store.view().and_then(|view| operator_rows(&*view));
+            if let Some(row) = rows.map_err(|error| Refusal::of(&error))?.get(module) {
+                sinks.line(format!("the operator's command stays: the module is {}", row.wanted()));
+            }
+        }
         false => return Err(no_module(module)),
     }
     Ok(STOPPED)

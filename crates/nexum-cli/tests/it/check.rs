@@ -100,6 +100,7 @@ const GOOD_ENGINE: &str = r#"
 state_dir = "data"
 log_level = "info"
 pooling = "auto"
+shutdown_deadline_ms = 30_000
 [engine.limits]
 fuel_per_event = 1_000_000
 [metrics]
@@ -158,6 +159,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "engine.log_level: error parsing level filter",
     ),
     ("\"auto\"", "\"of\"", "engine.pooling: expected \"auto\" or \"off\""),
+    (
+        "30_000",
+        "30_000_000",
+        "engine.shutdown_deadline_ms: expected a whole number from 0 to 3600000",
+    ),
+    (
+        "name = \"c\"",
+        "name = \"c\"\nenabled = 1",
+        "modules[2].enabled: expected",
+    ),
     (
         "event = 1_000_000",
         "event = 0",

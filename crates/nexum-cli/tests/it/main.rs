@@ -21,6 +21,8 @@ mod completions;
 mod component_tests;
 #[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
 mod conditional_orders;
+#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+mod config_show;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod configuration;
 #[cfg(feature = "runtime")]
@@ -29,6 +31,8 @@ mod control;
 mod cow;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod developing;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod durable;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod ethflow;
 #[cfg(feature = "runtime")]
@@ -46,6 +50,8 @@ mod http;
 mod languages;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod logs;
 mod man;
 #[cfg(feature = "store")]
 mod metrics;
@@ -63,6 +69,8 @@ mod new;
 mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
+#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
+mod pages;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;
 #[cfg(all(feature = "store", target_os = "linux"))]
@@ -71,6 +79,8 @@ mod processes;
 mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod reload;
 #[cfg(feature = "runtime")]
 mod reports;
 #[cfg(feature = "runtime")]
@@ -81,6 +91,8 @@ mod secrets;
 mod state;
 #[cfg(feature = "store")]
 mod state_format;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod systemd;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod triggers;
 #[cfg(not(feature = "runtime"))]

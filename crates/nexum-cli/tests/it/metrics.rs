@@ -1,5 +1,6 @@
 //! Metrics and probes of the daemon, for Prometheus and an orchestrator.
 
+mod alerts;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -380,11 +381,13 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads_and_is_not_ready() {
         Answer::Result(block.map_or(Value::Null, Block::to_json))
     });
     let heads = [&old, &new].map(|block| format!("block {} 0x{}", block.number, hex(&block.hash)));
-    let body = running.until("/readyz", |status, _| status == 503).await;
+    // nexum looks at the chains of modules once a second.
+    let both = |status: u16, body: &str| status == 503 && body.contains("\"module\"");
+    let body = running.until("/readyz", both).await;
     let found: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(
-        (&found[0]["chain"], found.as_array().map(Vec::len)),
-        (&11_155_111.into(), Some(1))
+        (&found[0]["module"], &found[1]["chain"], found.as_array().map(Vec::len)),
+        (&"noop".into(), &11_155_111.into(), Some(2))
     );
     let status: Value = serde_json::from_str(&dir.nexum(&["status", "--format", "json"]).stdout).expect("JSON");
     let text = dir.nexum(&["status"]).stdout;
@@ -395,14 +398,21 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads_and_is_not_ready() {
         (&"WARN".into(), &11_155_111.into())
     );
     for head in heads {
-        for said in [&found[0]["reason"], &status[0]["reason"], &warning["error"]] {
+        for said in [
+            &found[0]["reason"],
+            &found[1]["reason"],
+            &status[0]["reason"],
+            &warning["error"],
+        ] {
             assert!(said.as_str().is_some_and(|said| said.contains(&head)), "{head}: {said}");
         }
         assert!(
-            text.contains("noop is running: chain 11155111: the endpoint's head") && text.contains(&head),
+            text.contains("noop is waiting for chain since 20") && text.contains(&head),
             "{text}"
         );
     }
+
+    assert_eq!(status[0]["stage"], "waiting_for_chain");
 
     // The old chain again.
     node.restore("eth_getBlockByNumber");

@@ -264,7 +264,7 @@ async fn everything_in_the_state_directory_is_for_its_user_alone() {
 }
 
 #[tokio::test]
-async fn a_hangup_changes_nothing() {
+async fn a_hangup_without_another_configuration_changes_nothing() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
@@ -273,7 +273,7 @@ async fn a_hangup_changes_nothing() {
     log.until(|line| line.contains("event handled"));
     let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
     assert!(sent.expect("kill").success());
-    log.until(|line| line.contains("SIGHUP changes nothing"));
+    log.until(|line| line.contains("the configuration has not changed"));
     anvil.mine(1).await;
     log.until(|line| line.contains("event handled"));
     terminate(&child);

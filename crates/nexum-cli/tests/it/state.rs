@@ -510,5 +510,10 @@ fn a_state_that_was_emptied_is_refused() {
     let ran = dir.nexum(&["state", "list"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("the file is empty"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: restore it from a backup"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("hint: restore a backup with `nexum state restore --replace`"),
+        "{}",
+        ran.stderr
+    );
 }

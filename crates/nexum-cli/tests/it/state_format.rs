@@ -90,11 +90,11 @@ impl Written {
         json!([
             {
                 "module": "journal", "keys": 12, "bytes": 701, "undo_records": 10, "dead_letters": 0,
-                "cursors": [tick, block(HEAD, BLOCK_6, "latest")],
+                "cursors": [tick, block(HEAD, BLOCK_6, "latest")], "wanted": null,
             },
             {
                 "module": "keeper", "keys": 2, "bytes": 23, "undo_records": 2, "dead_letters": 1,
-                "cursors": [block(4, BLOCK_4, "2 confirmations")],
+                "cursors": [block(4, BLOCK_4, "2 confirmations")], "wanted": null,
             },
         ])
     }

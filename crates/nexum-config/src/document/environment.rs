@@ -245,6 +245,60 @@ pub(super) struct Interpolated<'a> {
     pub(super) taken: Vec<String>,
 }
 
+/// The references in `text`, such as `${VAR}`, without their defaults. Ends at a faulty one.
+pub(super) fn references(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    parts(text, |part| {
+        if let Part::Reference(source) = part {
+            found.push(format!("{OPEN}{source}}}"));
+        }
+    });
+    found
+}
+
+/// `text` with its references, without their defaults, which can be secrets.
+pub(super) fn without_defaults(text: &str) -> String {
+    let mut shown = String::new();
+    parts(text, |part| match part {
+        Part::Text(text) => shown.push_str(text),
+        Part::Reference(source) => {
+            shown.push_str(OPEN);
+            shown.push_str(source);
+            shown.push('}');
+        }
+    });
+    shown
+}
+
+/// A part of a string.
+enum Part<'a> {
+    /// Text as written.
+    Text(&'a str),
+    /// The source that a reference names, without the default.
+    Reference(&'a str),
+}
+
+/// Calls `take` with each part of `text`, up to the first faulty reference.
+fn parts<'a>(text: &'a str, mut take: impl FnMut(Part<'a>)) {
+    let mut rest = text;
+    while let Some((before, reference)) = rest.split_once(OPEN) {
+        if before.ends_with('$') {
+            take(Part::Text(&rest[..before.len() + OPEN.len()]));
+            rest = reference;
+            continue;
+        }
+        take(Part::Text(before));
+        let Some((inside, after)) = reference.split_once('}') else {
+            return;
+        };
+        take(Part::Reference(
+            inside.split_once(DEFAULT).map_or(inside, |(source, _)| source),
+        ));
+        rest = after;
+    }
+    take(Part::Text(rest));
+}
+
 fn is_variable_name(name: &str) -> bool {
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let sized = name.len() <= VARIABLE_NAME_BYTES_MAX;

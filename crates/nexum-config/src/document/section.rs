@@ -43,6 +43,11 @@ impl Section {
         (&self.origin, Arc::make_mut(&mut self.table))
     }
 
+    /// The file, and the table.
+    pub(super) fn parts(&self) -> (&Arc<Origin>, &Table) {
+        (&self.origin, &self.table)
+    }
+
     /// The file that contains the table.
     pub fn file(&self) -> &Path {
         &self.origin.path

@@ -11,7 +11,7 @@ const VALUE_CHARS_MAX: usize = 48;
 /// as a secret.
 const LONG_STRING_CHARS: usize = 12;
 /// The longest host, in bytes, as the domain name system bounds it.
-const HOST_CHARS_MAX: usize = 253;
+pub(super) const HOST_CHARS_MAX: usize = 253;
 
 /// Parts of key names that mark a secret. An error shows only the scheme and host of such a value
 /// if it is a URL, or the text if it is a reference to a variable. `url` is in the list because a
@@ -39,12 +39,17 @@ pub(super) fn value(origin: &Origin, name: &str, node: &Node) -> String {
     }
 }
 
+/// Whether the name of a key says that its value is a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
 fn string(name: &str, text: &str) -> String {
     if let Some((before, after)) = text.split_once("://") {
         return url(before, after);
     }
-    let name = name.to_ascii_lowercase();
-    if SECRET_NAMES.iter().any(|part| name.contains(part)) && !is_reference(text) {
+    if is_secret_name(name) && !is_reference(text) {
         return "a string".to_owned();
     }
     format!("{:?}", cut(text, VALUE_CHARS_MAX, LONG_STRING_CHARS))

@@ -88,7 +88,7 @@ impl Toml<'_> {
             }
             Value::String(_) => {
                 let content = scalar(self.origin, key, name, node)?;
-                self.string(&content);
+                push_string(&mut self.text, &content);
             }
             _ => {
                 let text = scalar(self.origin, key, name, node)?;
@@ -106,25 +106,25 @@ impl Toml<'_> {
         let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         match !key.is_empty() && key.bytes().all(is_bare) {
             true => self.text.push_str(key),
-            false => self.string(key),
+            false => push_string(&mut self.text, key),
         }
     }
+}
 
-    /// Writes a basic string.
-    fn string(&mut self, content: &str) {
-        self.text.push('"');
-        for c in content.chars() {
-            match c {
-                '"' => self.text.push_str("\\\""),
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                '\r' => self.text.push_str("\\r"),
-                '\t' => self.text.push_str("\\t"),
-                // Writing to a string does not fail.
-                c if c.is_control() => drop(write!(self.text, "\\u{:04X}", u32::from(c))),
-                c => self.text.push(c),
-            }
+/// Adds `content` to `text` as a basic string.
+pub(super) fn push_string(text: &mut String, content: &str) {
+    text.push('"');
+    for c in content.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            // Writing to a string does not fail.
+            c if c.is_control() => drop(write!(text, "\\u{:04X}", u32::from(c))),
+            c => text.push(c),
         }
-        self.text.push('"');
     }
+    text.push('"');
 }

@@ -14,6 +14,9 @@ use crate::names::{Digest, ModuleName};
 pub(super) struct Engine {
     pub(super) state_dir: Option<PathBuf>,
     pub(super) pooling: Pooling,
+    /// The reader checks its range.
+    #[serde(rename = "shutdown_deadline_ms")]
+    _shutdown_deadline_ms: Option<IgnoredAny>,
     /// The program reads the log settings.
     #[serde(rename = "log_level")]
     _log_level: Option<IgnoredAny>,
@@ -33,6 +36,7 @@ pub(super) struct Engine {
 pub(super) struct Module {
     pub(super) path: Option<FilePath>,
     pub(super) manifest: Option<FilePath>,
+    pub(super) enabled: Option<bool>,
     pub(super) name: Option<ModuleName>,
     pub(super) digest: Option<Digest>,
     pub(super) metering: Metering,

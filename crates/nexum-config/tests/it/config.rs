@@ -75,6 +75,7 @@ fn every_key_is_read() {
         log_level = "warn,nexum=debug"
         log_format = "json"
         pooling = "off"
+        shutdown_deadline_ms = 5_000
         [engine.limits]
         total_memory_bytes = 1_000_000
         LIMITS
@@ -99,6 +100,7 @@ fn every_key_is_read() {
         table.key = "$${NAME}"
         [[modules]]
         path = "/two.wasm"
+        enabled = false
         "#;
     let config = parse(&text.replace("LIMITS", &limit_keys("")));
     let limits = Limit::all().fold(Limits::default(), |limits, limit| limits.with(limit, a_bound(limit)));
@@ -107,10 +109,17 @@ fn every_key_is_read() {
     let engine = config.engine.unwrap();
     assert_eq!(
         engine.keys().collect::<Vec<_>>(),
-        ["state_dir", "log_level", "log_format", "pooling", "limits"]
+        [
+            "state_dir",
+            "log_level",
+            "log_format",
+            "pooling",
+            "shutdown_deadline_ms",
+            "limits"
+        ]
     );
     assert_eq!(engine.only(&["log_level"]).keys().collect::<Vec<_>>(), ["log_level"]);
-    assert_eq!(config.pooling, Pooling::Off);
+    assert_eq!((config.pooling, config.shutdown_deadline_ms), (Pooling::Off, 5_000));
     assert_eq!(config.chains.keys().collect::<Vec<_>>(), [&1]);
     assert_eq!(config.sections.keys().collect::<Vec<_>>(), ["store"]);
     let [one, two] = &config.modules[..] else {
@@ -137,6 +146,13 @@ fn every_key_is_read() {
         expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
     );
     assert_eq!((&two.path, &two.config), (&"/two.wasm".into(), &vec![]));
+    assert_eq!((one.enabled, two.enabled), (true, false));
+    let line = 1 + text
+        .replace("LIMITS", &limit_keys(""))
+        .lines()
+        .position(|line| line.contains("[[modules]]"))
+        .unwrap();
+    assert_eq!(one.source.to_string(), format!("/etc/nexum/engine.toml:{line}"));
 }
 
 #[test]
@@ -249,5 +265,6 @@ fn the_example_is_valid_and_shows_the_defaults() {
         (config.limits, config.restart, config.pooling),
         (default.limits, default.restart, default.pooling)
     );
+    assert_eq!(config.shutdown_deadline_ms, default.shutdown_deadline_ms);
     assert!(config.state_dir.ends_with("data") && !config.chains.is_empty() && !config.modules.is_empty());
 }

@@ -165,4 +165,81 @@ proptest! {
             prop_assert!(!shown.contains(&content), "{}", shown);
         }
     }
+
+    /// A setting shows no content, no path of a URL, no header, and no key whose name says that it is
+    /// a secret.
+    #[test]
+    fn no_setting_shows_a_secret(
+        secret in "[A-Z]{12,20}[a-z0-9/?=&.:@ #-]{0,10}[A-Z]{4}",
+        template in prop::sample::select(vec![
+            "key = '${file:secret}'",
+            "text = 'a ${file:secret} b ${VAR} c'",
+            "text = '${MISSING:-SECRET}'",
+            "text = ['x', '${VAR}', { deep = '${cred:secret}', api_key = 'SECRET' }]",
+            "url = 'https://host.example/SECRET'",
+            "text = 'wss://user:SECRET@host.example:8546/x'",
+            "text = 'see https://SECRET.example/ and more'",
+            "rpc_url = 'SECRET'",
+            "headers = { X = 'SECRET', Y = 'Bearer ${file:secret}' }",
+            "[[list]]\ntoken = 'SECRET'\n[list.headers]\na = 'SECRET'",
+            "private_key = ['SECRET']",
+        ]),
+    ) {
+        let files = Files::new();
+        files.write("secret", &secret);
+        files.write("credentials/secret", &secret);
+        let environment = Environment::from_pairs([
+            ("VAR", secret.clone()),
+            ("CREDENTIALS_DIRECTORY", files.0.path().join("credentials").display().to_string()),
+        ]);
+        let text = template.replace("SECRET", &secret);
+        let document = Document::parse(&files.0.path().join("engine.toml"), text.as_bytes(), &environment).unwrap();
+        let settings = document.root().settings();
+        prop_assert!(!settings.is_empty());
+        for setting in &settings {
+            let shown = format!("{setting:?} {} {:?}", setting.value, setting.references);
+            prop_assert!(!shown.contains(&secret), "{}", shown);
+            // The visible part is TOML.
+            let line = format!("key = {}", setting.value);
+            prop_assert!(toml::from_str::<toml::Table>(&line).is_ok(), "{}", line);
+        }
+    }
+}
+
+#[test]
+fn a_setting_has_its_place_and_its_references() {
+    let files = Files::new();
+    let text = "top = 1_000\n[chains.1]\nrpc_url = 'https://node.example:8545/${cred:rpc-key}'\nretries = 3\n\
+                [[modules]]\npath = 'a.wasm'\n[modules.config]\nlist = [1, '${VAR:-x}', { b = 2 }]\n'a key' = 1.5\n\
+                [[modules]]\npath = '${VAR}/b.wasm'\nurl = 'http://[::1]:8545'\n";
+    let parse = |variable: &str| {
+        let credentials = files.0.path().join("credentials").display().to_string();
+        let environment = Environment::from_pairs([("VAR", variable), ("CREDENTIALS_DIRECTORY", &credentials)]);
+        let path = files.0.path().join("engine.toml");
+        Document::parse(&path, text.as_bytes(), &environment)
+            .unwrap()
+            .root()
+            .settings()
+    };
+    let (before, after) = (parse("one"), parse("two"));
+    let shown: Vec<_> = before
+        .iter()
+        .map(|setting| format!("{setting:?} {}", setting.references.join(" ")))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    1:top = 1000 
+    3:chains.1.rpc_url = "https://node.example:8545/…" ${cred:rpc-key}
+    4:chains.1.retries = 3 
+    6:modules[0].path = "a.wasm" 
+    8:modules[0].config.list = [1, "${VAR}", { b = 2 }] ${VAR}
+    9:modules[0].config."a key" = 1.5 
+    11:modules[1].path = "${VAR}/b.wasm" ${VAR}
+    12:modules[1].url = "http://[::1]:8545" 
+    "#);
+    let changed = before
+        .iter()
+        .zip(&after)
+        .filter(|(before, after)| !before.has_content_of(after));
+    let changed: Vec<_> = changed.map(|(setting, _)| setting.path()).collect();
+    assert_eq!(changed, ["modules[0].config.list", "modules[1].path"]);
 }

@@ -68,7 +68,7 @@ pub struct EndpointReport {
     pub latency: Option<Latency>,
     /// The requests since the start of the process. Each call of a batch counts.
     pub requests: u64,
-    /// Those of the requests that failed. A contract's revert is not a failure.
+    /// The failed requests. A contract's revert is not a failure.
     pub errors: u64,
     /// The share of failed requests in the last minutes, from 0 to 1. `None` without a request.
     pub error_rate: Option<f64>,

@@ -9,6 +9,7 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limits;
 use nexum_config::names::{Digest, ModuleName};
 
+use super::activity::Activity;
 use super::module_files::ModuleFiles;
 use super::recorder::Recorder;
 use super::stdio::Stdio;
@@ -41,6 +42,8 @@ pub struct ModuleMeta {
     pub files: Option<ModuleFiles>,
     /// The recorder of the module's log records.
     pub recorder: Arc<Recorder>,
+    /// The current work of the instance, and the recent use of its time.
+    pub activity: Arc<Activity>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where its stdout and stderr go.
@@ -48,9 +51,10 @@ pub struct ModuleMeta {
 }
 
 impl ModuleMeta {
-    /// A copy for a concurrent instance of the module, with a separate recorder.
+    /// A copy for a concurrent instance of the module, with a separate recorder and activity.
     pub(crate) fn for_concurrent_instance(&self) -> Self {
         Self {
+            activity: Arc::default(),
             recorder: Arc::new(self.recorder.for_concurrent_instance()),
             ..self.clone()
         }

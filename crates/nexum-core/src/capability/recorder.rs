@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::event::Handler;
+use crate::logged;
 use crate::rate::Bucket;
 
 /// The longest record, in bytes. nexum cuts the rest, and reports its size. The bound has room for
@@ -25,9 +26,6 @@ pub(crate) const RECORD_BYTES_MAX: usize = 8_192;
 /// operator to find the cause of a failure.
 const KEPT_RECORDS_MAX: usize = 50;
 const KEPT_BYTES_MAX: usize = 16 * 1_024;
-
-/// The target of all records, for the operator's filter.
-const TARGET: &str = "nexum::module";
 
 /// The first [`RECORD_BYTES_MAX`] bytes of a guest's text, and the size of the rest. As a writer, it
 /// stores no more than that, however much a guest makes the host write.
@@ -210,7 +208,7 @@ macro_rules! at_level {
 
 /// Whether the operator's filter accepts records of this level.
 fn is_heard(level: tracing::Level) -> bool {
-    at_level!(level, CONSTANT, tracing::enabled!(target: TARGET, CONSTANT))
+    at_level!(level, CONSTANT, tracing::enabled!(target: logged::MODULE, CONSTANT))
 }
 
 /// Writes a record, whose text is harmless.
@@ -224,6 +222,6 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     at_level!(
         level,
         CONSTANT,
-        tracing::event!(target: TARGET, CONSTANT, module, event = id, chain, block, request, "{message}")
+        tracing::event!(target: logged::MODULE, CONSTANT, module, event = id, chain, block, request, "{message}")
     )
 }

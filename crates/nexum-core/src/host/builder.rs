@@ -11,8 +11,10 @@ use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 
 use super::Host;
+use super::entries::Entries;
 use super::error::BuildError;
-use super::inspection::{self, Inspection};
+use super::inspection::{self, Checked, Inspection};
+use super::selection::Selection;
 use crate::bus::source::EventSource;
 use crate::capability::Capability;
 use crate::capability::registry::Capabilities;
@@ -22,9 +24,10 @@ use crate::engine::{Compiler, EngineConfig};
 use crate::module::candidate::Candidate;
 use crate::module::loader::{Loader, LoaderSettings};
 use crate::query::QueryPool;
+use crate::state::{self, OperatorRows};
 use crate::store::committer::CommitPolicy;
-use crate::store::{MemoryStore, StateStore};
-use crate::supervisor::{RunSettings, Supervisor};
+use crate::store::{self, MemoryStore, StateStore, StoreError};
+use crate::supervisor::{RunSettings, Shutdown, Supervisor};
 
 /// Something that a host takes in one piece: a [`Capability`], or a set of capabilities and of sources that belong together, such as
 /// the chains of `nexum-host-chain`.
@@ -50,6 +53,8 @@ pub struct HostBuilder {
     engine: EngineConfig,
     seams: Seams,
     modules: Vec<ModuleConfig>,
+    rows: OperatorRows,
+    with_disabled: bool,
 }
 
 impl Default for HostBuilder {
@@ -73,6 +78,8 @@ impl HostBuilder {
             engine: EngineConfig::default(),
             seams,
             modules: Vec::new(),
+            rows: OperatorRows::new(),
+            with_disabled: false,
         }
     }
 
@@ -134,6 +141,13 @@ impl HostBuilder {
     #[must_use]
     pub fn commit_policy(mut self, policy: CommitPolicy) -> Self {
         self.run.policy = policy;
+        self
+    }
+
+    /// Sets the bounds on the end of the run. Default: [`Shutdown::default`].
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.run.shutdown = shutdown;
         self
     }
 
@@ -223,6 +237,30 @@ impl HostBuilder {
         self
     }
 
+    /// Includes the modules that the configuration disables, for an [inspection](Self::inspect) that checks
+    /// all modules.
+    #[must_use]
+    pub fn with_disabled(mut self) -> Self {
+        self.with_disabled = true;
+        self
+    }
+
+    /// Reads from the store what the [operator](super::HostHandle::operator) wanted in earlier runs. The host
+    /// then has the modules that the operator loaded, and not those that the operator removed. Stopped
+    /// modules begin stopped. Call this after [`store`](Self::store). [`build`](Self::build) calls it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another version of nexum wrote the store, or if the store is not usable.
+    pub async fn recall(mut self) -> Result<Self, StoreError> {
+        let read = |store: &dyn StateStore| {
+            state::open(store)?;
+            state::operator_rows(&*store.view()?)
+        };
+        self.rows = store::blocking(&self.run.store, read).await?;
+        Ok(self)
+    }
+
     /// The capabilities so far.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -240,7 +278,7 @@ impl HostBuilder {
     ///
     /// Everything that is wrong with the modules, or why there is no engine for them.
     pub async fn build(self) -> Result<Host, BuildError> {
-        let (mut host, candidates) = self.inspect_all().await?;
+        let (mut host, candidates) = self.recall().await?.inspect_all().await?;
         host.load(candidates).await.check()?;
         Ok(host)
     }
@@ -281,12 +319,21 @@ impl HostBuilder {
     pub async fn inspect(self) -> Inspection {
         let chains = self.sources.keys().copied().chain(self.expected_chains);
         let loader = Arc::new(Loader::new(self.capabilities, self.loader, chains, self.seams));
-        let (candidates, errors, warnings) = inspection::inspect(&loader, self.modules).await;
+        let selection = Selection::new(self.rows.clone(), self.with_disabled);
+        let Checked {
+            candidates,
+            errors,
+            warnings,
+            selection,
+        } = inspection::inspect(&loader, self.modules, selection).await;
+        let entries = Entries::new(self.run.store.clone(), selection.configured, self.rows);
+        entries.supersede(&selection.superseded).await;
         let sources = self.sources.into_values();
         Inspection {
             candidates,
             errors,
             warnings,
+            entries,
             loader,
             strict: self.run.strict,
             supervisor: sources.fold(Supervisor::new(self.run), Supervisor::source),

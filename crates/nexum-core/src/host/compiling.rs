@@ -30,7 +30,8 @@ struct Outcome {
     index: usize,
     path: MaskedPath,
     entry: Entry,
-    result: Result<Loaded, LoadError>,
+    /// `None` if the load is cancelled.
+    result: Option<Result<Loaded, LoadError>>,
 }
 
 impl Compiling {
@@ -42,8 +43,7 @@ impl Compiling {
             let entry = list.enter(&candidate);
             tasks.spawn(async move {
                 let path = candidate.origin.path.clone();
-                let result = loader.load_any(&engine, candidate).await;
-                entry.compiled();
+                let result = load(&loader, &engine, candidate, &entry).await;
                 Outcome {
                     index,
                     path,
@@ -74,6 +74,26 @@ impl Compiling {
     }
 }
 
+/// Compiles a candidate. Returns `None` if the load is cancelled before.
+pub(super) async fn load(
+    loader: &Loader,
+    engine: &Engine,
+    candidate: Candidate,
+    entry: &Entry,
+) -> Option<Result<Loaded, LoadError>> {
+    let name = candidate.meta.name.clone();
+    let loaded = tokio::select! {
+        biased;
+        () = entry.cancelled() => {
+            tracing::info!(module = name.as_str(), "the load of the module is cancelled");
+            return None;
+        }
+        loaded = loader.load_any(engine, candidate) => loaded,
+    };
+    entry.compiled();
+    Some(loaded)
+}
+
 fn outcome(ended: Result<Outcome, JoinError>) -> Outcome {
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
@@ -87,11 +107,12 @@ impl Compiled {
         } in outcomes
         {
             match result {
-                Ok(module) => {
+                Some(Ok(module)) => {
                     compiled.modules.push(module);
                     compiled.entries.push(entry);
                 }
-                Err(error) => compiled.errors.extend(LoadErrors::of(&path, [error])),
+                Some(Err(error)) => compiled.errors.extend(LoadErrors::of(&path, [error])),
+                None => {}
             }
         }
         compiled

@@ -54,6 +54,18 @@ pub enum ChangeError {
         /// The name in the files.
         found: ModuleName,
     },
+    /// The operator removed the module during its load.
+    #[error("the load of the module {0} is cancelled, because the module is removed")]
+    Cancelled(ModuleName),
+    /// A module does not take its part of a change of several modules.
+    #[error("the module {module} refuses the change, and no module changes")]
+    Refused {
+        /// The module.
+        module: ModuleName,
+        /// The reason.
+        #[source]
+        error: SteerError,
+    },
     /// The running host refuses the change.
     #[error(transparent)]
     Host(#[from] SteerError),
@@ -66,7 +78,8 @@ impl Hint for ChangeError {
             Self::Renamed { .. } => {
                 Some("remove the old one and load the new one: each has a state of its own".to_owned())
             }
-            Self::Host(_) => None,
+            Self::Cancelled(_) => None,
+            Self::Host(error) | Self::Refused { error, .. } => error.hint(),
         }
     }
 }

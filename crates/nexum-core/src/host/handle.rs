@@ -6,8 +6,10 @@ use std::sync::Arc;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
+use parking_lot::RwLock;
 
-use super::compiling::{Compiled, Compiling};
+use super::compiling::{self, Compiled, Compiling};
+use super::entries::{AbsentModule, Entries, ModuleEntry};
 use super::error::ChangeError;
 use super::loading::{Entry, Loading, LoadingModule};
 use crate::engine::Engine;
@@ -18,27 +20,49 @@ use crate::module::loaded::Loaded;
 use crate::module::loader::Loader;
 use crate::query::QueryPool;
 use crate::runner::ModuleStatus;
+use crate::state::OperatorRows;
 use crate::supervisor::{Reloaded, RunningModule, SteerError, SupervisorHandle};
 
 /// Watches and changes the modules of a host. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HostHandle {
-    supervisor: SupervisorHandle,
-    loader: Arc<Loader>,
-    engine: Engine,
-    loading: Loading,
+    pub(super) supervisor: SupervisorHandle,
+    /// The loader of later loads. Clones of the handle share it.
+    loader: Arc<RwLock<Arc<Loader>>>,
+    pub(super) engine: Engine,
+    pub(super) loading: Loading,
+    pub(super) entries: Entries,
+    /// Held by the only change of several modules.
+    pub(super) changes: Arc<tokio::sync::Mutex<()>>,
     strict: bool,
 }
 
 impl HostHandle {
-    pub(super) fn new(supervisor: SupervisorHandle, loader: Arc<Loader>, engine: Engine, strict: bool) -> Self {
+    pub(super) fn new(
+        supervisor: SupervisorHandle,
+        loader: Arc<Loader>,
+        engine: Engine,
+        entries: Entries,
+        strict: bool,
+    ) -> Self {
         Self {
             supervisor,
-            loader,
+            loader: Arc::new(RwLock::new(loader)),
             engine,
             loading: Loading::default(),
+            entries,
+            changes: Arc::default(),
             strict,
         }
+    }
+
+    /// The loader of the next load.
+    pub(super) fn loader(&self) -> Arc<Loader> {
+        self.loader.read().clone()
+    }
+
+    pub(super) fn set_loader(&self, loader: Arc<Loader>) {
+        *self.loader.write() = loader;
     }
 
     /// The engine that runs the modules.
@@ -103,6 +127,33 @@ impl HostHandle {
         self.loading.has(name)
     }
 
+    /// Cancels the load of a module, and waits for the end of the load. Returns whether there was one.
+    pub(super) async fn cancel_load(&self, name: &ModuleName) -> bool {
+        self.loading.cancel(name).await
+    }
+
+    /// The modules that the configuration or the command line names, in their order.
+    pub fn configured(&self) -> Vec<ModuleEntry> {
+        self.entries.configured()
+    }
+
+    /// The entries of the modules that the [operator](Self::operator) loaded.
+    pub fn loaded_by_operator(&self) -> BTreeMap<ModuleName, ModuleConfig> {
+        self.entries.loaded()
+    }
+
+    /// The configured modules that are not to run: those that the configuration disables, and those that
+    /// the operator removed.
+    pub fn absent(&self) -> Vec<AbsentModule> {
+        self.entries.absent()
+    }
+
+    /// What the operator wants of the modules beside the configuration. A module without a row is to run as
+    /// its entry says.
+    pub fn operator_rows(&self) -> OperatorRows {
+        self.entries.rows()
+    }
+
     /// Compiles the modules of an [`Inspection`](super::Inspection), and starts each as soon as it is compiled. No compilation delays
     /// another module. Calls `refused` with the errors of each module that cannot start, as soon as they are known. Returns how many
     /// modules have started.
@@ -146,7 +197,8 @@ impl HostHandle {
     }
 
     /// Starts compiled modules, and refuses those whose names are taken. Returns how many have started.
-    async fn start(&self, modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
+    async fn start(&self, mut modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
+        modules.iter_mut().for_each(|module| self.note_stopped(module));
         let name_of = |module: &Loaded| module.meta.name.clone();
         let mut names: Vec<_> = modules.iter().map(name_of).collect();
         for module in self.supervisor.start(modules).await? {
@@ -167,15 +219,31 @@ impl HostHandle {
     ///
     /// Everything that is wrong with the module, or why the host does not take it: a module has the name, or the host does not run.
     pub async fn load(&self, config: ModuleConfig) -> Result<ModuleName, ChangeError> {
-        let _expected = self.supervisor.expect();
         let candidate = self.inspect(config).await?;
         let name = candidate.meta.name.clone();
-        if self.get(&name).is_ok() || self.is_loading(&name) {
-            return Err(SteerError::Exists(name).into());
-        }
-        let (loaded, _entry) = self.compile_one(candidate).await?;
-        self.supervisor.load(loaded).await?;
+        self.load_candidate(candidate).await?;
         Ok(name)
+    }
+
+    /// Fails if a module of this name exists, or is being loaded.
+    pub(super) fn check_free(&self, name: &ModuleName) -> Result<(), SteerError> {
+        match self.get(name).is_ok() || self.is_loading(name) {
+            true => Err(SteerError::Exists(name.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// Compiles and starts an inspected module.
+    pub(super) async fn load_candidate(&self, candidate: Candidate) -> Result<(), ChangeError> {
+        let _expected = self.supervisor.expect();
+        self.check_free(&candidate.meta.name)?;
+        let (loaded, _entry) = self.compile_one(candidate).await?;
+        Ok(self.supervisor.load(loaded).await?)
+    }
+
+    /// Records in the module whether the operator has stopped it.
+    pub(super) fn note_stopped(&self, module: &mut Loaded) {
+        module.is_stopped = self.entries.is_stopped(&module.meta.name);
     }
 
     /// Reads the files of a module again, and continues with their content. The module keeps its state and cursors. It may have other
@@ -194,7 +262,8 @@ impl HostHandle {
             let found = found.clone();
             return Err(ChangeError::Renamed { path, found });
         }
-        let (loaded, _entry) = self.compile_one(candidate).await?;
+        let (mut loaded, _entry) = self.compile_one(candidate).await?;
+        self.note_stopped(&mut loaded);
         let reloaded = self.supervisor.reload(loaded).await?;
         if let Some(change) = reloaded.change() {
             tracing::warn!(module = name.as_str(), "{change}");
@@ -217,27 +286,26 @@ impl HostHandle {
     }
 
     /// Reads and checks a module.
-    async fn inspect(&self, config: ModuleConfig) -> Result<Candidate, LoadErrors> {
-        let loader = self.loader.clone();
+    pub(super) async fn inspect(&self, config: ModuleConfig) -> Result<Candidate, LoadErrors> {
+        let loader = self.loader();
         let inspected = tokio::task::spawn_blocking(move || loader.inspect(&config)).await;
         let candidate = inspected.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         candidate.log_warnings();
         Ok(candidate)
     }
 
-    async fn compile_one(&self, candidate: Candidate) -> Result<(Loaded, Entry), LoadErrors> {
-        let path = candidate.origin.path.clone();
+    async fn compile_one(&self, candidate: Candidate) -> Result<(Loaded, Entry), ChangeError> {
+        let (path, name) = (candidate.origin.path.clone(), candidate.meta.name.clone());
         let entry = self.loading.enter(&candidate);
-        let loaded = self.loader.load_any(&self.engine, candidate).await;
-        entry.compiled();
-        match loaded {
-            Ok(loaded) => Ok((loaded, entry)),
-            Err(error) => Err(LoadErrors::of(&path, [error])),
+        match compiling::load(&self.loader(), &self.engine, candidate, &entry).await {
+            Some(Ok(loaded)) => Ok((loaded, entry)),
+            Some(Err(error)) => Err(LoadErrors::of(&path, [error]).into()),
+            None => Err(ChangeError::Cancelled(name)),
         }
     }
 
     fn begin(&self, candidates: Vec<Candidate>) -> Compiling {
-        Compiling::begin(&self.loader, &self.engine, &self.loading, candidates)
+        Compiling::begin(&self.loader(), &self.engine, &self.loading, candidates)
     }
 
     /// Compiles the candidates, in their order. Returns the errors of those that cannot be loaded.

@@ -1,6 +1,6 @@
 //! The modules of a host before it compiles them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -10,7 +10,9 @@ use nexum_config::names::ModuleName;
 use tokio::task::JoinSet;
 
 use super::Host;
+use super::entries::{AbsentModule, Entries};
 use super::handle::HostHandle;
+use super::selection::Selection;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
@@ -28,6 +30,7 @@ pub struct Inspection {
     pub errors: LoadErrors,
     /// The notices of the other modules' manifests, each with the path of its module.
     pub warnings: Vec<String>,
+    pub(super) entries: Entries,
     pub(super) loader: Arc<Loader>,
     pub(super) supervisor: Supervisor,
     pub(super) engine: EngineConfig,
@@ -52,6 +55,17 @@ impl Inspection {
         }
     }
 
+    /// The configured modules that are not to run: those that the configuration disables, and those that
+    /// the operator removed.
+    pub fn absent(&self) -> Vec<AbsentModule> {
+        self.entries.absent()
+    }
+
+    /// The entries of the modules that the operator loaded in earlier runs, by their names.
+    pub fn loaded_by_operator(&self) -> BTreeMap<ModuleName, ModuleConfig> {
+        self.entries.loaded()
+    }
+
     /// Sets up an engine for the candidates. Returns a host without modules, and the candidates for [`Host::load`] or
     /// [`HostHandle::load_each`].
     ///
@@ -63,24 +77,39 @@ impl Inspection {
             demand: Candidate::demand(&self.candidates),
             ..self.engine
         })?;
-        let handle = HostHandle::new(self.supervisor.handle(), self.loader, engine, self.strict);
+        let handle = HostHandle::new(self.supervisor.handle(), self.loader, engine, self.entries, self.strict);
         Ok((Host::new(self.supervisor, handle), self.candidates))
     }
 }
 
-/// Reads the files of every module. Refuses the later of two modules with one name, and those for which no memory is left. A module
-/// that is refused for another reason takes neither its name nor memory, but learns what else would refuse it.
-pub(super) async fn inspect(
-    loader: &Arc<Loader>,
-    modules: Vec<ModuleConfig>,
-) -> (Vec<Candidate>, LoadErrors, Vec<String>) {
+/// The modules that have passed every check that needs no compiler, and what is wrong with the others.
+pub(super) struct Checked {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) errors: LoadErrors,
+    pub(super) warnings: Vec<String>,
+    pub(super) selection: Selection,
+}
+
+/// Reads the files of every module, and ignores those that the selection does not admit. Refuses the later of two modules with one
+/// name, and those for which no memory is left. A module that is refused for another reason takes neither its name nor memory, but
+/// learns what else would refuse it.
+pub(super) async fn inspect(loader: &Arc<Loader>, configured: Vec<ModuleConfig>, mut selection: Selection) -> Checked {
     let inspect = |module: ModuleConfig| {
         let loader = loader.clone();
         move || loader.inspect_all(&module)
     };
+    let modules = selection.all(configured);
+    let inspected = parallel(modules.iter().cloned().map(inspect)).await;
     let mut candidates: Vec<Candidate> = Vec::with_capacity(modules.len());
     let mut refused = Vec::new();
-    for inspected in parallel(modules.into_iter().map(inspect)).await {
+    for (config, inspected) in modules.iter().zip(inspected) {
+        let name = match &inspected {
+            Inspected::Candidate(candidate) => Some(&candidate.meta.name),
+            Inspected::Refused(module) => module.name.as_ref().or(config.name.as_ref()),
+        };
+        if !selection.admits(config, name) {
+            continue;
+        }
         let mut candidate = match inspected {
             Inspected::Candidate(candidate) => *candidate,
             Inspected::Refused(module) => {
@@ -106,7 +135,12 @@ pub(super) async fn inspect(
         warnings.extend(module.warnings.iter().map(|warning| format!("{path}: {warning}")));
         errors.extend(LoadErrors::of(&module.path, module.errors));
     }
-    (candidates, errors, warnings)
+    Checked {
+        candidates,
+        errors,
+        warnings,
+        selection,
+    }
 }
 
 /// Whether a candidate has this name. The name of a faulty entry is not known.

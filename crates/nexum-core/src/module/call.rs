@@ -90,6 +90,7 @@ pub(super) fn open(
     host.scope.open(handler, now, attempt, context.usage, context.pending);
     host.scope.reserve(context.letter_bytes);
     host.meta.recorder.open(handler);
+    host.meta.activity.open(handler, attempt, now);
     if host.meta.metering == Metering::Fuel {
         let fuel = host.meta.limits[Limit::Fuel];
         store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
@@ -128,7 +129,9 @@ pub(super) async fn within_deadline<T>(
         Ok((result, ended)) => (result.map_err(Stop::Error), ended),
         Err(_) => (Err(Stop::Deadline), Instant::now()),
     };
-    store.data_mut().scope.end(ended);
+    let host = store.data_mut();
+    host.scope.end(ended);
+    host.meta.activity.close(ended);
     result
 }
 

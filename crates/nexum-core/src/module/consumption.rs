@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use nexum_config::engine::Metering;
 use nexum_config::limits::{Limit, LimitUsage};
+
+use crate::capability::module_meta::ModuleMeta;
+use crate::windows::Windows;
 
 /// The length of a window. The reported use covers the current window and the previous one. That is
 /// long enough to cover the blocks of a busy period, and short enough to drop a single unusual
@@ -17,10 +21,19 @@ pub struct Consumption {
     last: LimitUsage,
     /// The end of the last call.
     ended: Option<Instant>,
-    /// The start of the current window, and the largest use of each limit in it.
-    window: Option<(Instant, LimitUsage)>,
-    /// The largest use of each limit in the previous window.
-    before: LimitUsage,
+    /// The largest use of each limit.
+    most: Windows<LimitUsage>,
+}
+
+/// A limit of a module, and the largest recent use of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitUse {
+    /// The limit.
+    pub limit: Limit,
+    /// The limit's value.
+    pub bound: u64,
+    /// The largest use by one call: [`Consumption::most`].
+    pub most: u64,
 }
 
 impl Consumption {
@@ -31,11 +44,23 @@ impl Consumption {
 
     /// The largest use of each limit by one call, in the ten to twenty minutes up to the last call.
     pub fn most(&self) -> LimitUsage {
-        let mut most = self.before;
-        if let Some((_, now)) = &self.window {
-            most.raise(now);
-        }
+        let [mut most, now] = self.most.both();
+        most.raise(&now);
         most
+    }
+
+    /// The limits of which one call has used more than half, by their order in `engine.toml`.
+    /// `meta` is the module's. Limits whose use nexum does not measure are absent.
+    pub fn over_half(&self, meta: &ModuleMeta) -> Vec<LimitUse> {
+        let most = self.most();
+        let used = |limit: Limit| LimitUse {
+            limit,
+            bound: meta.limits[limit],
+            most: most[limit],
+        };
+        let measured = Limit::all().filter(|limit| is_measured(*limit, meta.metering));
+        let is_over = |used: &LimitUse| used.most > used.bound / 2;
+        measured.map(used).filter(is_over).collect()
     }
 
     /// The use by two parts of one module. The last call is the later one of both.
@@ -45,11 +70,8 @@ impl Consumption {
             true => (self, other),
             false => (other, self),
         };
-        let mut joined = Self {
-            before: later.most(),
-            ..later
-        };
-        joined.before.raise(&earlier.most());
+        let mut joined = later;
+        joined.most.before_mut().raise(&earlier.most());
         // A query does not measure the size of the state, and does not change it.
         for limit in [Limit::StateBytes, Limit::StateKeys] {
             joined.last.set(limit, later.last[limit].max(earlier.last[limit]));
@@ -61,14 +83,15 @@ impl Consumption {
     pub(crate) fn note(&mut self, used: &LimitUsage, ended: Instant) {
         self.last = *used;
         self.ended = Some(ended);
-        match &mut self.window {
-            Some((began, most)) if ended < *began + WINDOW => most.raise(used),
-            window => {
-                let most = window.filter(|(began, _)| ended < *began + 2 * WINDOW);
-                self.before = most.map(|(_, most)| most).unwrap_or_default();
-                *window = Some((ended, *used));
-            }
-        }
+        self.most.at(ended, WINDOW).raise(used);
+    }
+}
+
+/// Whether nexum measures the use of a limit by a module with this metering.
+pub fn is_measured(limit: Limit, metering: Metering) -> bool {
+    match limit {
+        Limit::Fuel => metering == Metering::Fuel,
+        limit => limit.is_measured(),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Loaded {
     pub events: Option<Box<Module>>,
     /// The part that answers queries and carries out read-only functions, for a pool.
     pub queries: Option<Box<QueryModule>>,
+    /// Whether the module begins stopped: its runner waits for a start of the operator.
+    pub is_stopped: bool,
 }
 
 impl Loaded {
@@ -55,6 +57,7 @@ impl From<Module> for Loaded {
             origin: module.origin.clone(),
             events: Some(Box::new(module)),
             queries: None,
+            is_stopped: false,
         }
     }
 }
@@ -66,6 +69,7 @@ impl From<QueryModule> for Loaded {
             origin: module.origin.clone(),
             events: None,
             queries: Some(Box::new(module)),
+            is_stopped: false,
         }
     }
 }
@@ -125,6 +129,7 @@ impl Loader {
             origin: candidate.origin,
             events: events.map(Box::new),
             queries: queries.map(Box::new),
+            is_stopped: false,
         })
     }
 

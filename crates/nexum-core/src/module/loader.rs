@@ -117,6 +117,44 @@ impl Loader {
         }
     }
 
+    /// The settings of the loader.
+    pub(crate) fn settings(&self) -> &LoaderSettings {
+        &self.settings
+    }
+
+    /// The configured chains.
+    pub(crate) fn chains(&self) -> &BTreeSet<ChainId> {
+        &self.chains
+    }
+
+    /// A loader with other settings and chains. Both loaders share the sum of the modules' memory.
+    pub(crate) fn with(&self, settings: LoaderSettings, chains: BTreeSet<ChainId>) -> Self {
+        Self {
+            capabilities: self.capabilities.clone(),
+            memory: self.memory.with_bound(settings.total_memory_bytes),
+            settings,
+            chains,
+            seams: self.seams.clone(),
+            linkers: Mutex::new(self.linkers.lock().clone()),
+            files: Mutex::default(),
+        }
+    }
+
+    /// A loader with the same settings and a sum of its own, to check a whole set of modules that replaces
+    /// the present one.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            memory: Memory::new(self.settings.total_memory_bytes),
+            ..self.with(self.settings.clone(), self.chains.clone())
+        }
+    }
+
+    /// Moves the reservation of a candidate that passed the checks of a loader [apart](Self::apart) to this
+    /// loader.
+    pub(crate) fn adopt(&self, candidate: &mut Candidate) {
+        candidate.memory = Some(self.memory.force(candidate.memory_bytes()));
+    }
+
     /// Reserves the memory of all of a candidate's instances. If the limit is too low for all
     /// candidates, the last ones fail.
     ///

@@ -27,6 +27,23 @@ impl Memory {
         }
     }
 
+    /// Another upper limit for the sum, which both values share.
+    pub(super) fn with_bound(&self, bound: Option<u64>) -> Self {
+        Self {
+            reserved: self.reserved.clone(),
+            ..Self::new(bound)
+        }
+    }
+
+    /// Reserves without a look at the upper limit, for a caller who has checked the final sum.
+    pub(super) fn force(&self, bytes: u64) -> Reservation {
+        self.reserved.fetch_add(bytes, Ordering::SeqCst);
+        Reservation {
+            bytes,
+            reserved: self.reserved.clone(),
+        }
+    }
+
     pub(super) fn reserve(&self, bytes: u64) -> Result<Reservation, LoadError> {
         let add = |reserved: u64| reserved.checked_add(bytes).filter(|reserved| *reserved <= self.bound);
         match self.reserved.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add) {

@@ -154,6 +154,7 @@ pub async fn functions_of(engine: &Engine, file: ComponentFile, seams: &Seams) -
         config: Vec::new(),
         settings: Default::default(),
         recorder: Arc::new(recorder),
+        activity: Arc::default(),
         clock: seams.clock.clone(),
         stdio: Stdio::default(),
     };

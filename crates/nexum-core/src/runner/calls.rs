@@ -43,7 +43,8 @@ impl ModuleStatus {
     /// the future, a call that has begun still ends.
     pub(crate) async fn invoke(&self, _turn: Turn<'_>, call: Call, begin_by: Instant) -> Result<String, CallError> {
         if let stage @ (Stage::Dead | Stage::Stopped) = self.stage() {
-            return Err(CallError::NotRunning(stage, self.reason().map(|reason| reason.text)));
+            let reason = (stage == Stage::Dead).then(|| self.reason().text);
+            return Err(CallError::NotRunning(stage, reason));
         }
         let begin_by = begin_by.max(Instant::now() + HAND_OVER_MIN);
         let (done, mut outcome) = oneshot::channel();

@@ -7,7 +7,7 @@ use nexum_config::topic::ChainTopic;
 
 use super::failures::{attempt, report};
 use super::lifecycle::Life;
-use super::mailbox::{Command, CommandError, Replacement, Switch, TargetState};
+use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
 use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::TopicHandle;
@@ -28,6 +28,12 @@ impl ModuleStatus {
     pub async fn restart(&self) -> Result<(), CommandError> {
         self.mailbox.set_target(TargetState::Running);
         self.mailbox.send(Command::Restart).await
+    }
+
+    /// Keeps a module that has not started from its first event, until a start. Its runner is not strict:
+    /// it starts when the operator wants it to.
+    pub(crate) fn begin_stopped(&self) {
+        self.mailbox.set_target(TargetState::Stopped);
     }
 
     /// Stops the module after its current event, until a start. The module keeps its position in
@@ -72,17 +78,20 @@ impl ModuleStatus {
     }
 
     /// Replaces the module with another one, whose topics are in `followed`. The runner calls
-    /// `switch` when it takes the new module, and drops it if it does not.
+    /// `switch` when it takes the new module, and drops it if it does not. With an `agreement`, it takes the
+    /// module only if the other runners of the agreement take theirs.
     pub(crate) async fn reload(
         &self,
         module: Arc<Module>,
         followed: BTreeMap<ChainTopic, TopicHandle>,
         switch: Switch,
+        agreement: Option<Agreement>,
     ) -> Result<(), CommandError> {
         let replacement = Replacement {
             module,
             followed,
             switch,
+            agreement,
         };
         self.mailbox.send(|done| Command::Reload(replacement, done)).await
     }
@@ -132,6 +141,7 @@ impl Runner {
             module,
             followed,
             switch,
+            agreement,
         } = replacement;
         let is_running = self.mailbox.target() == TargetState::Running;
         if is_running && !self.life.is_ready() {
@@ -146,6 +156,14 @@ impl Runner {
             })?),
             false => None,
         };
+        if let Some(agreement) = agreement
+            && !agreement.reached().await
+        {
+            if let Some((instance, _)) = started {
+                instance.discard().await;
+            }
+            return Err(CommandError::Withdrawn);
+        }
         self.discard_instance().await;
         self.status.set_module(module.clone());
         switch();
@@ -180,7 +198,7 @@ impl Runner {
         self.status.ran(instance);
         let (changes, outcome) = match result {
             Ok(changes) => {
-                self.status.count_handled(id.kind);
+                self.status.count_handled(id);
                 (changes.without_letter(&letter), Ok(()))
             }
             Err(Failure::Store(reason)) => {
@@ -190,9 +208,11 @@ impl Runner {
             }
             Err(failure) => {
                 self.discard_instance().await;
-                self.status.count_failed(&failure);
-                let tried = letter.attempts.len() as u32;
-                report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
+                let attempt = u32::try_from(letter.attempts.len())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(1);
+                self.count_failed(Handler::OnEvent(id), &failure, attempt, None);
+                report(&self.module, Handler::OnEvent(id), &failure, attempt);
                 let again = self.again(&letter, &failure);
                 let changes = self.transaction.context().with_letter(id, Some(&letter), Some(&again));
                 (changes, Err(CommandError::Failed(Box::new(failure))))

@@ -4,6 +4,7 @@ use nexum_config::restart::Restart;
 
 use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::{EventId, Handler};
+use crate::logged;
 use crate::module::failure::Failure;
 use crate::module::loader::Module;
 use crate::state::{self, Attempt, Tripped};
@@ -102,18 +103,25 @@ pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attem
         event.and_then(|event| event.topic.chain_id()),
     );
     let block = event.and_then(|event| event.block()).map(|block| block.number);
-    let handler = if event.is_some() { "on-event" } else { "init" };
+    let (handler, attempts_max) = match event {
+        Some(_) => ("on-event", attempts_max(failure, module.restart)),
+        None => ("init", module.restart.max_consecutive_failures),
+    };
     match failure {
         Failure::Limit(exceeded) => {
             let (limit, bound, used) = (exceeded.limit.name(), exceeded.bound, exceeded.used);
             tracing::error!(
-                target: "nexum::event",
-                module = name, handler, event = id, chain, block, attempt, limit, bound, used,
+                name: logged::FAILED,
+                target: logged::EVENT,
+                module = name, handler, event = id, chain, block, attempt, attempts_max, limit, bound, used,
                 "a limit was exceeded: {failure}"
             );
         }
         failure => tracing::error!(
-            target: "nexum::event", module = name, handler, event = id, chain, block, attempt, "{failure}"
+            name: logged::FAILED,
+            target: logged::EVENT,
+            module = name, handler, event = id, chain, block, attempt, attempts_max,
+            "{failure}"
         ),
     }
 }

@@ -11,6 +11,7 @@ use nexum_config::topic::{ChainTopic, Topic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::place::Place;
 use super::subscription_set::SubscriptionSet;
 use crate::bus::source::{SourceError, TopicHandle};
 use crate::event::{Advance, Log, Position};
@@ -155,6 +156,22 @@ impl Feed {
         match self {
             Self::Chain(feed) => feed.next(last).await,
             Self::Schedule(feed) => feed.next(last),
+        }
+    }
+
+    /// Updates the position in the module's status.
+    pub(super) fn reach(&self, last: Option<Progress>) {
+        match self {
+            Self::Chain(feed) => feed.reach(last),
+            Self::Schedule(feed) => feed.reach(last),
+        }
+    }
+
+    /// The position, for the module's status.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Chain(feed) => Place::Chain(feed.place().clone()),
+            Self::Schedule(feed) => Place::Schedule(feed.place().clone()),
         }
     }
 

@@ -12,14 +12,14 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, TargetState};
 use super::step::settled;
-use super::{Dead, Failures, ModuleStatus, RecentCalls, Runner, Stage, StepError, Transaction};
+use super::{Dead, FailureRecord, Failures, ModuleStatus, RecentCalls, Runner, Stage, StepError, Transaction};
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
-use crate::outage::{Extent, Outage};
+use crate::outage::Outage;
 use crate::rate::Bucket;
 use crate::state::Changes;
 
@@ -93,10 +93,10 @@ impl Runner {
             recent_calls: RecentCalls::default(),
             stall: None,
             life: Life::Live { instance: None },
+            is_strict: strict && mailbox.target() == TargetState::Running,
             status,
             mailbox,
             rate: None,
-            is_strict: strict,
         };
         runner.follow(followed, is_initial);
         runner
@@ -113,7 +113,9 @@ impl Runner {
             is_initial,
         };
         self.feeds = Feed::of(&self.module, old, &anchor, followed);
-        self.status.retain_replaying(&topics(&self.module));
+        self.status.retain_topics(&topics(&self.module));
+        self.status.set_places(self.feeds.iter().map(Feed::place).collect());
+        self.show_places();
         let rate = self.module.meta.limits[Limit::EventsPerSecond];
         self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }
@@ -139,47 +141,6 @@ impl Runner {
                     self.load_state().await
                 }
             }
-        }
-    }
-
-    /// Waits until the required chains are readable, or until a command arrives. Each source bounds
-    /// one wait.
-    async fn await_chains(&mut self) {
-        while let Some(source) = self.awaited.last().cloned() {
-            let ready = tokio::select! {
-                biased;
-                () = self.mailbox.interrupted() => return,
-                ready = source.ready() => ready,
-            };
-            match ready {
-                Ok(()) => drop(self.awaited.pop()),
-                Err(error) if self.is_strict => {
-                    self.status.refuse();
-                    return self.enter_dead(&Dead::NotReady(error)).await;
-                }
-                Err(error) => {
-                    self.status.waits(&error);
-                    if let Some(Extent { seconds, attempts }) = self.awaited_outage.failed(self.monotonic()) {
-                        tracing::error!(
-                            target: "nexum::event",
-                            module = self.module.meta.name.as_str(),
-                            error = %Causes(&error),
-                            seconds,
-                            attempts,
-                            "the module waits for a chain that it requires"
-                        );
-                    }
-                }
-            }
-        }
-        if let Some(Extent { seconds, attempts }) = self.awaited_outage.ended(self.monotonic()) {
-            tracing::info!(
-                target: "nexum::event",
-                module = self.module.meta.name.as_str(),
-                seconds,
-                attempts,
-                "the chains that the module requires can be read, and the module starts"
-            );
         }
     }
 
@@ -240,10 +201,15 @@ impl Runner {
             self.status.revive();
         }
         self.life = Life::Stopped;
-        self.status.enter(Stage::Stopped);
+        match self.mailbox.target() {
+            TargetState::Ended => self
+                .status
+                .enter_for(Stage::Stopped, "nexum stops, or removes the module"),
+            _ => self.status.enter(Stage::Stopped),
+        }
     }
 
-    async fn enter_dead(&mut self, dead: &Dead) {
+    pub(super) async fn enter_dead(&mut self, dead: &Dead) {
         self.hand_in().await;
         self.life = Life::Dead;
         self.log_error("the module is dead", dead);
@@ -296,13 +262,14 @@ impl Runner {
                 Err(failure) => {
                     self.failures.of_init += 1;
                     let failures = self.failures.of_init;
-                    self.status.count_failed(&failure);
+                    let most = self.module.restart.max_consecutive_failures;
+                    self.count_failed(Handler::Init, &failure, failures, Some(most));
                     report(&self.module, Handler::Init, &failure, failures);
                     if self.is_strict {
                         self.status.refuse();
                         return Err(Dead::Refused(failure).into());
                     }
-                    if failures >= self.module.restart.max_consecutive_failures {
+                    if failures >= most {
                         return Err(Dead::TooManyFailures {
                             failures,
                             last: failure,
@@ -357,8 +324,25 @@ impl Runner {
     /// caller has discarded the instance.
     pub(super) async fn back_off(&mut self, failures: u32) {
         self.life = Life::Backoff;
-        self.status.enter(Stage::Backoff);
-        self.pause(self.module.restart.backoff(failures)).await;
+        let pause = self.module.restart.backoff(failures);
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.status
+            .back_off(self.module.meta.clock.now_ms().saturating_add(pause_ms));
+        self.pause(pause).await;
+    }
+
+    /// Records a failed handler call.
+    pub(super) fn count_failed(&self, handler: Handler, failure: &Failure, attempt: u32, attempts_max: Option<u32>) {
+        let now_ms = self.module.meta.clock.now_ms();
+        let record = FailureRecord::new(handler, failure, attempt, attempts_max, now_ms);
+        self.status.count_failed(failure, record);
+    }
+
+    /// Updates the positions in the status.
+    pub(super) fn show_places(&self) {
+        for feed in &self.feeds {
+            feed.reach(self.last(feed.topic()));
+        }
     }
 
     /// Updates the number of dead letters in the status.
@@ -380,7 +364,7 @@ impl Runner {
     }
 
     /// The time of the module's clock, which never steps back.
-    fn monotonic(&self) -> Duration {
+    pub(super) fn monotonic(&self) -> Duration {
         Duration::from_nanos(self.module.meta.clock.monotonic_ns())
     }
 

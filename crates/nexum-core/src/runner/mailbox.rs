@@ -56,6 +56,48 @@ pub(super) struct Replacement {
     /// The module's topics.
     pub(super) followed: BTreeMap<ChainTopic, TopicHandle>,
     pub(super) switch: Switch,
+    /// The agreement with other runners, if the module is one of several.
+    pub(super) agreement: Option<Agreement>,
+}
+
+/// The agreement of several runners that all of them take their new modules, or none.
+#[derive(Debug)]
+pub(crate) struct Agreement {
+    ready: oneshot::Sender<()>,
+    decision: oneshot::Receiver<bool>,
+}
+
+/// The side of an [`Agreement`] that decides. Dropping it decides that no runner takes its new module.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    /// Completes when the runner can take its new module.
+    pub(crate) ready: oneshot::Receiver<()>,
+    decide: oneshot::Sender<bool>,
+}
+
+impl Agreement {
+    pub(crate) fn new() -> (Self, Decision) {
+        let ((is_ready, ready), (decide, decision)) = (oneshot::channel(), oneshot::channel());
+        let agreement = Self {
+            ready: is_ready,
+            decision,
+        };
+        (agreement, Decision { ready, decide })
+    }
+
+    /// Waits for the decision, and returns whether the runner takes its new module. The other runners
+    /// finish their events meanwhile, each within its deadline.
+    pub(super) async fn reached(self) -> bool {
+        self.ready.send(()).is_ok() && self.decision.await.unwrap_or(false)
+    }
+}
+
+impl Decision {
+    /// Lets the runner take its new module.
+    pub(crate) fn agree(self) {
+        // A runner that has ended takes no module.
+        let _ = self.decide.send(true);
+    }
 }
 
 /// The exchange of the other parts of a module, at the moment at which the runner takes the new
@@ -72,6 +114,9 @@ pub enum CommandError {
     /// The new component's `init` did not return ok. The old component continues.
     #[error("`init` of the new component failed, and the old component continues: {0}")]
     Init(Box<Failure>),
+    /// Another module of the same change did not start. The old component continues.
+    #[error("another module of the same change did not start, and the old component continues")]
+    Withdrawn,
     /// The event failed again.
     #[error("the event failed again: {0}")]
     Failed(Box<Failure>),

@@ -1,5 +1,6 @@
 //! The metrics of one module.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use super::stage::Stage;
 use crate::event::EventKind;
 use crate::metrics::{
     BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EVENT_HANDLER_SECONDS, EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED,
-    FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, REASON,
-    STAGE, STORED_BYTES,
+    FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LAST_SUCCESS, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE,
+    REASON, STAGE, STORED_BYTES,
 };
 use crate::module::failure::Failure;
 
@@ -25,6 +26,7 @@ const REASONS: [&str; 5] = ["returned", "limit", "trap", "store", "prepare"];
 
 /// The metrics of one module.
 pub(crate) struct ModuleMetrics {
+    module: ModuleName,
     handled: [Counter; KINDS.len()],
     failures: [Counter; REASONS.len()],
     /// In the order of [`Limit`].
@@ -38,18 +40,21 @@ pub(crate) struct ModuleMetrics {
     rate_wait_seconds: Histogram,
     memory_bytes: Gauge,
     stored_bytes: Gauge,
+    /// Absent until the module has handled an event, because 0 would be a time.
+    last_success: OnceLock<Gauge>,
     fuel: Counter,
     stages: [(Stage, Gauge); Stage::ALL.len()],
 }
 
 impl ModuleMetrics {
-    pub(crate) fn new(module: &ModuleName) -> Self {
-        let module = module.as_str().to_owned();
+    pub(crate) fn new(name: &ModuleName) -> Self {
+        let module = name.as_str().to_owned();
         let failures = |reason| counter!(FAILURES, MODULE => module.clone(), REASON => reason);
         let trips = |limit: Limit| counter!(LIMIT_TRIPS, MODULE => module.clone(), LIMIT => limit.name());
         let handled = |kind: EventKind| counter!(EVENTS_HANDLED, MODULE => module.clone(), KIND => kind.name());
         let stage = |stage: Stage| gauge!(MODULE_STAGE, MODULE => module.clone(), STAGE => stage.name());
         Self {
+            module: name.clone(),
             handled: KINDS.map(handled),
             failures: REASONS.map(failures),
             trips: Limit::all().map(trips).collect(),
@@ -61,6 +66,7 @@ impl ModuleMetrics {
             rate_wait_seconds: histogram!(EVENT_RATE_WAIT_SECONDS, MODULE => module.clone()),
             memory_bytes: gauge!(MEMORY_BYTES, MODULE => module.clone()),
             stored_bytes: gauge!(STORED_BYTES, MODULE => module.clone()),
+            last_success: OnceLock::new(),
             fuel: counter!(FUEL_USED, MODULE => module.clone()),
             stages: Stage::ALL.map(|of| (of, stage(of))),
         }
@@ -79,8 +85,11 @@ impl ModuleMetrics {
         self.fuel.increment(used[Limit::Fuel]);
     }
 
-    /// Counts an event whose handler returned ok, after its commit.
-    pub(crate) fn handled(&self, kind: EventKind) {
+    /// Counts an event whose handler returned ok, after its commit at `at_ms`, in milliseconds since
+    /// the Unix epoch.
+    pub(crate) fn handled(&self, kind: EventKind, at_ms: u64) {
+        let last = || gauge!(LAST_SUCCESS, MODULE => self.module.as_str().to_owned());
+        self.last_success.get_or_init(last).set(at_ms as f64 / 1e3);
         for (known, counter) in KINDS.iter().zip(&self.handled) {
             if *known == kind {
                 counter.increment(1);
@@ -138,6 +147,9 @@ impl ModuleMetrics {
         }
         for (_, gauge) in &self.stages {
             gauge.set(0.0);
+        }
+        if let Some(last) = self.last_success.get() {
+            last.set(f64::NAN);
         }
     }
 }

@@ -8,8 +8,12 @@ use std::fmt;
 pub enum Stage {
     /// The module's first `init` has not returned yet.
     Starting,
+    /// A chain that the module requires or subscribes to cannot be read or followed now.
+    WaitingForChain,
     /// The module handles new events.
     Running,
+    /// The module reads new events, and is more than [`Stage::BEHIND_BLOCKS_MAX`] blocks behind.
+    Behind,
     /// The module handles events that it missed.
     Replaying,
     /// The module failed, and waits before nexum retries.
@@ -24,9 +28,11 @@ pub enum Stage {
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Starting,
+        Self::WaitingForChain,
         Self::Running,
+        Self::Behind,
         Self::Replaying,
         Self::Backoff,
         Self::Stalled,
@@ -34,11 +40,26 @@ impl Stage {
         Self::Stopped,
     ];
 
-    /// The stage's name, in one word.
+    /// The most blocks between the cursor and the head of a module that keeps up: three minutes of
+    /// Ethereum, and four seconds of a chain with four blocks per second, which a handler with a few
+    /// requests takes now and then.
+    pub const BEHIND_BLOCKS_MAX: u64 = 16;
+
+    /// The stage's name for programs, in lower case with underscores.
     pub fn name(self) -> &'static str {
         match self {
+            Self::WaitingForChain => "waiting_for_chain",
+            stage => stage.words(),
+        }
+    }
+
+    /// The stage in words, for the operator.
+    pub fn words(self) -> &'static str {
+        match self {
             Self::Starting => "starting",
+            Self::WaitingForChain => "waiting for chain",
             Self::Running => "running",
+            Self::Behind => "behind",
             Self::Replaying => "replaying",
             Self::Backoff => "backoff",
             Self::Stalled => "stalled",
@@ -48,8 +69,9 @@ impl Stage {
     }
 }
 
+/// The stage in words.
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.words())
     }
 }

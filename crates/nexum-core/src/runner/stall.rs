@@ -33,7 +33,7 @@ impl Runner {
     pub(super) async fn load_state(&mut self) {
         let was_off = self.life.was_off();
         self.life = Life::Starting { was_off };
-        self.status.enter(Stage::Starting);
+        self.status.enter_for(Stage::Starting, "nexum loads the module's state");
         match self.transaction.reload().await {
             Ok(()) => self.begin_again(),
             Err(error) => self.stall_at_read(&error).await,
@@ -95,6 +95,7 @@ impl Runner {
         }
         self.life = Life::Live { instance: None };
         self.show_dead_letters();
+        self.show_places();
     }
 
     async fn report_read(&mut self, error: &(dyn Error + Send + Sync + 'static)) {

@@ -1,38 +1,45 @@
 //! The status of a running module, readable from any task.
 
+mod condition;
+mod failure_history;
+mod look;
+mod matches;
+mod report;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
-use nexum_config::topic::ChainTopic;
+use nexum_config::topic::{ChainId, ChainTopic, Topic};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::mailbox::{Mailbox, MailboxSender, TargetState, mailbox};
 use super::metrics::ModuleMetrics;
+use super::place::Place;
 use super::stage::Stage;
-use crate::event::EventKind;
+use crate::bus::source::SourceError;
+use crate::event::{EventId, Log, Position};
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
+use crate::outage::Outage;
 use crate::reason::Reason;
 
-/// The progress of a module that catches up with a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replaying {
-    /// The topic.
-    pub topic: ChainTopic,
-    /// The number of the first replayed block.
-    pub from: u64,
-    /// The number of the last block that the module has read.
-    pub at: u64,
-    /// The number of the last block to read, as far as nexum knows now.
-    pub to: u64,
-}
+use condition::{Shown, words};
+use failure_history::FailureHistory;
+use matches::Matches;
+
+pub use condition::{Condition, Replaying};
+pub use failure_history::FailureRecord;
+pub use matches::{EventMatch, SubscriptionMatch};
+pub use report::{ModuleReport, Success};
 
 /// A module's stage and counts, and the commands to its runner. The runner writes the status, and
 /// any task can read it.
@@ -46,6 +53,12 @@ pub struct ModuleStatus {
     dead_letters: AtomicU64,
     memory_bytes: AtomicU64,
     used: Mutex<Consumption>,
+    places: Mutex<Vec<Place>>,
+    failures: Mutex<FailureHistory>,
+    matches: Mutex<Matches>,
+    success: Mutex<Option<Success>>,
+    /// The reports that the module is behind.
+    behind: Mutex<Outage>,
     /// Whether the module's first `init` failed, in a run that requires its success.
     refused: AtomicBool,
     /// Notified when the module dies, because no other module may be alive.
@@ -54,40 +67,18 @@ pub struct ModuleStatus {
     pub(crate) metrics: ModuleMetrics,
 }
 
-/// The fields that change together.
-#[derive(Debug)]
-struct Shown {
-    /// The stage, which is never [`Stage::Replaying`].
-    stage: Stage,
-    replaying: Vec<Replaying>,
-    /// The reason of the module's death, if it is dead, or of its wait for a chain or the store.
-    reason: Option<Reason>,
-}
-
-impl Shown {
-    fn stage(&self) -> Stage {
-        match self.stage {
-            Stage::Running if !self.replaying.is_empty() => Stage::Replaying,
-            stage => stage,
-        }
-    }
-}
-
 impl ModuleStatus {
     /// Creates the status of a module that has not started, and the mailbox of its runner. The
     /// module's death notifies `left`.
     pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> (Arc<Self>, Mailbox) {
         let metrics = ModuleMetrics::new(&module.meta.name);
         metrics.stage(Stage::Starting);
-        let shown = Shown {
-            stage: Stage::Starting,
-            replaying: Vec::new(),
-            reason: None,
-        };
+        let shown = Shown::new(module.meta.clock.now_ms());
         let (sender, mailbox) = mailbox();
         let status = Self {
             metrics,
             name: module.meta.name.clone(),
+            matches: Mutex::new(Matches::new(&module.subscriptions)),
             module: Mutex::new(module),
             shown: watch::Sender::new(shown),
             handled: AtomicU64::new(0),
@@ -95,6 +86,10 @@ impl ModuleStatus {
             dead_letters: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
             used: Mutex::default(),
+            places: Mutex::default(),
+            failures: Mutex::default(),
+            success: Mutex::default(),
+            behind: Mutex::default(),
             refused: AtomicBool::new(false),
             left,
             mailbox: sender,
@@ -133,10 +128,14 @@ impl ModuleStatus {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// The reason of the module's death, the chain that it waits for before its first `init`, or the
-    /// failure of the store that it waits for. Otherwise `None`.
-    pub fn reason(&self) -> Option<Reason> {
-        self.shown.borrow().reason.clone()
+    /// The module's stage with its reason.
+    pub fn condition(&self) -> Condition {
+        self.shown.borrow().condition()
+    }
+
+    /// The reason of the module's stage.
+    pub fn reason(&self) -> Reason {
+        self.condition().reason
     }
 
     /// The handlers' use of the module's limits.
@@ -151,7 +150,7 @@ impl ModuleStatus {
 
     /// The progress of each topic that the module catches up with. Empty while the module keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
-        self.shown.borrow().replaying.clone()
+        self.shown.borrow().replaying().to_vec()
     }
 
     /// Waits for the next change of the stage, of its reason, of the replay, or of a count: handled
@@ -179,93 +178,130 @@ impl ModuleStatus {
         }
     }
 
-    /// Removes the progress of all topics except these.
-    pub(super) fn retain_replaying(&self, topics: &BTreeSet<ChainTopic>) {
-        let gone: Vec<_> = self.replaying().iter().map(|one| one.topic).collect();
-        let gone = gone.into_iter().filter(|topic| !topics.contains(topic));
-        gone.for_each(|topic| self.set_replaying(topic, None));
+    /// Forgets how the module reads all topics except these.
+    pub(super) fn retain_topics(&self, topics: &BTreeSet<ChainTopic>) {
+        self.show(|shown, _| shown.retain_topics(topics));
     }
 
-    pub(super) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {
-        if range.is_none() && self.shown.borrow().replaying.is_empty() {
+    /// Replaces the positions.
+    pub(super) fn set_places(&self, places: Vec<Place>) {
+        *self.places.lock() = places;
+    }
+
+    /// Shows how the module reads a topic: the range of its replay, and the failure of its source.
+    pub(super) fn set_reading(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>, failed: Option<&SourceError>) {
+        if range.is_none() && failed.is_none() && self.shown.borrow().is_live() {
             return;
         }
-        self.show(|shown| {
-            shown.replaying.retain(|one| one.topic != topic);
-            shown
-                .replaying
-                .extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
-        });
+        self.show(|shown, now_ms| shown.set_reading(topic, range, failed, now_ms));
     }
 
+    /// Enters a stage that needs no further reason.
     pub(super) fn enter(&self, stage: Stage) {
-        self.show(|shown| {
-            shown.stage = stage;
-            shown.reason = None;
-        });
+        self.enter_for(stage, words(stage));
     }
 
-    /// Shows what the module waits for before its first `init`. A later reason of one wait keeps the
-    /// time of the first one.
-    pub(super) fn waits(&self, reason: &(dyn Error + 'static)) {
-        let now_ms = self.now_ms();
-        self.show(|shown| {
-            let since_ms = shown.reason.take().map_or(now_ms, |earlier| earlier.since_ms);
-            shown.reason = Some(Reason::new(reason, since_ms));
-        });
+    /// Enters a stage for this reason.
+    pub(super) fn enter_for(&self, stage: Stage, reason: &str) {
+        self.show(|shown, now_ms| shown.enter(stage, reason, now_ms));
+    }
+
+    /// Enters [`Stage::WaitingForChain`] before the first `init`, unless the module waits for this chain
+    /// already.
+    pub(super) fn waits_for(&self, chain_id: ChainId) {
+        let chain = format!("chain {chain_id}: ");
+        let Condition { stage, reason, .. } = self.condition();
+        if stage != Stage::WaitingForChain || !reason.text.starts_with(&chain) {
+            self.enter_for(Stage::WaitingForChain, &format!("{chain}no answer so far"));
+        }
+    }
+
+    /// Shows why the chain cannot be read that the module waits for. A later reason of one wait keeps
+    /// the time of the first one.
+    pub(super) fn waits(&self, error: &(dyn Error + 'static)) {
+        self.enter_for(Stage::WaitingForChain, &Causes(error).to_string());
+    }
+
+    /// Enters [`Stage::Backoff`] after the last failure, until this time in milliseconds since the
+    /// Unix epoch.
+    pub(super) fn back_off(&self, next_try_ms: u64) {
+        let last = self.failures.lock().newest().next().map(ToString::to_string);
+        let last = last.unwrap_or_default();
+        self.show(|shown, now_ms| shown.back_off(&last, now_ms, next_try_ms));
     }
 
     /// Enters [`Stage::Stalled`]. The store has failed since this time, in milliseconds since the
     /// Unix epoch.
     pub(super) fn stall(&self, error: &(dyn Error + 'static), since_ms: u64) {
-        self.show(|shown| {
-            shown.stage = Stage::Stalled;
-            shown.reason = Some(Reason::new(error, since_ms));
-        });
+        self.show(|shown, _| shown.enter_since(Stage::Stalled, error, since_ms));
     }
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
-        let reason = Reason::new(dead, self.now_ms());
-        self.show(|shown| {
-            shown.stage = Stage::Dead;
-            shown.reason = Some(reason);
-        });
+        self.show(|shown, now_ms| shown.enter_since(Stage::Dead, dead, now_ms));
         self.left.notify_one();
     }
 
     /// Leaves [`Stage::Dead`].
     pub(super) fn revive(&self) {
-        self.show(|shown| {
-            shown.stage = Stage::Starting;
-            shown.reason = None;
-        });
+        self.enter(Stage::Starting);
     }
 
     fn now_ms(&self) -> u64 {
         self.module.lock().meta.clock.now_ms()
     }
 
-    fn show(&self, change: impl FnOnce(&mut Shown)) {
-        let mut stages = None;
-        self.shown.send_modify(|shown| {
-            let before = shown.stage();
-            change(shown);
-            stages = Some((before, shown.stage()));
+    /// The time of the module's clock, which never steps back.
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.module.lock().meta.clock.monotonic_ns())
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Shown, u64)) {
+        self.show_if(|shown, now_ms| {
+            change(shown, now_ms);
+            true
         });
-        if let Some((before, now)) = stages
-            && before != now
-        {
-            self.metrics.stage(now);
-        }
     }
 
-    pub(super) fn count_handled(&self, kind: EventKind) {
+    /// Changes the shown fields. `change` returns whether it has changed any.
+    fn show_if(&self, change: impl FnOnce(&mut Shown, u64) -> bool) {
+        let now_ms = self.now_ms();
+        self.shown.send_if_modified(|shown| {
+            let before = shown.stage();
+            let has_changed = change(shown, now_ms);
+            let now = shown.stage();
+            if before != now && now == Stage::Running {
+                shown.begin_to_run(now_ms);
+            }
+            // Under the lock, so that the metric has the last of two concurrent changes.
+            if before != now {
+                self.metrics.stage(now);
+            }
+            has_changed
+        });
+    }
+
+    /// Records the parts of a block that the module gets: its logs, and whether it gets the block
+    /// event.
+    pub(super) fn block_matched(&self, topic: ChainTopic, position: Position, parts: (&[Log], bool), live_from: u64) {
+        let mut matches = self.matches.lock();
+        matches.block(topic, position, parts, live_from, || self.now_ms());
+    }
+
+    /// Records a tick that the module gets.
+    pub(super) fn tick_matched(&self, topic: Topic, position: Position) {
+        self.matches.lock().tick(topic, position, || self.now_ms());
+    }
+
+    pub(super) fn count_handled(&self, event: EventId) {
+        let at_ms = self.now_ms();
+        *self.success.lock() = Some(Success { event, at_ms });
         self.count(&self.handled, |count| count + 1);
-        self.metrics.handled(kind);
+        self.metrics.handled(event.kind, at_ms);
     }
 
-    pub(super) fn count_failed(&self, failure: &Failure) {
+    pub(super) fn count_failed(&self, failure: &Failure, record: FailureRecord) {
+        self.failures.lock().add(record, self.monotonic());
         self.count(&self.failed, |count| count + 1);
         self.metrics.failed(failure);
     }
@@ -290,6 +326,7 @@ impl ModuleStatus {
     }
 
     pub(super) fn set_module(&self, module: Arc<Module>) {
+        self.matches.lock().replace(&module.subscriptions);
         *self.module.lock() = module;
     }
 

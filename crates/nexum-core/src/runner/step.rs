@@ -10,7 +10,10 @@ use super::failures::{attempt, attempts_max, report};
 use super::feed::{Delivery, Feed, Next};
 use super::transaction::RevertFailed;
 use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
+use crate::bus::source::SourceError;
+use crate::capability::TimeKind;
 use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
+use crate::logged;
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
@@ -27,9 +30,10 @@ impl Runner {
             let last = self.transaction.cursors().get(topic).and_then(|cursor| cursor.last);
             let next = feed.next(last).await;
             self.begin(index);
+            let mut failed = None;
             match next {
                 Next::Pending => {
-                    self.show(index);
+                    self.show(index, None);
                     continue;
                 }
                 Next::Block(delivery) => {
@@ -44,11 +48,12 @@ impl Runner {
                     let event = Event::Tick(Tick { fired_at });
                     let (position, kind) = (Position::at_ms(fired_at), EventKind::Tick);
                     let id = EventId { topic, position, kind };
+                    self.status.tick_matched(topic, position);
                     self.handle(index, id, &event, kind, None).await?;
                 }
                 Next::Passed(position) => self.advance_cursor(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
-                Next::Failed(_) => self.pause(Duration::from_millis(RETRY_DELAY_MS)).await,
+                Next::Failed(error) => failed = Some(error),
                 Next::Unknown(error) => return Err(StepError::Read(error.into())),
                 Next::Diverged { known, canonical } => {
                     return Err(Dead::Diverged {
@@ -63,7 +68,10 @@ impl Runner {
                     return Err(Dead::ChainLost { topic, reason }.into());
                 }
             }
-            self.show(index);
+            self.show(index, failed.as_ref());
+            if failed.is_some() {
+                self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
+            }
             let handed_out = (index + 1) % self.feeds.len();
             self.feeds.rotate_left(handed_out);
             return Ok(true);
@@ -79,18 +87,21 @@ impl Runner {
         if let (None, Some(live_from)) = (self.transaction.cursors().get(topic), feed.live_from()) {
             let last = None;
             self.transaction.advance_cursor(Cursor { topic, live_from, last });
+            // The first event can take long.
+            self.feeds[index].reach(last);
         }
     }
 
-    fn show(&self, index: usize) {
-        let Feed::Chain(feed) = &self.feeds[index] else {
-            return;
-        };
-        self.status.set_replaying(feed.topic(), feed.catching_up());
-        feed.show_behind(self.last(feed.topic().into()));
+    /// Updates the status of a topic. `failed` is the failure of its source.
+    fn show(&self, index: usize, failed: Option<&SourceError>) {
+        let feed = &self.feeds[index];
+        feed.reach(self.last(feed.topic()));
+        if let Feed::Chain(feed) = feed {
+            self.status.set_reading(feed.topic(), feed.catching_up(), failed);
+        }
     }
 
-    fn last(&self, topic: Topic) -> Option<Progress> {
+    pub(super) fn last(&self, topic: Topic) -> Option<Progress> {
         self.transaction.cursors().get(topic).and_then(|cursor| cursor.last)
     }
 
@@ -104,6 +115,15 @@ impl Runner {
             arrived,
         } = delivery;
         let (topic, position) = (self.feeds[index].topic(), block.position);
+        if let Topic::Chain(chain) = topic {
+            let live_from = self
+                .transaction
+                .cursors()
+                .get(topic)
+                .map_or(0, |cursor| cursor.live_from);
+            self.status
+                .block_matched(chain, position, (&logs, block_event), live_from);
+        }
         let last = self.last(topic);
         let half_done = last.is_some_and(|last| last.position == position && last.done == EventKind::Logs);
         if !logs.is_empty() && !half_done {
@@ -171,8 +191,10 @@ impl Runner {
             }
         }
         self.show_dead_letters();
+        self.show_places();
         tracing::info!(
-            target: "nexum::event",
+            name: logged::REVERTED,
+            target: logged::EVENT,
             module = self.module.meta.name.as_str(),
             chain = topic.chain_id(),
             block = to.number,
@@ -193,7 +215,7 @@ impl Runner {
         done: EventKind,
         arrived: Option<Instant>,
     ) -> Result<bool, StepError> {
-        let EventId { topic, position, kind } = id;
+        let EventId { topic, position, .. } = id;
         if !self.within_rate().await {
             return Ok(false);
         }
@@ -213,9 +235,14 @@ impl Runner {
         match result {
             Ok(changes) => {
                 let may_defer = self.feeds[index].is_replaying();
-                self.transaction
+                let committed = self
+                    .transaction
                     .commit(changes, about, Some(cursor), may_defer, &settled(&self.feeds))
-                    .await?;
+                    .await;
+                if let Some(waited) = self.transaction.take_waited() {
+                    self.module.meta.activity.spent(TimeKind::Commit, waited);
+                }
+                committed?;
                 if let Some(arrived) = arrived {
                     self.status.metrics.committed(arrived.elapsed());
                 }
@@ -237,9 +264,10 @@ impl Runner {
             }
         }
         self.failures.succeeded();
-        self.status.count_handled(kind);
+        self.status.count_handled(id);
         tracing::debug!(
-            target: "nexum::event",
+            name: logged::HANDLED,
+            target: logged::EVENT,
             module = self.module.meta.name.as_str(),
             event = %id,
             chain = topic.chain_id(),
@@ -265,7 +293,9 @@ impl Runner {
             );
             let wait = Duration::from_nanos(wait_ns);
             self.status.metrics.waited(wait);
+            let began = Instant::now();
             self.pause(wait).await;
+            self.module.meta.activity.spent(TimeKind::EventRate, began.elapsed());
             if self.mailbox.is_interrupted() {
                 return false;
             }
@@ -285,10 +315,11 @@ impl Runner {
         let restart = self.module.restart;
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
         let attempts = self.failures.again(id, attempt);
+        let most = attempts_max(&failure, restart);
         self.discard_instance().await;
-        self.status.count_failed(&failure);
+        self.count_failed(Handler::OnEvent(id), &failure, attempts, Some(most));
         report(&self.module, Handler::OnEvent(id), &failure, attempts);
-        if attempts < attempts_max(&failure, restart) {
+        if attempts < most {
             self.back_off(attempts).await;
             return Ok(None);
         }
@@ -311,7 +342,8 @@ impl Runner {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(
-            target: "nexum::event",
+            name: logged::DEAD_LETTER,
+            target: logged::EVENT,
             module = meta.name.as_str(),
             event = %id,
             chain = id.topic.chain_id(),

@@ -1,8 +1,10 @@
 //! A runner's unit of work: the changes of a module's events, on their way into the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexum_config::topic::Topic;
+use tokio::time::Instant;
 
 use crate::BoxError;
 use crate::event::{EventId, Position};
@@ -27,6 +29,8 @@ pub(crate) struct Transaction {
     deferred: Deferred,
     /// Whether the cursors have moved since they were last given to the committer.
     moved: bool,
+    /// The time that the runner has waited for commits since the last look.
+    waited: Option<Duration>,
 }
 
 /// Events of a replay that share one commit.
@@ -52,6 +56,7 @@ impl Transaction {
             policy,
             deferred: Deferred::default(),
             moved: false,
+            waited: None,
         }
     }
 
@@ -203,7 +208,16 @@ impl Transaction {
         let mut deferred = std::mem::take(&mut self.deferred);
         self.state.seal(settled, &mut deferred.batch);
         self.moved = false;
-        self.committer.commit(deferred.batch).await
+        let began = Instant::now();
+        let committed = self.committer.commit(deferred.batch).await;
+        self.waited = Some(self.waited.unwrap_or_default() + began.elapsed());
+        committed
+    }
+
+    /// Takes the time that the runner has waited for commits since the last look. `None` if there
+    /// was no commit.
+    pub(super) fn take_waited(&mut self) -> Option<Duration> {
+        self.waited.take()
     }
 }
 

@@ -14,7 +14,7 @@ use nexum_config::topic::ChainId;
 
 use super::module::ProgressRow;
 use super::rows::Kind;
-use super::{Cursors, DeadLetter, ModuleId, Usage, rows};
+use super::{Cursors, DeadLetter, ModuleId, OperatorRow, Usage, rows};
 use crate::event::{BlockHash, Position};
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
@@ -36,6 +36,8 @@ pub struct Summary {
     pub undo_records: u64,
     /// The number of dead letters.
     pub dead_letters: u64,
+    /// What the operator wants of the module, if it is not what the configuration says.
+    pub operator: Option<OperatorRow>,
 }
 
 /// A row of a module, or of a chain that it follows.
@@ -70,23 +72,28 @@ pub enum Row {
     Progress(Vec<u8>),
 }
 
-/// Summarises every module, by name.
+/// Summarises every module, by name. A module of which the store has only the operator's row is among
+/// them, without state.
 ///
 /// # Errors
 ///
 /// Fails if the store is not readable or is damaged.
 pub fn list(view: &dyn View) -> Result<Vec<Summary>, StoreError> {
+    let mut rows = super::operator_rows(view)?;
     let mut summaries = Vec::new();
     for (name, id) in super::modules(view)? {
-        let ProgressRow { cursors, usage, .. } = ProgressRow::read(view, id)?;
-        summaries.push(Summary {
-            undo_records: count(view, &rows::undos(id))?,
-            dead_letters: count(view, &rows::dead_letters(id))?,
-            name,
-            usage,
-            cursors,
-        });
+        let operator = rows.remove(&name);
+        summaries.push(summarise(view, name, id, operator)?);
     }
+    summaries.extend(rows.into_iter().map(|(name, row)| Summary {
+        name,
+        usage: Usage::default(),
+        cursors: Cursors::default(),
+        undo_records: 0,
+        dead_letters: 0,
+        operator: Some(row),
+    }));
+    summaries.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(summaries)
 }
 
@@ -97,14 +104,25 @@ pub fn list(view: &dyn View) -> Result<Vec<Summary>, StoreError> {
 /// Fails if the store is not readable or is damaged.
 pub fn summary(view: &dyn View, name: &ModuleName) -> Result<Option<Summary>, StoreError> {
     let Some(id) = find(view, name)? else { return Ok(None) };
+    let operator = super::operator_rows(view)?.remove(name);
+    summarise(view, name.clone(), id, operator).map(Some)
+}
+
+fn summarise(
+    view: &dyn View,
+    name: ModuleName,
+    id: ModuleId,
+    operator: Option<OperatorRow>,
+) -> Result<Summary, StoreError> {
     let ProgressRow { cursors, usage, .. } = ProgressRow::read(view, id)?;
-    Ok(Some(Summary {
-        name: name.clone(),
+    Ok(Summary {
+        name,
         usage,
         cursors,
         undo_records: count(view, &rows::undos(id))?,
         dead_letters: count(view, &rows::dead_letters(id))?,
-    }))
+        operator,
+    })
 }
 
 /// The committed value of a module's key.
@@ -321,7 +339,8 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Removes a module and its state. Returns whether the module existed.
+/// Removes a module and its state, and not the [row](super::OperatorRow) that says what the operator
+/// wants of the module. Returns whether the module existed.
 ///
 /// # Errors
 ///

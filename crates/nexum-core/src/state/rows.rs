@@ -33,6 +33,9 @@ const DEAD_LETTER: u8 = b'd';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
+/// A module's name -> what the operator wants of it.
+const OPERATOR: u8 = b'o';
+
 /// The number of an incomplete import or removal, whose rows belong to no module -> nothing.
 const ORPHAN: u8 = b'n';
 
@@ -46,6 +49,15 @@ pub(crate) fn modules() -> Vec<u8> {
 
 pub(crate) fn module(name: &ModuleName) -> Vec<u8> {
     key(MODULE, &[name.as_str().as_bytes()])
+}
+
+/// The prefix of the operator's rows.
+pub(crate) fn operators() -> Vec<u8> {
+    vec![OPERATOR]
+}
+
+pub(crate) fn operator(name: &ModuleName) -> Vec<u8> {
+    key(OPERATOR, &[name.as_str().as_bytes()])
 }
 
 pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
@@ -153,6 +165,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&DEAD_LETTER) => Kind::DeadLetter,
         Some(&HEADER) => Kind::Header,
         Some(&ORPHAN) => Kind::Orphan,
+        Some(&OPERATOR) => Kind::Operator,
         _ => Kind::Unknown,
     }
 }
@@ -168,6 +181,7 @@ pub(crate) enum Kind {
     DeadLetter,
     Header,
     Orphan,
+    Operator,
     Unknown,
 }
 

@@ -28,6 +28,10 @@ impl MemoryStore {
 }
 
 impl StateStore for MemoryStore {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
         let rows = self.rows.clone();
         Ok(Box::new(MemoryView { rows }))

@@ -1,5 +1,6 @@
 //! Errors of steering the modules of a run.
 
+use nexum_config::hint::Hint;
 use nexum_config::names::ModuleName;
 
 use super::start::StartError;
@@ -13,9 +14,18 @@ pub enum SteerError {
     /// A module of this name exists.
     #[error("the module {0} already exists")]
     Exists(ModuleName),
+    /// A module of this name is being loaded.
+    #[error("the module {0} is being loaded")]
+    Loading(ModuleName),
     /// No module has this name.
     #[error("there is no module {0}")]
     NoModule(ModuleName),
+    /// The operator has removed the module of this name.
+    #[error("the module {0} is removed")]
+    Removed(ModuleName),
+    /// The configuration disables the module of this name.
+    #[error("the module {0} is disabled in the configuration")]
+    Disabled(ModuleName),
     /// The module of this name handles events, not queries.
     #[error("the module {0} answers no queries")]
     NoQueries(ModuleName),
@@ -34,4 +44,17 @@ pub enum SteerError {
     /// The run has ended, or has not started.
     #[error("nexum is not running")]
     NotRunning,
+}
+
+impl Hint for SteerError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Removed(_) => {
+                Some("load it with `nexum module load PATH`, with its path in `nexum module list`".to_owned())
+            }
+            Self::Loading(_) => Some("retry when `nexum status` shows another stage than `loading`".to_owned()),
+            Self::Disabled(_) => Some("set `enabled = true` in its [[modules]] table, and restart nexum".to_owned()),
+            _ => None,
+        }
+    }
 }

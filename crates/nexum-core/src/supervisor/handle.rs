@@ -18,7 +18,7 @@ use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
-use crate::runner::ModuleStatus;
+use crate::runner::{Agreement, ModuleStatus};
 use crate::store::Batch;
 use crate::store::committer::Committer;
 
@@ -84,7 +84,7 @@ pub(super) enum RunnerChange {
     /// There is no runner, before and after.
     None,
     /// The module did not handle events before.
-    Start(Box<Module>),
+    Start { module: Box<Module>, is_stopped: bool },
     /// The module no longer handles events.
     End,
 }
@@ -238,42 +238,48 @@ impl SupervisorHandle {
     pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
         let module = module.into();
         ready(&self.sources, module.events.as_deref()).await?;
-        let (name, now) = (module.meta.name.clone(), module.kind());
+        let (name, now, is_stopped) = (module.meta.name.clone(), module.kind(), module.is_stopped);
         let reloads = self.get(&name)?.reloads;
         let alone = reloads.lock_owned().await;
         let running = self.get(&name)?;
         let before = running.kind();
         let runner = match (running.events, module.events) {
             (Some(status), Some(events)) => {
-                self.reload_running(&status, Arc::new(*events), module.queries, alone)
+                self.reload_running(&status, Arc::new(*events), module.queries, alone, None)
                     .await?;
                 return Ok(Reloaded { before, now });
             }
-            (None, Some(events)) => RunnerChange::Start(events),
+            (None, Some(module)) => RunnerChange::Start { module, is_stopped },
             (Some(_), None) => RunnerChange::End,
             (None, None) => RunnerChange::None,
         };
-        let _may_load = self.loads.read().await;
         let queries = module.queries;
-        let exchange = Exchange {
+        self.exchange(Exchange {
             name,
             queries,
             runner,
             alone,
-        };
-        self.ask(|done| Request::Exchange(exchange, done)).await?;
+        })
+        .await?;
         Ok(Reloaded { before, now })
+    }
+
+    /// Replaces the parts of a module whose runner starts, ends, or does not exist.
+    pub(super) async fn exchange(&self, exchange: Exchange) -> Result<(), SteerError> {
+        let _may_load = self.loads.read().await;
+        self.ask(|done| Request::Exchange(exchange, done)).await
     }
 
     /// Replaces a module whose runner stays. The runner replaces the pool at the moment at which it
     /// takes the new module, so that the parts are always of one module. No other reload begins before
     /// this moment, even if the caller drops the future.
-    async fn reload_running(
+    pub(super) async fn reload_running(
         &self,
         status: &ModuleStatus,
         events: Arc<Module>,
         queries: Option<Box<QueryModule>>,
         alone: OwnedMutexGuard<()>,
+        agreement: Option<Agreement>,
     ) -> Result<(), SteerError> {
         let request = |done| Request::Prepare(events.clone(), queries, done);
         let Prepared { followed, pool } = self.ask(request).await?;
@@ -282,7 +288,7 @@ impl SupervisorHandle {
             modules.replace_queries(&name, pool);
             drop(alone);
         };
-        Ok(status.reload(events, followed, Box::new(switch)).await?)
+        Ok(status.reload(events, followed, Box::new(switch), agreement).await?)
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.
@@ -312,12 +318,17 @@ impl SupervisorHandle {
         Ok(committer.commit(Batch::default()).await?)
     }
 
+    /// Returns when the supervisor has answered a request, or has ended.
+    pub async fn responds(&self) {
+        drop(self.ask(Request::Committer).await);
+    }
+
     /// Keeps the run from ending for lack of modules until the result is dropped.
     pub(crate) fn expect(&self) -> Expectation {
         self.expected.expect()
     }
 
-    async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
+    pub(super) async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
         let _may_load = self.loads.read().await;
         let request = |done| Request::Add {
             modules,

@@ -107,9 +107,10 @@ impl Run {
             return Err(SteerError::NoModule(name.clone()));
         }
         let pool = self.pool(queries).await?;
-        if let RunnerChange::Start(module) = runner {
+        if let RunnerChange::Start { module, is_stopped } = runner {
             check_sources(self.chains.sources(), [&*module])?;
-            self.start_all(vec![*module], false).await.map_err(StartError::Store)?;
+            let started = self.start_all(vec![(*module, is_stopped)], false).await;
+            started.map_err(StartError::Store)?;
         }
         self.modules.replace_queries(name, pool);
         Ok(())
@@ -144,11 +145,17 @@ impl Run {
         Ok(())
     }
 
-    /// Starts the runners of these modules.
-    async fn start_all(&mut self, modules: Vec<Module>, is_initial: bool) -> Result<(), StoreError> {
+    /// Starts the runners of these modules. Each module comes with whether it begins stopped.
+    async fn start_all(&mut self, modules: Vec<(Module, bool)>, is_initial: bool) -> Result<(), StoreError> {
         let left = &self.expected.left;
-        let added = modules.into_iter().map(Arc::new);
-        let added: Vec<_> = added.map(|module| ModuleStatus::new(module, left.clone())).collect();
+        let added = modules.into_iter().map(|(module, is_stopped)| {
+            let (status, mailbox) = ModuleStatus::new(Arc::new(module), left.clone());
+            if is_stopped {
+                status.begin_stopped();
+            }
+            (status, mailbox)
+        });
+        let added: Vec<_> = added.collect();
         let statuses: Vec<_> = added.iter().map(|(status, _)| status.clone()).collect();
         self.start(added, is_initial).await?;
         statuses.into_iter().for_each(|status| self.modules.set_events(status));
@@ -167,10 +174,11 @@ impl Run {
         let (taken, free): (Vec<_>, Vec<_>) = modules.into_iter().partition(is_taken);
         let (mut of_events, mut of_queries) = (Vec::new(), Vec::new());
         for module in free {
-            of_events.extend(module.events.map(|module| *module));
+            let is_stopped = module.is_stopped;
+            of_events.extend(module.events.map(|module| (*module, is_stopped)));
             of_queries.extend(module.queries.map(|module| *module));
         }
-        check_sources(self.chains.sources(), &of_events)?;
+        check_sources(self.chains.sources(), of_events.iter().map(|(module, _)| module))?;
         let pools = self.pools(of_queries).await.map_err(StartError::Store)?;
         self.start_all(of_events, is_initial).await.map_err(StartError::Store)?;
         pools.into_iter().for_each(|pool| self.modules.set_queries(pool));

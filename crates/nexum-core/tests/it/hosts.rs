@@ -27,10 +27,10 @@ while [ -e \"$0/hold-$size\" ]; do sleep 0.02; done
 exit 0";
 
 /// A compiler that the test controls. It knows the fixtures by the sizes of their components.
-struct Control(tempfile::TempDir);
+pub(crate) struct Control(tempfile::TempDir);
 
 impl Control {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory"))
     }
 
@@ -40,11 +40,11 @@ impl Control {
     }
 
     /// Makes the compiler wait at this fixture, until its release.
-    fn hold(&self, fixture: &str) {
+    pub(crate) fn hold(&self, fixture: &str) {
         std::fs::write(self.mark("hold", fixture), "").expect("a file");
     }
 
-    fn release(&self, fixture: &str) {
+    pub(crate) fn release(&self, fixture: &str) {
         std::fs::remove_file(self.mark("hold", fixture)).expect("a held fixture");
     }
 
@@ -61,12 +61,22 @@ impl Control {
     }
 
     /// Runs a host with these fixtures, which it loads one by one.
-    async fn run(&self, fixtures: &[&str], change: impl FnOnce(HostBuilder) -> HostBuilder) -> Running {
+    pub(crate) async fn run(&self, fixtures: &[&str], change: impl FnOnce(HostBuilder) -> HostBuilder) -> Running {
+        let chain = ScriptedSource::new(TEST_CHAIN_ID);
+        self.run_on(chain, fixtures, change).await
+    }
+
+    /// Runs a host on a chain: see [`Control::run`]. The host has what the operator changed in earlier runs.
+    pub(crate) async fn run_on(
+        &self,
+        chain: ScriptedSource,
+        fixtures: &[&str],
+        change: impl FnOnce(HostBuilder) -> HostBuilder,
+    ) -> Running {
         let seams = Seams {
             clock: Arc::new(FakeClock::at(GENESIS_MS)),
             entropy: Arc::new(SystemEntropy),
         };
-        let chain = ScriptedSource::new(TEST_CHAIN_ID);
         let builder = HostBuilder::new(seams)
             .source(Arc::new(chain.clone()))
             .cache_dir(self.0.path().join("cache"))
@@ -75,11 +85,11 @@ impl Control {
             .iter()
             .map(|fixture| config(fixture))
             .fold(change(builder), HostBuilder::module);
-        let inspection = builder.inspect().await;
-        assert!(inspection.errors.is_empty(), "{}", inspection.errors);
+        let inspection = builder.recall().await.expect("the operator's rows").inspect().await;
+        let refused = Arc::new(Mutex::new(Vec::new()));
+        refused.lock().extend(inspection.errors.lines().map(|(line, _)| line));
         let (host, candidates) = inspection.set_up().expect("an engine");
         let handle = host.handle();
-        let refused = Arc::new(Mutex::new(Vec::new()));
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         let (its_handle, its_refused, its_stop) = (handle.clone(), refused.clone(), stop.clone());
@@ -99,27 +109,27 @@ impl Control {
     }
 }
 
-struct Running {
-    handle: HostHandle,
-    chain: ScriptedSource,
+pub(crate) struct Running {
+    pub(crate) handle: HostHandle,
+    pub(crate) chain: ScriptedSource,
     /// The errors of each refused module.
     refused: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
     task: JoinSet<(Result<Report, StartError>, Result<usize, SteerError>)>,
 }
 
-fn config(fixture: &str) -> ModuleConfig {
+pub(crate) fn config(fixture: &str) -> ModuleConfig {
     let mut config = ModuleConfig::new(guests::component(fixture));
     config.name = Some(name(fixture));
     config
 }
 
-fn name(module: &str) -> ModuleName {
+pub(crate) fn name(module: &str) -> ModuleName {
     module.parse().expect("a name")
 }
 
 impl Running {
-    async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let poll = async {
             let mut turns = tokio::time::interval(Duration::from_millis(1));
             while !holds() {
@@ -131,7 +141,7 @@ impl Running {
     }
 
     /// Waits until a module has handled an event.
-    async fn handles(&self, module: &str) {
+    pub(crate) async fn handles(&self, module: &str) {
         let handles = || {
             self.handle
                 .module(&name(module))
@@ -141,19 +151,19 @@ impl Running {
     }
 
     /// The names of the modules that the host is loading, and whether each is compiled.
-    fn loading(&self) -> Vec<(String, bool)> {
+    pub(crate) fn loading(&self) -> Vec<(String, bool)> {
         let loading = self.handle.loading().into_iter();
         loading
             .map(|one| (one.meta.name.to_string(), one.is_compiled))
             .collect()
     }
 
-    fn refused(&self) -> Vec<String> {
+    pub(crate) fn refused(&self) -> Vec<String> {
         self.refused.lock().clone()
     }
 
     /// The names of the modules that handle events.
-    fn modules(&self) -> Vec<String> {
+    pub(crate) fn modules(&self) -> Vec<String> {
         self.handle
             .modules()
             .iter()
@@ -161,14 +171,19 @@ impl Running {
             .collect()
     }
 
-    async fn ended(&mut self) -> (Report, Result<usize, SteerError>) {
+    pub(crate) async fn ended(&mut self) -> (Report, Result<usize, SteerError>) {
         let ended = tokio::time::timeout(WAIT_MAX, self.task.join_next()).await;
         let (report, loaded) = ended.expect("an end in time").expect("a task").expect("no panic");
         (report.expect("a start"), loaded)
     }
 
+    /// Begins to stop the host.
+    pub(crate) fn cancel(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops the host, and returns how many modules it loaded one by one.
-    async fn stop(mut self) -> usize {
+    pub(crate) async fn stop(mut self) -> usize {
         self.stop.cancel();
         let (report, loaded) = self.ended().await;
         assert!(!report.failed());
@@ -176,7 +191,7 @@ impl Running {
     }
 }
 
-fn held(module: &str) -> Vec<(String, bool)> {
+pub(crate) fn held(module: &str) -> Vec<(String, bool)> {
     vec![(module.to_owned(), false)]
 }
 

@@ -9,6 +9,7 @@
 
 mod commits;
 mod contract;
+mod durable;
 mod engine;
 mod events;
 mod failures;
@@ -22,6 +23,7 @@ mod queries;
 mod schedules;
 mod sdk;
 mod state;
+mod status;
 mod steering;
 mod subscriptions;
 mod support;

@@ -30,7 +30,7 @@ use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_I
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use capabilities::{SilentChain, TriggerChain, trigger_chain};
+pub(crate) use capabilities::{SILENT_ENDPOINT, SilentChain, TriggerChain, trigger_chain};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -309,7 +309,7 @@ impl Run {
     }
 
     /// Waits until a module's status satisfies a condition.
-    async fn until_status(&self, module: &str, what: &str, holds: impl Fn(&ModuleStatus) -> bool) {
+    pub(crate) async fn until_status(&self, module: &str, what: &str, holds: impl Fn(&ModuleStatus) -> bool) {
         let status = self.status(module);
         let watch = async {
             loop {

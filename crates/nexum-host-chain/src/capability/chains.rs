@@ -11,6 +11,8 @@ use nexum_core::capability::{Capability, Has, HostState};
 use nexum_core::source::EventSource;
 use nexum_core::source::Position;
 use nexum_core::{Extension, HostBuilder};
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
@@ -20,20 +22,48 @@ use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::modules::ModuleCounts;
+use crate::probe::{self, EndpointProbe};
 use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
-/// The chains of the operator's configuration. Clones share their endpoints.
+/// The chains of the operator's configuration. Clones share their endpoints, and a change of the
+/// configuration changes all clones: see [`Chains::replace`].
 #[derive(Clone, Debug, Default)]
-pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
+pub struct Chains {
+    by_id: Arc<BTreeMap<ChainId, ConfiguredChain>>,
+    /// Held while a change is prepared.
+    changing: Arc<Mutex<()>>,
+}
 
 #[derive(Debug)]
 struct ConfiguredChain {
-    warning: Option<String>,
-    endpoints: Arc<Endpoints>,
-    requests: ChainRequests,
+    current: RwLock<Current>,
     source: Arc<ChainSource>,
     modules: Arc<ModuleCounts>,
+}
+
+/// The parts of a chain that change with its configuration.
+#[derive(Clone, Debug)]
+struct Current {
+    config: ChainConfig,
+    endpoints: Arc<Endpoints>,
+    requests: Arc<ChainRequests>,
+}
+
+impl Current {
+    fn new(config: &ChainConfig, endpoints: Arc<Endpoints>) -> Self {
+        Self {
+            config: config.clone(),
+            requests: Arc::new(ChainRequests::new(config, Arc::clone(&endpoints))),
+            endpoints,
+        }
+    }
+}
+
+impl ConfiguredChain {
+    fn current(&self) -> Current {
+        self.current.read().clone()
+    }
 }
 
 impl Chains {
@@ -44,6 +74,16 @@ impl Chains {
     ///
     /// All errors in the tables.
     pub fn from_sections(sections: &BTreeMap<ChainId, Section>) -> Result<Self, ConfigErrors> {
+        Self::configs(sections).map(Self::new)
+    }
+
+    /// Validates the `[chains.<id>]` tables of `engine.toml`, by chain id, for
+    /// [`replace`](Self::replace) or [`probe`](crate::probe).
+    ///
+    /// # Errors
+    ///
+    /// All errors in the tables.
+    pub fn configs(sections: &BTreeMap<ChainId, Section>) -> Result<Vec<ChainConfig>, ConfigErrors> {
         let mut errors = Vec::new();
         let mut configs = Vec::with_capacity(sections.len());
         for (chain_id, section) in sections {
@@ -53,7 +93,7 @@ impl Chains {
             }
         }
         ConfigErrors::check(errors)?;
-        Ok(Self::new(configs))
+        Ok(configs)
     }
 
     /// Creates the endpoints. Does not use the network. The last of several configurations of one
@@ -64,15 +104,46 @@ impl Chains {
             let modules = Arc::new(ModuleCounts::new(config.chain_id));
             let source = ChainSource::new(&config, Arc::clone(&endpoints), Arc::clone(&modules));
             let configured = ConfiguredChain {
-                warning: config.warning(),
-                requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
+                current: RwLock::new(Current::new(&config, endpoints)),
                 source: Arc::new(source),
-                endpoints,
                 modules,
             };
             (config.chain_id, configured)
         };
-        Self(Arc::new(configs.into_iter().map(chain).collect()))
+        Self {
+            by_id: Arc::new(configs.into_iter().map(chain).collect()),
+            changing: Arc::default(),
+        }
+    }
+
+    /// Probes all endpoints: see [`probe`](crate::probe).
+    pub async fn probe(&self) -> Vec<EndpointProbe> {
+        let configs: Vec<_> = self.by_id.values().map(|chain| chain.current().config).collect();
+        probe::probe(&configs).await
+    }
+
+    /// The chains, by id.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ChainId> {
+        self.by_id.keys().copied()
+    }
+
+    /// The configuration and the endpoints of a chain.
+    pub(super) fn in_use(&self, chain_id: ChainId) -> Option<(ChainConfig, Arc<Endpoints>)> {
+        let Current { config, endpoints, .. } = self.by_id.get(&chain_id)?.current();
+        Some((config, endpoints))
+    }
+
+    /// Prevents other changes of the configuration until the result is dropped. None if there is one.
+    pub(super) fn begin_change(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.changing).try_lock_owned().ok()
+    }
+
+    /// Continues a chain with another configuration, and the endpoints of this configuration.
+    pub(super) fn continue_with(&self, config: &ChainConfig, endpoints: &Arc<Endpoints>) {
+        if let Some(chain) = self.by_id.get(&config.chain_id) {
+            *chain.current.write() = Current::new(config, Arc::clone(endpoints));
+            chain.source.continue_with(config, Arc::clone(endpoints));
+        }
     }
 
     /// The capability that provides `nexum:host/chain` on these chains.
@@ -82,23 +153,23 @@ impl Chains {
 
     /// The source of a chain's blocks and logs, for the supervisor.
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
-        let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
+        let source: Arc<dyn EventSource> = self.by_id.get(&chain_id)?.source.clone();
         Some(source)
     }
 
     /// A warning for each chain whose configuration gives modules more than reads.
-    pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.0.values().filter_map(|chain| chain.warning.as_deref())
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.by_id.values().filter_map(|chain| chain.current().config.warning())
     }
 
     /// A chain's endpoints, which modules' requests and the source share.
-    pub fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
-        self.0.get(&chain_id).map(|chain| &chain.endpoints)
+    pub fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
+        self.by_id.get(&chain_id).map(|chain| chain.current().endpoints)
     }
 
     /// The source of each chain, by chain id.
     pub fn sources(&self) -> impl Iterator<Item = Arc<dyn EventSource>> + '_ {
-        self.0
+        self.by_id
             .values()
             .map(|chain| -> Arc<dyn EventSource> { chain.source.clone() })
     }
@@ -162,8 +233,9 @@ impl Chains {
         self.chain(chain_id)?.batch(requests, block, bytes_max).await
     }
 
-    fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
-        let chain = self.0.get(&chain_id).map(|chain| &chain.requests);
+    fn chain(&self, chain_id: ChainId) -> Result<Arc<ChainRequests>, RequestError> {
+        let chain = self.by_id.get(&chain_id);
+        let chain = chain.map(|chain| Arc::clone(&chain.current.read().requests));
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
     }
 }
@@ -221,8 +293,13 @@ impl CountedChains {
         self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
     }
 
+    /// As [`Chains::endpoints`].
+    pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
+        self.chains.endpoints(chain_id)
+    }
+
     fn count<'a>(&self, chain_id: ChainId, methods: impl IntoIterator<Item = &'a str>) {
-        if let Some(chain) = self.chains.0.get(&chain_id) {
+        if let Some(chain) = self.chains.by_id.get(&chain_id) {
             methods
                 .into_iter()
                 .for_each(|method| chain.modules.asked(&self.module, method));

@@ -1,18 +1,28 @@
 //! The WIT implementation.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use nexum_config::limits::Limit;
+use nexum_config::topic::ChainId;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCall, HostCallKind, View};
 use tokio::time::Instant;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::bindings::trigger;
 use crate::bindings::trigger::nexum::host::chain::ChainError;
-use crate::capability::chains::ModuleChains;
+use crate::capability::chains::{CountedChains, ModuleChains};
 use crate::error::RequestError;
 use crate::methods;
+
+/// The name of a batch in a module's status.
+const BATCH: &str = "batch";
+
+/// The name of a method that only `extra_methods` allows in a module's status, which shows no text
+/// of the guest.
+const OTHER_METHOD: &str = "another method";
 
 impl chain::Host for View<'_, ModuleChains> {
     async fn request(
@@ -31,6 +41,7 @@ impl chain::Host for View<'_, ModuleChains> {
         requests: Vec<RpcRequest>,
     ) -> wasmtime::Result<Result<Vec<RpcResult>, HostError>> {
         self.scope.spend(Limit::ChainRequests, requests.len() as u64)?;
+        let call = self.host_call(HostCallKind::Chain, BATCH);
         let requests: Vec<_> = requests
             .iter()
             .map(|request| (&*request.method, &*request.params))
@@ -42,6 +53,8 @@ impl chain::Host for View<'_, ModuleChains> {
         let left = self.scope.left(Limit::ResponseBytes);
         let chains = &self.state.chains;
         let answers = chains.request_batch_at(block, chain_id, &requests, left);
+        let method = requests.first().map_or("", |(method, _)| *method);
+        let answers = naming(&call, chains, (chain_id, method), answers);
         let answers = within(self.scope.answer_by(), answers).await;
         let received = match &answers {
             // Ends the event: the guest would take a part of the results for all of them.
@@ -74,14 +87,41 @@ async fn request(
     params: &str,
 ) -> wasmtime::Result<Result<String, RequestError>> {
     view.scope.spend(Limit::ChainRequests, 1)?;
+    let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
     if !methods::is_read(method) {
         view.scope.mark_effect();
     }
     let block = view.state.pin.block(view, chain_id);
-    let answer = view.state.chains.request_at(block, chain_id, method, params);
+    let chains = &view.state.chains;
+    let answer = chains.request_at(block, chain_id, method, params);
+    let answer = naming(&call, chains, (chain_id, method), answer);
     let answer = within(view.scope.answer_by(), answer).await;
     view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
     Ok(answer)
+}
+
+/// Waits for an answer. Names the endpoint that the request goes to first, as soon as the answer has
+/// to wait for it: an answer from a cache needs none. A retry at another endpoint does not change the
+/// name.
+async fn naming<T>(
+    call: &HostCall<'_>,
+    chains: &CountedChains,
+    (chain_id, method): (ChainId, &str),
+    answer: impl Future<Output = T>,
+) -> T {
+    let mut answer = pin!(answer);
+    let mut is_named = false;
+    poll_fn(|context| {
+        let polled = answer.as_mut().poll(context);
+        if polled.is_pending()
+            && !std::mem::replace(&mut is_named, true)
+            && let Some(endpoint) = chains.endpoints(chain_id)
+        {
+            call.endpoint(endpoint.first_for(method).label());
+        }
+        polled
+    })
+    .await
 }
 
 /// Waits for an answer until this time, and not until the event's deadline: so the guest learns that the

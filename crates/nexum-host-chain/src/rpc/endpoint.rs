@@ -74,20 +74,21 @@ pub struct Endpoint {
     max_addresses: Option<NonZeroU64>,
     supports_push: bool,
     timeout: Duration,
+    config: EndpointConfig,
     /// The connection for the source.
-    following: Connector,
+    following: Arc<Connector>,
     /// The connection for modules. Messages of one connection are sequential, so a large answer or
     /// a burst of small ones would delay a head on a shared connection. None if each request has
     /// its own connection.
-    asking: Option<Connector>,
-    rate_limit: Option<RateLimit>,
+    asking: Option<Arc<Connector>>,
+    rate_limit: Option<Arc<RateLimit>>,
     /// How the endpoint answers batches.
-    batches: Batches,
+    batches: Arc<Batches>,
     /// Whether an announced head of the endpoint was its block of that number.
-    announces_truly: AtomicBool,
-    block_forms: BlockForms,
-    health: Health,
-    usage: Usage,
+    announces_truly: Arc<AtomicBool>,
+    block_forms: Arc<BlockForms>,
+    health: Arc<Health>,
+    usage: Arc<Usage>,
     metrics: Arc<EndpointMetrics>,
 }
 
@@ -102,8 +103,19 @@ impl Endpoint {
         signal: &Arc<Signal>,
     ) -> Self {
         let metrics = Arc::new(EndpointMetrics::new(chain.chain_id, &label));
+        Self::with_metrics(chain, config, index, label, signal, metrics)
+    }
+
+    fn with_metrics(
+        chain: &ChainConfig,
+        config: &EndpointConfig,
+        index: usize,
+        label: String,
+        signal: &Arc<Signal>,
+        metrics: Arc<EndpointMetrics>,
+    ) -> Self {
         let supports_push = !matches!(config.url.address(), Address::Http(_));
-        let connector = || Connector::new(chain, config, label.clone(), Arc::clone(&metrics));
+        let connector = || Arc::new(Connector::new(chain, config, label.clone(), Arc::clone(&metrics)));
         Self {
             chain_id: chain.chain_id,
             index,
@@ -116,14 +128,56 @@ impl Endpoint {
             following: connector(),
             asking: supports_push.then(connector),
             label,
-            rate_limit: config.requests_per_second.map(RateLimit::new),
-            batches: Batches::default(),
-            announces_truly: AtomicBool::new(false),
-            block_forms: BlockForms::default(),
-            health: Health::new(Arc::clone(signal)),
-            usage: Usage::new(),
+            rate_limit: config.requests_per_second.map(|max| Arc::new(RateLimit::new(max))),
+            batches: Arc::default(),
+            announces_truly: Arc::default(),
+            block_forms: Arc::default(),
+            health: Arc::new(Health::new(Arc::clone(signal))),
+            usage: Arc::new(Usage::new()),
             metrics,
+            config: config.clone(),
         }
+    }
+
+    /// The endpoint of the same URL with another configuration. It shares what the change does not
+    /// concern: the counters, with equal headers also the health, and with equal bounds the
+    /// connections.
+    pub(crate) fn continued(
+        &self,
+        chain: &ChainConfig,
+        config: &EndpointConfig,
+        index: usize,
+        signal: &Arc<Signal>,
+    ) -> Self {
+        let mut next = Self::with_metrics(
+            chain,
+            config,
+            index,
+            self.label.clone(),
+            signal,
+            Arc::clone(&self.metrics),
+        );
+        next.usage = Arc::clone(&self.usage);
+        if config.requests_per_second == self.config.requests_per_second {
+            next.rate_limit = self.rate_limit.clone();
+        }
+        if config.headers != self.config.headers {
+            return next;
+        }
+        next.batches = Arc::clone(&self.batches);
+        next.announces_truly = Arc::clone(&self.announces_truly);
+        next.block_forms = Arc::clone(&self.block_forms);
+        next.health = Arc::clone(&self.health);
+        if self.following.connects_as(&next.following) {
+            next.following = Arc::clone(&self.following);
+            next.asking.clone_from(&self.asking);
+        }
+        next
+    }
+
+    /// The validated configuration.
+    pub(crate) fn config(&self) -> &EndpointConfig {
+        &self.config
     }
 
     /// The name of the endpoint in logs, errors and metrics: scheme, host and port, made unique
@@ -231,7 +285,7 @@ impl Endpoint {
     /// Requests in flight on the old connections continue.
     pub(crate) fn reset(&self) {
         self.following.reset();
-        self.asking.iter().for_each(Connector::reset);
+        self.asking.iter().for_each(|asking| asking.reset());
     }
 
     /// Connects if there is no connection, which confirms the chain id.

@@ -7,11 +7,12 @@
 //! a failed request again.
 
 mod ready;
+mod replace;
 mod report;
 mod retry;
 mod tend;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 pub(crate) use self::report::Down;
-use crate::config::ChainConfig;
+use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
 use crate::rpc::endpoint::read::ReadRequest;
@@ -42,30 +43,33 @@ pub struct Endpoints {
     retries: u32,
     startup_timeout: Duration,
     signal: Arc<Signal>,
-    metrics: ChainMetrics,
+    metrics: Arc<ChainMetrics>,
 }
 
 impl Endpoints {
     /// Creates the endpoints of `config`. Does not use the network.
     pub fn new(config: &ChainConfig) -> Self {
         let signal = Arc::default();
-        let labels = labels(config);
+        let labels = labels(config, &[]);
         let endpoint =
             |(index, (config_of_one, label))| Arc::new(Endpoint::new(config, config_of_one, index, label, &signal));
-        let all = config
-            .endpoints()
-            .iter()
-            .zip(labels)
-            .enumerate()
-            .map(endpoint)
-            .collect();
+        let all = config.endpoints().iter().zip(labels).enumerate().map(endpoint);
+        Self::of(
+            config,
+            all.collect(),
+            &signal,
+            Arc::new(ChainMetrics::new(config.chain_id)),
+        )
+    }
+
+    fn of(config: &ChainConfig, all: Vec<Arc<Endpoint>>, signal: &Arc<Signal>, metrics: Arc<ChainMetrics>) -> Self {
         Self {
             chain_id: config.chain_id,
             all,
             retries: config.retries,
             startup_timeout: Duration::from_millis(config.startup_timeout_ms),
-            metrics: ChainMetrics::new(config.chain_id),
-            signal,
+            signal: Arc::clone(signal),
+            metrics,
         }
     }
 
@@ -273,6 +277,11 @@ impl Endpoints {
         }
     }
 
+    /// The endpoint that the next request of a method goes to first.
+    pub(crate) fn first_for(&self, method: &str) -> &Arc<Endpoint> {
+        self.best(&[(method.to_owned().into(), RawValue::NULL.to_owned())])
+    }
+
     fn ranked(&self, standing: fn(&Health) -> Fitness) -> Vec<Arc<Endpoint>> {
         let mut ranked = self.all.clone();
         ranked.sort_by_key(|endpoint| rank(endpoint, standing(endpoint.health())));
@@ -348,16 +357,29 @@ fn request_rank(endpoint: &Endpoint, requests: &[RpcRequest]) -> (Fitness, bool,
     (standing, is_paused, rank(endpoint, standing))
 }
 
-/// Scheme, host and port of each endpoint, with numbers where they are equal.
-fn labels(config: &ChainConfig) -> Vec<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let label = |url: String| {
-        let count = seen.entry(url.clone()).or_default();
-        *count += 1;
-        if *count == 1 { url } else { format!("{url}#{count}") }
+/// Scheme, host and port of each endpoint, with numbers where they are equal. An endpoint of
+/// `before` keeps its label.
+fn labels(config: &ChainConfig, before: &[Arc<Endpoint>]) -> Vec<String> {
+    let kept = |endpoint: &EndpointConfig| {
+        let before = before.iter().find(|before| before.config().url == endpoint.url)?;
+        Some(before.label().to_owned())
     };
-    let urls = config.endpoints().iter().map(|endpoint| endpoint.url.to_string());
-    urls.map(label).collect()
+    let kept: Vec<_> = config.endpoints().iter().map(kept).collect();
+    let mut taken: BTreeSet<String> = kept.iter().flatten().cloned().collect();
+    let label = |(endpoint, kept): (&EndpointConfig, Option<String>)| {
+        kept.unwrap_or_else(|| {
+            let url = endpoint.url.to_string();
+            let mut label = url.clone();
+            for number in 2.. {
+                if taken.insert(label.clone()) {
+                    break;
+                }
+                label = format!("{url}#{number}");
+            }
+            label
+        })
+    };
+    config.endpoints().iter().zip(kept).map(label).collect()
 }
 
 /// The bytes of a result, or 0 for an error.

@@ -1,4 +1,4 @@
-//! What nexum knows about following a chain, for reports.
+//! The state of following a chain, for reports.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use nexum_core::source::{Advance, Event, FollowingReport, HeadReport};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::FollowError;
+use super::{AtEndpoint, FollowError};
 use crate::redact::printable;
 use crate::rpc::endpoints::Down;
 use crate::wall;
@@ -27,6 +27,8 @@ struct State {
     /// The label of the last followed endpoint.
     last_followed: Option<String>,
     failovers: u64,
+    /// The time of the last appended block.
+    appended: Option<Instant>,
     /// The failures since the chain was followed, or since the last appended block.
     failing: Option<Failing>,
     /// Why the chain does not advance although an endpoint answers, and since when.
@@ -76,8 +78,10 @@ impl Condition {
 
     /// Records a block of the chain, which ends a failure.
     pub(super) fn appended(&self, block: &Advance) {
+        let now = Instant::now();
         let mut state = self.0.lock();
         state.failing = None;
+        state.appended = Some(now);
         let Some(Event::Block(event)) = block.block_event() else {
             return;
         };
@@ -85,7 +89,7 @@ impl Condition {
             number: block.position.number,
             hash: block.position.hash,
             timestamp_ms: event.timestamp,
-            seen_ms: wall::ms(Instant::now()),
+            seen_ms: wall::ms(now),
         });
     }
 
@@ -111,7 +115,8 @@ impl Condition {
         let since = match (&state.failing, &state.followed) {
             (Some(failing), _) => failing.since,
             (None, Some(_)) => Instant::now(),
-            (None, None) => began,
+            // The attempt may have read blocks for hours.
+            (None, None) => state.appended.map_or(began, |appended| appended.max(began)),
         };
         state.followed = None;
         if error.is_stall() {
@@ -122,6 +127,11 @@ impl Condition {
             endpoint: endpoint.to_owned(),
             error: printable(&error.to_string()),
         });
+    }
+
+    /// Records that other endpoints may have taken the place of the followed one.
+    pub(super) fn unfollowed(&self) {
+        self.0.lock().followed = None;
     }
 
     /// Records that the chain has not advanced for this time although an endpoint answers.
@@ -139,10 +149,10 @@ impl Condition {
     }
 
     /// Records a failure after which nexum follows the chain no longer.
-    pub(super) fn lost(&self, error: &FollowError) {
+    pub(super) fn lost(&self, AtEndpoint { endpoint, error }: &AtEndpoint) {
         let mut state = self.0.lock();
         state.followed = None;
-        state.lost = Some((error.to_string(), Instant::now()));
+        state.lost = Some((format!("{endpoint}: {error}"), Instant::now()));
     }
 
     /// The reason why the chain does not advance, and the time since which it does not.

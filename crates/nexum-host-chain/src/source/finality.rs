@@ -139,7 +139,7 @@ impl Follower<'_> {
         for held in held.iter().rev().copied() {
             if self.is_canonical(endpoint, held).await? {
                 if held != head {
-                    tracing::info!(chain = %log.topic(), from = %head, to = %held, "final blocks were reorganised");
+                    tracing::info!(chain = %log.topic(), endpoint = endpoint.label(), from = %head, to = %held, "final blocks were reorganised");
                     log.revert(held);
                 }
                 return Ok(());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
-use super::{FollowError, Purpose, Reader};
+use super::{AtEndpoint, FollowError, Purpose, Reader};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -82,7 +82,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Follows without end. Returns only a failure that no retry can repair.
-    pub(super) async fn follow(mut self) -> FollowError {
+    pub(super) async fn follow(mut self) -> AtEndpoint {
         loop {
             let endpoint = self.source.endpoints.preferred();
             let before = self.latest.head();
@@ -91,7 +91,7 @@ impl<'a> Follower<'a> {
                 continue;
             };
             if error.is_final() {
-                return error;
+                return error.at(&endpoint);
             }
             self.source.condition.failed(endpoint.label(), &error, began);
             if self.latest.head() != before {
@@ -261,6 +261,7 @@ impl<'a> Follower<'a> {
         if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
             tracing::debug!(
                 chain = source.chain_id,
+                endpoint = endpoint.label(),
                 head = head.position.number,
                 "the endpoint is behind: its head is ignored"
             );

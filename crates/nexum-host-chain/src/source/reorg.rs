@@ -44,7 +44,7 @@ impl Follower<'_> {
         if depth >= DEPTH_CHECKED_MIN {
             self.doubt(endpoint, tip).await?;
         }
-        tracing::info!(chain = self.source.chain_id, depth, from = %tip, to = %ancestor, "the chain was reorganised");
+        tracing::info!(chain = self.source.chain_id, endpoint = endpoint.label(), depth, from = %tip, to = %ancestor, "the chain was reorganised");
         self.source.metrics.reorg_depth_blocks.record(depth as f64);
         self.latest.revert(ancestor);
         Ok(true)

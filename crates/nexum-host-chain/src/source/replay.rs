@@ -13,7 +13,7 @@ use super::filters::Filters;
 use super::gaps::Blocks;
 use super::header::{self, Header};
 use super::wire_log::{self, RawLog};
-use super::{BLOCKS_PER_BATCH, FollowError, Purpose, Reader};
+use super::{AtEndpoint, BLOCKS_PER_BATCH, FollowError, Purpose, Reader};
 use crate::config::VerifyLogs;
 use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
@@ -27,7 +27,7 @@ impl Reader {
     /// Performs [`EventSource::replay`](nexum_core::source::EventSource::replay) with the best
     /// endpoint that answers. For a while, an endpoint that could not answer, such as a node
     /// without history, is asked after the others.
-    pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
+    pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, AtEndpoint> {
         let filters = Filters::new(&wanted.filters);
         let endpoints = self.endpoints.for_history();
         let mut failure = None;
@@ -40,8 +40,10 @@ impl Reader {
             };
             match read {
                 // Another endpoint may answer in parts, or give receipts.
-                Err(error) if error.may_pass() || error.is_too_large() => failure = failure.or(Some(error)),
-                Err(error) => return Err(error),
+                Err(error) if error.may_pass() || error.is_too_large() => {
+                    failure = failure.or(Some(error.at(endpoint)));
+                }
+                Err(error) => return Err(error.at(endpoint)),
                 Ok(replayed) => {
                     endpoint.health().has_history();
                     for passed in &endpoints[..index] {
@@ -51,7 +53,8 @@ impl Reader {
                 }
             }
         }
-        Err(failure.unwrap_or(FollowError::NoBlock(*wanted.numbers.start())))
+        let no_block = || FollowError::NoBlock(*wanted.numbers.start()).at(&self.endpoints.preferred());
+        Err(failure.unwrap_or_else(no_block))
     }
 
     /// Reads every block with its logs. Returns all blocks, or only those with logs.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexum_core::source::{Extent, Outage};
 use tokio::time::Instant;
 
-use super::reader::Reader;
+use super::Reader;
 
 /// The interval at which the gauges follow the state: an alert on them waits for longer, and a look
 /// costs some microseconds.

@@ -97,7 +97,7 @@ impl Pair {
         }
     }
 
-    fn endpoints(&self) -> &Arc<Endpoints> {
+    fn endpoints(&self) -> Arc<Endpoints> {
         self.chains.endpoints(CHAIN).unwrap()
     }
 
@@ -431,7 +431,8 @@ async fn a_refusal_is_logged_once_with_its_method_and_text_and_so_is_its_end() {
     soon(async { while pair.asked().await != json!(0) {} }).await;
 
     let text = log.text();
-    let label = pair.endpoints().all()[0].label();
+    let endpoints = pair.endpoints();
+    let label = endpoints.all()[0].label();
     for (level, said, method) in [
         (
             "WARN",

@@ -26,7 +26,8 @@ async fn requests_are_counted_by_endpoint_class_and_outcome() {
     assert_eq!(first, second);
 
     let chain = "chain=11155111";
-    let endpoints = chains.endpoints(CHAIN).unwrap().all();
+    let endpoints = chains.endpoints(CHAIN).unwrap();
+    let endpoints = endpoints.all();
     let [primary, secondary] = [0, 1].map(|place| format!("endpoint={}", endpoints[place].label()));
     let (primary, secondary) = (primary.as_str(), secondary.as_str());
     for (name, labels, count) in [

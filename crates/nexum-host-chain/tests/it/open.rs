@@ -142,13 +142,7 @@ fn an_open_chain_has_a_warning_and_a_pattern_is_refused() {
         let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
         Chains::from_sections(&config.chains).map_err(|errors| errors.to_string())
     };
-    let warnings = |methods: &str| {
-        parse(methods)
-            .unwrap()
-            .warnings()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
+    let warnings = |methods: &str| parse(methods).unwrap().warnings().collect::<Vec<_>>();
     assert_eq!(
         warnings("['trace_block', '*']"),
         [

@@ -40,7 +40,8 @@ fn follow(nodes: &[&Node], url: fn(&Node) -> String, change: impl FnOnce(&mut Ch
 impl Followed {
     /// The indexes of the followed endpoints, in order.
     fn followed(&self) -> Vec<usize> {
-        let labels = self.chains.endpoints(CHAIN).unwrap().all();
+        let endpoints = self.chains.endpoints(CHAIN).unwrap();
+        let labels = endpoints.all();
         let place = |line: &str| {
             labels
                 .iter()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, Limits};
+use nexum_core::capability::HostCallKind;
 use nexum_host_cow::{BaseUrl, CowConfig};
 use nexum_testing::order_book::{Fault, OrderTerms, ReceivedRequest, Scheme, SignedOrder, Trader};
 use nexum_testing::{OrderBook, TEST_CHAIN_ID};
@@ -106,6 +107,26 @@ async fn requests_come_back_as_the_order_book_answers_them() {
         let host = host(&book, &[("request", &request)]).await;
         let said = host.said_of_next().await.join("\n");
         assert!(said.starts_with(&format!("request: {answer}")), "{request}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_the_current_host_call_with_its_order_book() {
+    let book = OrderBook::start().await;
+    let order = SignedOrder::good(Scheme::Eip712, 1).to_json().to_string();
+    let url = book.url();
+    for (key, value, method) in [
+        ("request", "GET /api/v1/version", "api/v1/version"),
+        ("order", &order, "submit-order"),
+    ] {
+        book.fail_always(Some(Fault::Hang));
+        let host = host(&book, &[(key, value)]).await;
+        host.chain.mine(1);
+        let call = host.current_call().await;
+        let found = (call.kind, call.method, call.endpoint.as_deref());
+        let expected = url.strip_suffix("/sepolia");
+        assert!(expected.is_some(), "{url}");
+        assert_eq!(found, (HostCallKind::OrderBook, method, expected));
     }
 }
 

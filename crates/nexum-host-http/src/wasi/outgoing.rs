@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt as _, Full};
 use nexum_config::limits::Limit;
-use nexum_core::capability::View;
+use nexum_core::capability::{HostCallKind, View};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 use wasmtime_wasi::runtime::spawn;
@@ -20,6 +20,7 @@ use super::Guest;
 use crate::error::{FetchError, RequestPart};
 use crate::fetch::Fetcher;
 use crate::hop::Answer;
+use crate::metrics::known;
 use crate::request::{REQUEST_BODY_BYTES_MAX, Request, Waits, body_too_large};
 use crate::time::Time;
 
@@ -30,7 +31,10 @@ impl outgoing_handler::Host for Guest<'_> {
         options: Option<Resource<RequestOptions>>,
     ) -> HttpResult<Resource<FutureIncomingResponse>> {
         let View {
-            state, scope, table, ..
+            state,
+            scope,
+            table,
+            meta,
         } = &mut self.0;
         scope.spend(Limit::HttpFetches, 1).map_err(HttpError::trap)?;
         let outgoing = table.delete(request)?;
@@ -45,6 +49,10 @@ impl outgoing_handler::Host for Guest<'_> {
         if request.has_effect() {
             scope.mark_effect();
         }
+        let to = request.to.to_string();
+        let call = meta
+            .activity
+            .background_call(HostCallKind::Http, known(&request.method), &to);
         let exchange = Exchange {
             time: state.fetcher.time(None, scope.answer_by()),
             fetcher: state.fetcher.clone(),
@@ -56,6 +64,7 @@ impl outgoing_handler::Host for Guest<'_> {
         let ended = scope.ended();
         // Dropping the resource aborts the task.
         let task = spawn(async move {
+            let _call = call;
             let exchanged = ended.run_until_cancelled(exchange.perform()).await;
             let response = exchanged.unwrap_or(Err(FetchError::Cancelled.into()))?;
             // The whole body is here, so no task has to read it.

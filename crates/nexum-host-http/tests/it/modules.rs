@@ -4,6 +4,7 @@ mod host;
 mod wasi;
 
 use nexum_config::limits::{Limit, Limits};
+use nexum_core::capability::HostCallKind;
 use nexum_testing::kept;
 
 use self::host::{Fetching, GUESTS, Host};
@@ -44,6 +45,19 @@ async fn a_module_fetches_at_each_block_and_keeps_the_answer() {
             (2, "/price?of=eth", Some("k"))
         );
         assert_eq!(server.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_the_current_host_call_with_its_server() {
+    for guest in GUESTS {
+        let server = Server::start(|_| Reply::Hang(Vec::new())).await;
+        let url = server.url("/hang");
+        let host = host(guest, &server, &[("url", &url)]).await;
+        host.chain.mine(1);
+        let call = host.current_call().await;
+        let found = (call.kind, call.method, call.endpoint.as_deref());
+        assert_eq!(found, (HostCallKind::Http, "GET", url.strip_suffix("/hang")), "{guest}");
     }
 }
 

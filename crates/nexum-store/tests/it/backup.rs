@@ -134,3 +134,17 @@ fn a_backup_with_faults_changes_nothing() {
     assert!(!fixture.path().join(REPLACED).exists());
     assert!(!fixture.path().join("state.redb.new").exists());
 }
+
+#[test]
+fn a_restore_replaces_an_emptied_file() {
+    let fixture = Fixture::new(Backend::Redb);
+    let store = fixture.open();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("backup");
+    backup(&*store.frozen().unwrap(), &path, &mut |_| {}).unwrap();
+    drop(store);
+    fs::write(fixture.path().join("state.redb"), b"").unwrap();
+    restore(&path, &fixture.path().into(), true, "a test", &mut |_| {}).unwrap();
+    drop(fixture.open());
+    assert_eq!(fs::read(fixture.path().join(REPLACED)).unwrap(), b"");
+}

@@ -238,7 +238,7 @@ fn a_file_that_was_emptied_is_refused_and_stays() {
     let error = refused(&fixture, Backend::Redb);
     let expected = format!("the state in {} is gone: the file is empty", file.display());
     assert_eq!(error.to_string(), expected);
-    assert!(error.hint().unwrap().contains("nexum state backup"));
+    assert!(error.hint().unwrap().contains("nexum state restore --replace"));
     assert_eq!(fs::metadata(&file).unwrap().len(), 0);
 }
 

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::leash::leashed;
 use crate::compiler::this_program;
 use crate::configure::LEVEL_VARIABLES;
+use crate::process;
 use crate::report::Refusal;
 
 /// How long the daemon may take to stop: twice the default deadline of an event.
@@ -96,7 +97,9 @@ impl Daemon {
 /// If its path is unknown.
 pub(in crate::author) fn nexum() -> Result<std::process::Command, Refusal> {
     let this = this_program().map_err(|error| Refusal::of(&error))?;
-    Ok(std::process::Command::new(this))
+    let mut nexum = std::process::Command::new(this);
+    process::without_service(&mut nexum);
+    Ok(nexum)
 }
 
 /// Runs a command line of this binary for the daemon of a configuration. Returns whether it succeeds.

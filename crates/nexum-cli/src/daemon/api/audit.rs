@@ -237,9 +237,9 @@ fn reason(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(REASON_HEADER) else {
         return Ok(None);
     };
-    let reason = decoded(value.as_bytes()).filter(|reason| reason.len() <= REASON_BYTES_MAX);
-    match reason {
-        Some(reason) => Ok(Some(harmless(&reason).into_owned()).filter(|reason| !reason.is_empty())),
+    let reason = decoded(value.as_bytes()).map(|reason| harmless(&reason).into_owned());
+    match reason.filter(|reason| reason.len() <= REASON_BYTES_MAX) {
+        Some(reason) => Ok(Some(reason).filter(|reason| !reason.is_empty())),
         None => {
             let error =
                 format!("{REASON_HEADER}: expected UTF-8 text, percent-encoded, of at most {REASON_BYTES_MAX} bytes");

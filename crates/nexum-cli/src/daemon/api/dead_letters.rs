@@ -28,9 +28,13 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     few(looks).merge(few(commands))
 }
 
-errors!(ListErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, StoreUnavailable);
-errors!(LetterErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, StoreUnavailable);
-errors!(CommandErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, EventFailed, ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping);
+errors!(ListErrors: ModuleNotFound, ModuleLoading, StoreUnavailable);
+errors!(LetterErrors: ModuleNotFound, ModuleLoading, DeadLetterNotFound, StoreUnavailable);
+errors! {
+    CommandErrors:
+        ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, EventFailed,
+        ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping,
+}
 
 /// The part of a list.
 #[derive(Deserialize, IntoParams)]
@@ -57,7 +61,8 @@ impl Part {
 
 /// List the oldest dead letters of a module
 ///
-/// The list has at most 1,000 dead letters, without the log records of their attempts.
+/// The list has at most 1,000 dead letters, without the log records of their attempts. The module need
+/// not be loaded.
 #[utoipa::path(
     get, path = "/v1/modules/{name}/dead-letters", tag = "dead letters",
     params(("name" = String, Path, description = "The module"), Part),
@@ -68,12 +73,14 @@ async fn dead_letter_list(
     PathOf(name): PathOf<String>,
     QueryOf(part): QueryOf<Part>,
 ) -> Answer<Vec<Letter>> {
-    let status = api.module(&name)?;
-    let letters = api.letters(status.name(), part.limit()?).await?;
+    let name = api.known(&name).await?;
+    let letters = api.letters(&name, part.limit()?).await?;
     Ok(Json(letters.into_iter().map(Letter::from).collect()))
 }
 
 /// Show a dead letter
+///
+/// The module need not be loaded.
 #[utoipa::path(
     get, path = "/v1/modules/{name}/dead-letters/{event}", tag = "dead letters",
     params(
@@ -86,8 +93,8 @@ async fn dead_letter_show(
     State(api): State<ApiState>,
     PathOf((name, event)): PathOf<(String, String)>,
 ) -> Answer<Letter> {
-    let status = api.module(&name)?;
-    Ok(Json(api.letter(status.name(), &event).await?.into()))
+    let name = api.known(&name).await?;
+    Ok(Json(api.letter(&name, &event).await?.into()))
 }
 
 /// Retry a dead letter

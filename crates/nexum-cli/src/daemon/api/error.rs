@@ -143,6 +143,9 @@ fn code_of(error: &SteerError) -> ErrorCode {
     match error {
         SteerError::Exists(_) => ErrorCode::ModuleExists,
         SteerError::NoModule(_) => ErrorCode::ModuleNotFound,
+        SteerError::Loading(_) => ErrorCode::ModuleLoading,
+        SteerError::Removed(_) => ErrorCode::ModuleUnwanted,
+        SteerError::Disabled(_) => ErrorCode::ModuleDisabled,
         SteerError::NoQueries(_) => ErrorCode::QueryUnsupported,
         SteerError::NoEvents(_) => ErrorCode::ModuleHasNoEvents,
         SteerError::Start(StartError::NoSource { .. }) => ErrorCode::ChainUnknown,
@@ -150,7 +153,7 @@ fn code_of(error: &SteerError) -> ErrorCode {
         SteerError::Start(StartError::Store(_)) | SteerError::Commit(_) => ErrorCode::StoreUnavailable,
         SteerError::NotRunning => ErrorCode::DaemonStopping,
         SteerError::Command(error) => match error {
-            CommandError::Init(_) => ErrorCode::InitFailed,
+            CommandError::Init(_) | CommandError::Withdrawn => ErrorCode::InitFailed,
             CommandError::Failed(_) => ErrorCode::EventFailed,
             CommandError::NoLetter(_) => ErrorCode::DeadLetterNotFound,
             CommandError::NotRunning => ErrorCode::ModuleNotRunning,
@@ -177,11 +180,16 @@ impl From<StoreError> for ApiError {
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
-        let code = match &error {
-            ChangeError::Host(error) => code_of(error),
-            ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
-            _ => ErrorCode::ModuleRefused,
-        };
-        Self::refused(code, error)
+        Self::refused(code_of_change(&error), error)
+    }
+}
+
+/// The code of an error in the files of modules, or in their change.
+pub(crate) fn code_of_change(error: &ChangeError) -> ErrorCode {
+    match error {
+        ChangeError::Host(error) | ChangeError::Refused { error, .. } => code_of(error),
+        ChangeError::Cancelled(_) => ErrorCode::ModuleRemoved,
+        ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
+        _ => ErrorCode::ModuleRefused,
     }
 }

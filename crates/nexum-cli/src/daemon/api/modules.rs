@@ -1,5 +1,7 @@
 //! The modules of the daemon: `/v1/modules`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use nexum_core::supervisor::SteerError;
@@ -7,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Answer;
+use super::acting::Acting;
 use super::audit::By;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, name_of};
@@ -14,8 +17,9 @@ use super::few::few;
 use super::openapi::errors;
 use super::shared::ApiState;
 use crate::error_code::ErrorCode;
+use crate::protocol::lasting::Effect;
 use crate::protocol::limits::{Usage, usages};
-use crate::protocol::modules::{Load, Module, Reloaded};
+use crate::protocol::modules::{Changed, Load, Module, Reloaded};
 use crate::report::functions::Function;
 
 /// The routes. Those that read, that compile and that command have separate bounds.
@@ -37,9 +41,21 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 errors!(ModuleErrors: ModuleNotFound, ModuleLoading);
-errors!(LoadErrors: ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping, LocalOnly);
-errors!(ReloadErrors: ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping);
-errors!(CommandErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping);
+errors! {
+    LoadErrors:
+        ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        DaemonStopping, LocalOnly,
+}
+errors! {
+    ReloadErrors:
+        ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
+        ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping,
+}
+errors! {
+    CommandErrors:
+        ModuleNotFound, ModuleLoading, ModuleDisabled, ModuleUnwanted, ModuleHasNoEvents,
+        ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
+}
 
 /// List the modules
 #[utoipa::path(get, path = "/v1/modules", tag = "modules", responses((status = 200, body = Vec<Module>)))]
@@ -52,16 +68,33 @@ async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
         .iter()
         .filter_map(|module| Module::of(module, &troubled))
         .collect();
+    let has = |all: &[Module], name: &str| all.iter().any(|module| module.name == name);
     for loading in loading {
         // During a reload, the list shows the running module.
-        if all.iter().all(|module| module.name != loading.meta.name.as_str()) {
+        if !has(&all, loading.meta.name.as_str()) {
             all.push(Module::of_loading(&loading));
+        }
+    }
+    for absent in api.host.absent() {
+        // Another entry can have the name.
+        let module = Module::of_absent(absent);
+        if !has(&all, &module.name) {
+            all.push(module);
         }
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
     let refused = api.refused.missing(&api.host).into_iter();
-    all.extend(refused.map(|(path, reason)| Module::of_refused(path, reason)));
-    Json(all)
+    all.extend(refused.map(Module::of_refused));
+    let (rows, configured) = (api.host.operator_rows(), api.host.configured());
+    let rows = rows
+        .iter()
+        .map(|(name, row)| (name.as_str(), row))
+        .collect::<BTreeMap<_, _>>();
+    let with_wanted = |module: Module| {
+        let row = rows.get(&*module.name).copied();
+        module.with(row, &configured)
+    };
+    Json(all.into_iter().map(with_wanted).collect())
 }
 
 /// Show a module
@@ -80,16 +113,21 @@ async fn module_show(State(api): State<ApiState>, PathOf(name): PathOf<String>) 
 #[utoipa::path(
     post, path = "/v1/modules", tag = "modules",
     request_body = Load,
-    responses((status = 200, body = Module), LoadErrors)
+    responses((status = 200, body = Changed), LoadErrors)
 )]
-async fn module_load(State(api): State<ApiState>, by: By, JsonOf(wanted): JsonOf<Load>) -> Answer<Module> {
+async fn module_load(
+    State(api): State<ApiState>,
+    Acting(act): Acting,
+    by: By,
+    JsonOf(wanted): JsonOf<Load>,
+) -> Answer<Changed> {
     by.concerns(wanted.path.display().to_string());
     by.must_be_local()?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
-    let name = api.host.load(config).await?;
+    let (name, lasts) = api.host.operator(act).load(config).await?;
     by.concerns(name.as_str());
-    Ok(Json(api.view(&name)?))
+    api.changed(&name, lasts)
 }
 
 /// Remove a module
@@ -98,12 +136,15 @@ async fn module_load(State(api): State<ApiState>, by: By, JsonOf(wanted): JsonOf
 #[utoipa::path(
     delete, path = "/v1/modules/{name}", tag = "modules",
     params(("name" = String, Path, description = "The module")),
-    responses((status = 200, body = ()), CommandErrors)
+    responses((status = 200, body = Effect), CommandErrors)
 )]
-async fn module_remove(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<()> {
+async fn module_remove(
+    State(api): State<ApiState>,
+    Acting(act): Acting,
+    PathOf(name): PathOf<String>,
+) -> Answer<Effect> {
     let name = name_of(&name)?;
-    api.view(&name)?;
-    Ok(Json(api.supervisor.remove(&name).await?))
+    Ok(Json(api.host.operator(act).remove(&name).await?.into()))
 }
 
 /// Show the limits of a module
@@ -150,34 +191,49 @@ async fn module_reload(State(api): State<ApiState>, PathOf(name): PathOf<String>
 #[utoipa::path(
     post, path = "/v1/modules/{name}/restart", tag = "modules",
     params(("name" = String, Path, description = "The module")),
-    responses((status = 200, body = Module), CommandErrors)
+    responses((status = 200, body = Changed), CommandErrors)
 )]
-async fn module_restart(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
-    let status = api.module(&name)?;
-    status.restart().await?;
-    Ok(Json(api.view(status.name())?))
+async fn module_restart(
+    State(api): State<ApiState>,
+    Acting(act): Acting,
+    PathOf(name): PathOf<String>,
+) -> Answer<Changed> {
+    let name = name_of(&name)?;
+    api.check_loaded(&name)?;
+    let lasts = api.host.operator(act).restart(&name).await?;
+    api.changed(&name, lasts)
 }
 
 /// Finish the current event of a module, then pause the module
 #[utoipa::path(
     post, path = "/v1/modules/{name}/stop", tag = "modules",
     params(("name" = String, Path, description = "The module")),
-    responses((status = 200, body = Module), CommandErrors)
+    responses((status = 200, body = Changed), CommandErrors)
 )]
-async fn module_stop(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
-    let status = api.module(&name)?;
-    status.stop().await?;
-    Ok(Json(api.view(status.name())?))
+async fn module_stop(
+    State(api): State<ApiState>,
+    Acting(act): Acting,
+    PathOf(name): PathOf<String>,
+) -> Answer<Changed> {
+    let name = name_of(&name)?;
+    api.check_loaded(&name)?;
+    let lasts = api.host.operator(act).stop(&name).await?;
+    api.changed(&name, lasts)
 }
 
 /// Resume a stopped module at its cursor
 #[utoipa::path(
     post, path = "/v1/modules/{name}/start", tag = "modules",
     params(("name" = String, Path, description = "The module")),
-    responses((status = 200, body = Module), CommandErrors)
+    responses((status = 200, body = Changed), CommandErrors)
 )]
-async fn module_start(State(api): State<ApiState>, PathOf(name): PathOf<String>) -> Answer<Module> {
-    let status = api.module(&name)?;
-    status.start().await?;
-    Ok(Json(api.view(status.name())?))
+async fn module_start(
+    State(api): State<ApiState>,
+    Acting(act): Acting,
+    PathOf(name): PathOf<String>,
+) -> Answer<Changed> {
+    let name = name_of(&name)?;
+    api.check_loaded(&name)?;
+    let lasts = api.host.operator(act).start(&name).await?;
+    api.changed(&name, lasts)
 }

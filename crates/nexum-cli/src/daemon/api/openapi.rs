@@ -57,7 +57,7 @@ const COMMON: &[ErrorCode] = &[
 /// Declares a type for `responses(...)` of `#[utoipa::path]`: the errors of some routes, beside those
 /// that every route can return.
 macro_rules! errors {
-    ($name:ident: $($code:ident),+) => {
+    ($name:ident: $($code:ident),+ $(,)?) => {
         enum $name {}
 
         impl utoipa::IntoResponses for $name {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::token::TokenFile;
+use super::token::Token;
 use crate::configure::AdminListen;
 use crate::daemon::listen::{self, Bounds};
 use crate::error_code::ErrorCode;
@@ -31,7 +31,7 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// The configuration of the port, with its token.
 pub(crate) struct Admin {
     address: SocketAddr,
-    token: Arc<TokenFile>,
+    token: Arc<Token>,
 }
 
 impl Admin {
@@ -42,13 +42,17 @@ impl Admin {
     /// If the file has no token that only nexum's user can read.
     pub(crate) fn open(listen: AdminListen) -> Result<Self, Refusal> {
         let AdminListen { address, token_file } = listen;
-        let token = Arc::new(TokenFile::open(token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
+        let token = Arc::new(Token::read(&token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
         Ok(Self { address, token })
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
     }
 }
 
 /// The port, if the operator configured one.
-pub(crate) struct AdminPort(Option<(TcpListener, Arc<TokenFile>)>);
+pub(crate) struct AdminPort(Option<(TcpListener, Arc<Token>)>);
 
 impl AdminPort {
     /// Opens the port.
@@ -64,17 +68,9 @@ impl AdminPort {
         Ok(Self(Some((listener, token))))
     }
 
-    /// Reads the file with the token again. After an error, the last token stays valid.
-    ///
-    /// # Errors
-    ///
-    /// As [`Admin::open`].
-    #[expect(dead_code, reason = "the reload of the configuration will call it")]
-    pub(crate) fn reload_token(&self) -> Result<(), Refusal> {
-        self.0.as_ref().map_or(Ok(()), |(_, token)| {
-            let reloaded = token.reload();
-            reloaded.map_err(|refusal| refusal.about("admin.token_file"))
-        })
+    /// The token, if there is a port.
+    pub(crate) fn token(&self) -> Option<Arc<Token>> {
+        self.0.as_ref().map(|(_, token)| Arc::clone(token))
     }
 
     /// Answers requests until it is dropped.
@@ -100,7 +96,7 @@ impl AdminPort {
 
 #[derive(Clone)]
 struct Gate {
-    token: Arc<TokenFile>,
+    token: Arc<Token>,
     /// Requests without the token, since the last one with it.
     refusals: Arc<Mutex<Outage>>,
     start: Instant,

@@ -1,26 +1,27 @@
 //! The parts of the daemon that the handlers of the API share.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use axum::Json;
 use nexum_config::names::ModuleName;
-use nexum_core::HostHandle;
-use nexum_core::ModuleStatus;
-use nexum_core::state::{DeadLetter, admin};
+use nexum_core::state::DeadLetter;
 use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
-use tokio_util::sync::CancellationToken;
+use nexum_core::{HostHandle, Lasts, ModuleStatus};
 
+use super::Answer;
 use super::error::ApiError;
 use super::extract::name_of;
+use super::sse::Readers;
+use crate::daemon::levels::LogLevel;
+use crate::daemon::notify::Notifier;
+use crate::daemon::records::Records;
 use crate::daemon::refused::Refused;
+use crate::daemon::reload::ReloadHandle;
 use crate::error_code::ErrorCode;
-use crate::protocol::modules::Module;
+use crate::protocol::modules::{Changed, Module};
 use crate::report::Refusal;
-
-/// The most bytes of dead letters in a list. As JSON they take up to four times as many, within the
-/// bound of an answer.
-const LIST_BYTES_MAX: usize = 8 << 20;
+use crate::state::letters;
 
 /// The running daemon, for the handlers of the API.
 #[derive(Clone)]
@@ -29,9 +30,14 @@ pub(crate) struct ApiState {
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
-    /// Cancelled when nexum stops: a stream ends then.
-    #[allow(dead_code, reason = "the streams of log records and events use it")]
-    pub(crate) stop: CancellationToken,
+    /// The last log records, and the level of the log.
+    pub(crate) records: Records,
+    pub(crate) log_level: LogLevel,
+    pub(crate) notifier: Notifier,
+    /// Asks for reloads of the configuration.
+    pub(crate) reload: ReloadHandle,
+    /// The bound on readers of streams.
+    pub(crate) readers: Readers,
 }
 
 impl ApiState {
@@ -50,7 +56,39 @@ impl ApiState {
     /// The current state of a module.
     pub(super) fn view(&self, name: &ModuleName) -> Result<Module, ApiError> {
         let view = Module::of(&self.running(name)?, &self.host.troubled_chains());
-        view.ok_or_else(|| SteerError::NoModule(name.clone()).into())
+        let view = view.ok_or_else(|| SteerError::NoModule(name.clone()))?;
+        let rows = self.host.operator_rows();
+        Ok(view.with(rows.get(name), &self.host.configured()))
+    }
+
+    /// The answer to a command about a module that is here afterwards.
+    pub(super) fn changed(&self, name: &ModuleName, lasts: Lasts) -> Answer<Changed> {
+        Ok(Json(Changed {
+            module: self.view(name)?,
+            effect: lasts.into(),
+        }))
+    }
+
+    /// Fails if the module is being loaded: it takes no commands yet.
+    pub(super) fn check_loaded(&self, name: &ModuleName) -> Result<(), ApiError> {
+        match self.supervisor.get(name) {
+            Err(error) if self.host.is_loading(name) => Err(self.missing(name, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of a module that is loaded, or whose state the store has.
+    pub(super) async fn known(&self, name: &str) -> Result<ModuleName, ApiError> {
+        let name = name_of(name)?;
+        if self.supervisor.get(&name).is_ok() {
+            return Ok(name);
+        }
+        let wanted = name.clone();
+        let has = move |store: &dyn StateStore| letters::has_module(store, &wanted);
+        match store::blocking(&self.store, has).await? {
+            true => Ok(name),
+            false => Err(self.missing(&name, SteerError::NoModule(name.clone()))),
+        }
     }
 
     /// The error for a module that is not there, or that is being loaded.
@@ -64,31 +102,16 @@ impl ApiState {
     /// The dead letter of an event.
     pub(super) async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, ApiError> {
         let (module, wanted) = (name.clone(), event.to_owned());
-        let read = move |store: &dyn StateStore| admin::dead_letter(&*store.view()?, &module, &wanted);
-        store::blocking(&self.store, read).await?.ok_or_else(|| {
-            let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
-            let hint = format!("list its dead letters with `nexum dead-letter list {name}`");
-            ApiError::refused(ErrorCode::DeadLetterNotFound, refusal.with_hint(hint))
-        })
+        let read = move |store: &dyn StateStore| letters::letter(store, &module, &wanted);
+        let letter = store::blocking(&self.store, read).await?;
+        letter.ok_or_else(|| ApiError::refused(ErrorCode::DeadLetterNotFound, letters::no_letter(name, event)))
     }
 
     /// The oldest dead letters of a module, without the log records of their attempts: as many as
     /// fit into an answer.
     pub(super) async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let name = name.clone();
-        let read = move |store: &dyn StateStore| {
-            let (mut letters, mut bytes) = (Vec::new(), 0);
-            admin::dead_letters(&*store.view()?, &name, &mut |mut letter| {
-                letter.attempts.iter_mut().for_each(|attempt| attempt.records.clear());
-                bytes += letter.bytes();
-                letters.push(letter);
-                match letters.len() < count_max && bytes < LIST_BYTES_MAX {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                }
-            })?;
-            Ok(letters)
-        };
+        let read = move |store: &dyn StateStore| letters::letters(store, &name, count_max);
         store::blocking(&self.store, read).await
     }
 }

@@ -12,15 +12,19 @@ use axum::Router;
 use tokio::net::UnixListener;
 
 use crate::daemon::listen::{self, Bounds};
+use crate::daemon::systemd::Service;
 use crate::protocol::{SOCKET, socket_in};
 
 /// The bounds of the socket, whose clients are processes of one user. There may be hundreds of commands
 /// at a time, for example from a script. A stream of records lasts as long as the operator watches it.
 const BOUNDS: Bounds = Bounds::new(256, Duration::MAX).with_streams();
 
-/// Serves the API on the socket in a state directory. If that fails, logs the error and waits forever, because modules run without the socket.
-pub(super) async fn serve(state_dir: &Path, router: Router) -> Infallible {
-    match ApiSocket::open(state_dir) {
+/// Serves the API on the socket in a state directory. Reports to `service` when the socket listens. If
+/// that fails, logs the error and waits forever, because modules run without the socket.
+pub(super) async fn serve(state_dir: &Path, router: Router, service: &Service) -> Infallible {
+    let opened = ApiSocket::open(state_dir);
+    service.listens().await;
+    match opened {
         Ok(socket) => socket.serve(router).await,
         Err(error) => {
             tracing::error!(%error, "commands cannot reach nexum: there is no socket in the state directory");

@@ -1,212 +1,122 @@
-//! Server-sent events: a sequence of numbered messages as a response that lasts.
+//! Server-sent events: streams that a reader can resume.
 //!
-//! The source is a bounded buffer whose messages have increasing numbers, as a [`Stream`] of [`Item`]s
-//! after the number that [`LastEventId`] has. The source must not wait for a reader: a reader that is too
-//! slow finds a gap. The response has these parts (<https://html.spec.whatwg.org/multipage/server-sent-events.html>):
-//!
-//! - a message: `id`, `event` if it has a name, and `data`, which is JSON in one line;
-//! - the event `gap`, with `{"lost": 12}`: messages that are no longer kept. `null` is an unknown number;
-//! - the event `end`, with `{"reason": ".."}`, before nexum stops;
-//! - a comment every [`KEEP_ALIVE`], so that a client and a proxy see that the connection lives.
+//! Each message has an id. A reader that reconnects sends the last one in the header `Last-Event-ID`.
+//! If messages are lost, the reader gets an event `gap` before the next message, never silence. The last
+//! event of a stream is `end`, when nexum stops.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, Stream};
-use serde_json::json;
-use tokio::time::timeout;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::error_code::ErrorCode;
+use crate::protocol::logs::Gap;
+use crate::protocol::{END, GAP};
 
-/// The interval of the comments: shorter than the shortest idle time of common proxies, 30 seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The most readers of streams at a time: a few terminals and log collectors. A reader can stay for
+/// days, so nexum refuses further ones instead of making them wait.
+const READERS_MAX: usize = 32;
 
-/// The header with which a client continues a stream.
+/// The interval of comments in a stream without messages: short enough for the usual timeout of a
+/// proxy, a minute.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// The header with the id of the last message that a reader has.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The media type of a stream.
-pub(crate) const EVENT_STREAM: &str = "text/event-stream";
-
-/// A part of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
-    /// A message. The next one has a higher number.
-    Message {
-        id: u64,
-        /// The name of the event, a constant word. `None` is the name `message`.
-        event: Option<&'static str>,
-        /// The message as JSON in one line, as `serde_json::to_string` writes it.
-        data: String,
-    },
-    /// Messages are lost between the last one and the next one.
-    Gap {
-        /// The number of lost messages, if it is known.
-        lost: Option<u64>,
-    },
-}
-
-/// The number of the last message that a client of an interrupted stream has: an argument of a
-/// handler. `None` without the header `Last-Event-ID`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LastEventId(pub(crate) Option<u64>);
-
-impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get(LAST_EVENT_ID) else {
-            return Ok(Self(None));
-        };
-        let id = value.to_str().ok().and_then(|id| id.parse().ok());
-        let id: u64 = id.ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::InvalidRequest,
-                "Last-Event-ID: expected the id of a message, a number",
-            )
-        })?;
-        Ok(Self(Some(id)))
-    }
-}
-
-/// The response that sends these items, and ends with `stop`.
-pub(crate) fn respond(items: impl Stream<Item = Item> + Send + 'static, stop: CancellationToken) -> Response {
-    respond_every(KEEP_ALIVE, items, stop)
-}
-
-/// As [`respond`], with this interval of the comments.
-fn respond_every(
-    keep_alive: Duration,
-    items: impl Stream<Item = Item> + Send + 'static,
+/// The bound on readers of streams, and the end of their streams. A clone shares it.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    places: Arc<Semaphore>,
     stop: CancellationToken,
-) -> Response {
-    let state = Some((Box::pin(items), stop));
-    let parts = stream::unfold(
-        state,
-        move |state: Option<(Pin<Box<_>>, CancellationToken)>| async move {
-            let (mut items, stop) = state?;
-            let next = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Some((end("nexum is stopping"), None)),
-                next = timeout(keep_alive, items.next()) => next,
-            };
-            match next {
-                Ok(Some(item)) => Some((text(&item), Some((items, stop)))),
-                Ok(None) => None,
-                Err(_) => Some((": alive\n\n".to_owned(), Some((items, stop)))),
-            }
-        },
-    );
-    let body = Body::from_stream(parts.map(|part| Ok::<_, Infallible>(Bytes::from(part))));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    (headers, body).into_response()
 }
 
-/// An item as the stream has it.
-fn text(item: &Item) -> String {
-    match item {
-        Item::Message { id, event, data } => {
-            let event = event.map_or_else(String::new, |event| format!("event: {event}\n"));
-            format!("id: {id}\n{event}{}\n", lines(data))
-        }
-        Item::Gap { lost } => format!("event: gap\n{}\n", lines(&json!({ "lost": lost }).to_string())),
+impl Readers {
+    /// No readers. Every stream ends when `stop` is cancelled.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        let places = Arc::new(Semaphore::new(READERS_MAX));
+        Self { places, stop }
+    }
+
+    /// Admits a reader until the value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many.
+    fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let error = format!("{READERS_MAX} readers follow logs or events already");
+            ApiError::new(ErrorCode::TooManyReaders, error)
+        })
     }
 }
 
-fn end(reason: &str) -> String {
-    format!("event: end\n{}\n", lines(&json!({ "reason": reason }).to_string()))
+/// A message of a stream.
+pub(super) enum Message<T> {
+    /// A value with its id.
+    Value(u64, T),
+    /// Values are lost. The id is the one of the last value before the next one.
+    Gap(u64, Gap),
 }
 
-/// The data of an event. A line break in it would otherwise begin another field.
-fn lines(data: &str) -> String {
-    let lines = data.split(['\n', '\r']);
-    lines.map(|line| format!("data: {line}\n")).collect()
+/// Whether a client wants a stream.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.contains("text/event-stream"))
 }
 
-#[cfg(test)]
-mod tests {
-    use axum::http::Request;
-    use http_body_util::BodyExt as _;
+/// The id of the last message that a client has.
+///
+/// # Errors
+///
+/// If the header has another form.
+pub(super) fn last_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    let error = || ApiError::new(ErrorCode::InvalidRequest, "Last-Event-ID: expected the id of a message");
+    id.map(Some).ok_or_else(error)
+}
 
-    use super::*;
+/// A response that sends messages as they arrive, until the client leaves or nexum stops.
+///
+/// # Errors
+///
+/// If there are too many readers.
+pub(super) fn respond<T: Serialize + 'static>(
+    readers: &Readers,
+    messages: impl Stream<Item = Message<T>> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let place = readers.admit()?;
+    let events = messages.map(move |message| {
+        // Held until the end of the stream.
+        let _ = &place;
+        Ok::<_, Infallible>(event(message))
+    });
+    let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
+    // A comment at once, so that a client has the response before the first message.
+    let opened = stream::once(async { Ok(Event::default().comment("nexum")) });
+    let events = events.take_until(readers.stop.clone().cancelled_owned());
+    let end = stream::once(async { Ok(Event::default().event(END).data("{\"reason\":\"nexum is stopping\"}")) });
+    let events = opened.chain(events).chain(end);
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+}
 
-    fn message(id: u64, event: Option<&'static str>, data: &str) -> Item {
-        Item::Message {
-            id,
-            event,
-            data: data.to_owned(),
-        }
-    }
-
-    /// The next part of a response.
-    async fn part(body: &mut Body) -> Option<String> {
-        let frame = body.frame().await?.expect("no error");
-        let bytes = frame.into_data().expect("data");
-        Some(String::from_utf8(bytes.to_vec()).expect("text"))
-    }
-
-    #[tokio::test]
-    async fn a_stream_has_messages_gaps_and_an_end() {
-        let items = [
-            message(7, None, r#"{"a":1}"#),
-            Item::Gap { lost: Some(12) },
-            message(20, Some("record"), "one\ntwo\r\nid: 1"),
-            Item::Gap { lost: None },
-        ];
-        let response = respond(stream::iter(items), CancellationToken::new());
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let whole = response.into_body().collect().await.expect("a body").to_bytes();
-        assert_eq!(
-            String::from_utf8_lossy(&whole),
-            "id: 7\ndata: {\"a\":1}\n\n\
-             event: gap\ndata: {\"lost\":12}\n\n\
-             id: 20\nevent: record\ndata: one\ndata: two\ndata: \ndata: id: 1\n\n\
-             event: gap\ndata: {\"lost\":null}\n\n"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_quiet_stream_shows_that_it_lives_and_ends_when_nexum_stops() {
-        let stop = CancellationToken::new();
-        let mut body = respond_every(Duration::from_millis(1), stream::pending(), stop.clone()).into_body();
-        for _ in 0..3 {
-            assert_eq!(part(&mut body).await.as_deref(), Some(": alive\n\n"));
-        }
-        stop.cancel();
-        // A comment may be due at this moment too, and the stop comes first.
-        let end = "event: end\ndata: {\"reason\":\"nexum is stopping\"}\n\n";
-        assert_eq!(part(&mut body).await.as_deref(), Some(end));
-        assert_eq!(part(&mut body).await, None);
-    }
-
-    #[tokio::test]
-    async fn a_client_continues_after_the_last_message_that_it_has() {
-        for (header, expected) in [
-            (None, Some(None)),
-            (Some("12"), Some(Some(12))),
-            (Some("18446744073709551616"), None),
-            (Some("x"), None),
-            (Some(""), None),
-        ] {
-            let mut request = Request::builder();
-            if let Some(header) = header {
-                request = request.header(LAST_EVENT_ID, header);
-            }
-            let (mut parts, ()) = request.body(()).expect("a request").into_parts();
-            let id = LastEventId::from_request_parts(&mut parts, &()).await;
-            assert_eq!(id.ok().map(|LastEventId(id)| id), expected, "{header:?}");
-        }
-    }
+fn event<T: Serialize>(message: Message<T>) -> Event {
+    let (id, event) = match message {
+        Message::Value(id, value) => (id, Event::default().json_data(value)),
+        Message::Gap(id, gap) => (id, Event::default().event(GAP).json_data(gap)),
+    };
+    // Our messages are JSON without other values than text, numbers and truth values.
+    event.unwrap_or_default().id(id.to_string())
 }

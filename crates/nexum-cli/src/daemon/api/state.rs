@@ -55,7 +55,10 @@ const FRAMES: [(HeaderName, HeaderValue); 1] = [(
     HeaderValue::from_static("application/octet-stream"),
 )];
 
-errors!(TaskErrors: LocalOnly, StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, DaemonStopping);
+errors! {
+    TaskErrors:
+        LocalOnly, StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, DaemonStopping,
+}
 
 /// Perform a task on the state
 ///

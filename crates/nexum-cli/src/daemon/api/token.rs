@@ -29,30 +29,21 @@ const SCHEME: &str = "bearer";
 
 /// The token of a file. nexum keeps its digest, so that neither the memory nor a `Debug` text has the
 /// token itself.
-pub(crate) struct TokenFile {
-    path: MaskedPath,
-    digest: RwLock<Digest>,
-}
+pub(crate) struct Token(RwLock<Digest>);
 
-impl TokenFile {
+impl Token {
     /// Reads the file.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, other users can read it, or it has no token.
-    pub(super) fn open(path: MaskedPath) -> Result<Self, Refusal> {
-        let digest = RwLock::new(read(&path)?);
-        Ok(Self { path, digest })
+    pub(super) fn read(path: &MaskedPath) -> Result<Self, Refusal> {
+        Ok(Self(RwLock::new(read(path)?)))
     }
 
-    /// Reads the file again. After an error, the last token stays valid.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub(super) fn reload(&self) -> Result<(), Refusal> {
-        *self.digest.write() = read(&self.path)?;
-        Ok(())
+    /// Replaces the token by a newer one.
+    pub(crate) fn replace(&self, newer: &Self) {
+        *self.0.write() = *newer.0.read();
     }
 
     /// Whether the header `Authorization` has the token. The time that this takes does not depend on
@@ -66,7 +57,7 @@ impl TokenFile {
             return false;
         };
         let given = Digest::of(token.trim().as_bytes());
-        let is_token = given.as_bytes().ct_eq(self.digest.read().as_bytes());
+        let is_token = given.as_bytes().ct_eq(self.0.read().as_bytes());
         scheme.eq_ignore_ascii_case(SCHEME) && is_token.into()
     }
 }
@@ -139,12 +130,12 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
     /// The outcome of a file with this content and mode.
-    fn outcome(content: &[u8], mode: u32) -> Result<TokenFile, String> {
+    fn outcome(content: &[u8], mode: u32) -> Result<Token, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let opened = TokenFile::open(path.into());
+        let opened = Token::read(&path.into());
         opened.map_err(|refusal| refusal.to_string().replace(&dir.path().display().to_string(), "<dir>"))
     }
 
@@ -194,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_takes_a_new_token_and_keeps_the_last_one_after_an_error() {
+    fn a_newer_token_replaces_the_last_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         let write = |content: &str| {
@@ -202,15 +193,15 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         };
         write(TOKEN);
-        let file = TokenFile::open(path.clone().into()).unwrap_or_else(|error| panic!("{error}"));
+        let read = || Token::read(&path.clone().into());
+        let file = read().unwrap_or_else(|error| panic!("{error}"));
         let next = TOKEN.replace('0', "9");
         write(&next);
         assert!(file.admits(&headers(TOKEN)) && !file.admits(&headers(&next)));
-        file.reload().unwrap_or_else(|error| panic!("{error}"));
+        file.replace(&read().unwrap_or_else(|error| panic!("{error}")));
         assert!(!file.admits(&headers(TOKEN)) && file.admits(&headers(&next)));
         write("short");
-        assert!(file.reload().is_err());
-        assert!(file.admits(&headers(&next)) && !file.admits(&headers("short")));
+        assert!(read().is_err());
     }
 
     #[test]

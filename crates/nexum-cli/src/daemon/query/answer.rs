@@ -50,8 +50,19 @@ pub(crate) fn routes() -> OpenApiRouter<Answering> {
         .routes(routes!(query_function))
 }
 
-errors!(EvaluateErrors: ModuleNotFound, ModuleLoading, QueryUnsupported, NoEvaluate, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
-errors!(CallErrors: ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionReadOnly, FunctionChanged, InvalidArguments, InvalidResult, CallerUnknown, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleNotRunning, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
+errors! {
+    EvaluateErrors:
+        ModuleNotFound, ModuleLoading, QueryUnsupported, NoEvaluate, QueryOverloaded, QueryNotBegun,
+        ModuleSuspended, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped,
+        LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed,
+}
+errors! {
+    CallErrors:
+        ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionReadOnly, FunctionChanged,
+        InvalidArguments, InvalidResult, CallerUnknown, QueryOverloaded, QueryNotBegun,
+        ModuleSuspended, ModuleNotRunning, ModuleRemoved, ModuleStartFailed, ModuleReturnedError,
+        ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed,
+}
 
 /// Send a question in bytes to a module
 ///

@@ -1,6 +1,6 @@
 //! Prometheus' own checker and server accept the exported metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -15,10 +15,10 @@ use crate::control::json;
 use crate::running::Log;
 
 /// The environment variables that name the programs. Without them, `PATH` is searched.
-const PROMTOOL: (&str, &str) = ("NEXUM_PROMTOOL", "promtool");
+pub(super) const PROMTOOL: (&str, &str) = ("NEXUM_PROMTOOL", "promtool");
 const PROMETHEUS: (&str, &str) = ("NEXUM_PROMETHEUS", "prometheus");
 
-fn spawn((variable, program): (&str, &str), configure: impl FnOnce(&mut Command) -> &mut Command) -> Child {
+pub(super) fn spawn((variable, program): (&str, &str), configure: impl FnOnce(&mut Command) -> &mut Command) -> Child {
     let binary = std::env::var_os(variable).unwrap_or_else(|| OsString::from(program));
     let mut command = Command::new(&binary);
     let spawned = configure(&mut command).stderr(Stdio::piped()).spawn();
@@ -50,9 +50,15 @@ struct Prometheus {
 
 impl Prometheus {
     fn start(dir: &Dir, target: &str) -> Self {
+        Self::start_with_rules(dir, target, "groups: []\n")
+    }
+
+    /// Starts a server that also evaluates rules.
+    fn start_with_rules(dir: &Dir, target: &str, rules: &str) -> Self {
+        dir.write("rules.yml", rules);
         // The default timeout of a scrape is the interval: a busy machine may need all of it.
         let config = format!(
-            "global:\n  scrape_interval: 1s\n\
+            "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: [rules.yml]\n\
              scrape_configs:\n  - job_name: nexum\n    static_configs:\n      - targets: [\"{target}\"]\n"
         );
         dir.write("prometheus.yml", config);
@@ -203,5 +209,40 @@ async fn prometheus_takes_in_what_is_exported() {
         "{quantiles:?}"
     );
     prometheus.until(target, is_up).await;
+    running.stop();
+}
+
+/// The alerts that fire, by name.
+fn firing(prometheus: &Prometheus) -> BTreeSet<String> {
+    let alerts = prometheus.query("ALERTS{alertstate=\"firing\"}");
+    let name = |labels: &BTreeMap<String, String>| labels.get("alertname").cloned();
+    alerts.keys().filter_map(name).collect()
+}
+
+#[tokio::test]
+async fn the_alerts_of_a_chain_fire_when_its_endpoint_ends() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
+    let running = Exporting::start(&dir, &format!("{chain}{}", module("noop")));
+    // The alerts of the package, without the time for which a condition must last.
+    let rules = include_str!("../../../../../packaging/monitoring/alerts.yml");
+    let rules = rules.lines().filter(|line| !line.trim_start().starts_with("for: "));
+    let rules = rules.collect::<Vec<_>>().join("\n");
+    let prometheus = Prometheus::start_with_rules(&dir, &running.address, &rules);
+    anvil.mine(2).await;
+    let handled = || prometheus.query("nexum_events_handled_total{kind=\"block\"}");
+    prometheus
+        .until(handled, |series| series.values().any(|events| *events >= 2.0))
+        .await;
+    let up = || prometheus.query("nexum_chain_up");
+    prometheus.until(up, |series| series.values().eq([&1.0])).await;
+    assert_eq!(firing(&prometheus), BTreeSet::new());
+
+    drop(anvil);
+    let expected: BTreeSet<_> = ["NexumChainDown", "NexumEndpointDown"].map(str::to_owned).into();
+    prometheus
+        .until(|| firing(&prometheus), |alerts| alerts.is_superset(&expected))
+        .await;
     running.stop();
 }

@@ -167,6 +167,7 @@ impl Loader {
             settings,
             files,
             recorder: Arc::new(recorder),
+            activity: Arc::default(),
             clock: self.seams.clock.clone(),
             stdio: self.settings.stdio.clone(),
         };

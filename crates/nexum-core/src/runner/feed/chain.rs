@@ -21,6 +21,7 @@ use crate::capability::ModuleMeta;
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::metrics::blocks_behind;
+use crate::runner::place::ChainPlace;
 use crate::runner::subscription_set::SubscriptionSet;
 use crate::state::{ModuleId, Progress};
 use crate::store::StateStore;
@@ -50,6 +51,7 @@ pub(in crate::runner) struct ChainFeed {
     store: Arc<dyn StateStore>,
     catching_up: Option<CatchingUp>,
     outage: SourceOutage,
+    place: Arc<ChainPlace>,
     behind: Gauge,
 }
 
@@ -83,6 +85,7 @@ impl ChainFeed {
                 origin.or_else(|| Some(log.head()?.number.saturating_add(1)))
             }
         };
+        let place = Arc::new(ChainPlace::new(log.clone()));
         Self {
             followed,
             subscriber,
@@ -97,6 +100,7 @@ impl ChainFeed {
             store: anchor.store.clone(),
             catching_up: None,
             outage,
+            place,
             behind,
         }
     }
@@ -132,6 +136,9 @@ impl ChainFeed {
     /// The next step after the event that was handled last. Reports an outage of the source.
     pub(super) async fn next(&mut self, last: Option<Progress>) -> Next {
         let next = self.step_after(last).await;
+        if let Next::Block(delivery) = &next {
+            self.place.gets(&delivery.block);
+        }
         match &next {
             Next::Failed(error) => self.outage.failed(error),
             Next::Block(_) | Next::Passed(_) | Next::Revert(_) => self.outage.ended(),
@@ -322,13 +329,16 @@ impl ChainFeed {
         catching_up.reached(replayed.through.number, *numbers.end());
     }
 
-    /// Updates the number of blocks that the module has still to handle.
-    pub(in crate::runner) fn show_behind(&self, last: Option<Progress>) {
-        let next = last.map_or(self.live_from, |last| Some(last.position.number.saturating_add(1)));
-        if let (Some(head), Some(next)) = (self.log().head(), next) {
-            self.behind
-                .set(head.number.saturating_add(1).saturating_sub(next) as f64);
+    /// Updates the module's position, and the number of blocks that it has still to handle.
+    pub(in crate::runner) fn reach(&self, last: Option<Progress>) {
+        if let Some(behind) = self.place.reach(last, self.live_from) {
+            self.behind.set(behind as f64);
         }
+    }
+
+    /// The module's position, for the status.
+    pub(in crate::runner) fn place(&self) -> &Arc<ChainPlace> {
+        &self.place
     }
 
     /// Whether the last event is a replayed one, and more of them follow.

@@ -7,6 +7,7 @@ use nexum_config::topic::Topic;
 
 use super::Next;
 use crate::clock::Clock;
+use crate::runner::place::SchedulePlace;
 use crate::state::{Cursor, Progress};
 
 /// How far the clock may differ from the time that has passed before it counts as set, in milliseconds. Time servers step it by less.
@@ -31,12 +32,14 @@ pub(in crate::runner) struct ScheduleFeed {
     looked: (u64, u64),
     /// The time to which the clock was set back: times after it come again.
     set_back_to: Option<u64>,
+    place: Arc<SchedulePlace>,
 }
 
 impl ScheduleFeed {
     /// Creates a feed for a module that was off until now.
     pub(super) fn new(wanted: CronSubscription, cursor: Option<Cursor>, clock: Arc<dyn Clock>) -> Self {
         let now = clock.now_ms();
+        let place = SchedulePlace::new(wanted.schedule.id(), &wanted.schedule.to_string());
         Self {
             wanted,
             live_from: cursor.map_or(now, |cursor| cursor.live_from),
@@ -45,6 +48,7 @@ impl ScheduleFeed {
             due: None,
             looked: (now, monotonic_ms(&*clock)),
             set_back_to: None,
+            place: Arc::new(place),
             clock,
         }
     }
@@ -70,6 +74,16 @@ impl ScheduleFeed {
         let last = cursor.and_then(|cursor| cursor.last);
         let to = last.map_or(self.live_from, |last| last.position.number);
         self.off_until = self.off_until.min(to);
+    }
+
+    /// Updates the module's position.
+    pub(super) fn reach(&self, last: Option<Progress>) {
+        self.place.reach(last.map(|last| last.position.number), self.due);
+    }
+
+    /// The module's position, for the status.
+    pub(super) fn place(&self) -> &Arc<SchedulePlace> {
+        &self.place
     }
 
     pub(super) fn due_ms(&self) -> Option<u64> {

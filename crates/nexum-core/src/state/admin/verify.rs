@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{DeadLetter, ModuleId, Usage, undo};
+use crate::state::{DeadLetter, ModuleId, Usage, operator, undo};
 use crate::store::{StoreError, View};
 
 /// The most reported faults. A longer list does not help to repair the store.
@@ -82,6 +82,7 @@ impl Check {
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
+            Kind::Operator => rows::name_of(key).and(operator::decode(value)).map(drop),
             Kind::Unknown => Err(StoreError::Damaged("a row of unknown kind".to_owned())),
         };
         if let Err(error) = checked {

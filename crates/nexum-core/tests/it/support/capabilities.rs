@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nexum_core::BoxError;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::ModuleMeta;
-use nexum_core::capability::{Capability, Has, HostState, View};
+use nexum_core::capability::{Capability, Has, HostCallKind, HostState, View};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use wasmtime::Result as Trappable;
@@ -138,8 +138,13 @@ impl trigger_chain::Host for View<'_, TriggerChain> {
     }
 }
 
+/// The endpoint of [`SilentChain`] in the status of a module.
+pub(crate) const SILENT_ENDPOINT: &str = "http://127.0.0.1:28547";
+
 impl chain::Host for View<'_, SilentChain> {
     async fn request(&mut self, _: u64, _: String, _: String) -> Trappable<Result<String, HostError>> {
+        let call = self.host_call(HostCallKind::Chain, "eth_blockNumber");
+        call.endpoint(SILENT_ENDPOINT);
         self.state.answer().await;
         Ok(Ok("\"0x1\"".to_owned()))
     }

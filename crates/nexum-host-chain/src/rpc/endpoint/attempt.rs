@@ -50,7 +50,7 @@ impl Endpoint {
 
     /// The connection for modules.
     fn asking(&self) -> &Connector {
-        self.asking.as_ref().unwrap_or(&self.following)
+        self.asking.as_deref().unwrap_or(&self.following)
     }
 
     /// Sends one request once over this connection.

@@ -92,7 +92,7 @@ impl Endpoint {
         bytes_max: u64,
     ) -> Vec<Attempted> {
         // More calls than the limit of a second can never be sent together.
-        let calls_max = self.rate_limit.as_ref().map_or(usize::MAX, RateLimit::calls_max);
+        let calls_max = self.rate_limit.as_deref().map_or(usize::MAX, RateLimit::calls_max);
         let mut answers = Vec::with_capacity(requests.len());
         for requests in requests.chunks(calls_max) {
             let left = bytes_max.saturating_sub(bytes(&answers));

@@ -74,6 +74,14 @@ impl Connector {
         }
     }
 
+    /// Whether a connection of this connector serves for the other one.
+    pub(super) fn connects_as(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.headers == other.headers
+            && self.response_bytes_max == other.response_bytes_max
+            && self.use_proxy == other.use_proxy
+    }
+
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets
     }

@@ -1,5 +1,7 @@
 //! Probes whether a rested endpoint can be followed again.
 
+use std::sync::atomic::AtomicBool;
+
 use alloy_primitives::{Address, B256};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -49,6 +51,19 @@ impl Endpoint {
             Some("eth_subscribe") => self.heads().await.map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// Sends one batch, and fails if the endpoint does not answer each of its requests.
+    pub(crate) async fn answers_batches(&self) -> Result<(), RequestError> {
+        let params = || RawValue::from_string("[]".to_owned()).map_err(|_| RequestError::Internal);
+        let requests = [("eth_chainId".into(), params()?), ("eth_blockNumber".into(), params()?)];
+        let sent = AtomicBool::new(false);
+        let answers = self.within_timeout(&sent, async {
+            let connection = self.connect(&self.following, &sent).await?;
+            connection.call_batch(&requests, self.following.secrets()).await
+        });
+        let answers = answers.await.map_err(|failure| failure.error)?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// Sends one request. Fails during a pause of the endpoint.

@@ -20,7 +20,7 @@ impl Endpoint {
             requests: self.usage.requests(),
             errors: self.usage.errors(),
             error_rate: self.usage.error_rate(),
-            budget: self.rate_limit.as_ref().map(budget),
+            budget: self.rate_limit.as_deref().map(budget),
             last_error: last_error.map(|(text, at)| LastError {
                 text,
                 at_ms: wall::ms(at),
@@ -37,6 +37,12 @@ impl Endpoint {
         };
         self.metrics.up.set(up);
         self.metrics.following.set(f64::from(u8::from(is_followed)));
+    }
+
+    /// Sets the gauges of an endpoint that is configured no longer.
+    pub(crate) fn retire(&self) {
+        self.metrics.up.set(f64::NAN);
+        self.metrics.following.set(0.0);
     }
 
     pub(crate) fn usage(&self) -> &Usage {

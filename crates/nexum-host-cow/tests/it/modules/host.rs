@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_core::ModuleStatus;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::{Capabilities, CurrentCall};
 use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
@@ -94,6 +94,22 @@ impl Host {
         if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
             panic!("not every module was done; the log: {:#?}", self.records.all());
         }
+    }
+
+    /// Waits until the only module waits for a host call.
+    pub(super) async fn current_call(&self) -> CurrentCall {
+        let poll = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(1));
+            loop {
+                let call = self.statuses[0].handling().and_then(|handling| handling.host_call);
+                // The call names its endpoint after its begin.
+                if let Some(call) = call.filter(|call| call.endpoint.is_some()) {
+                    return call;
+                }
+                turns.tick().await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, poll).await.expect("a host call")
     }
 
     /// The module's log records so far.

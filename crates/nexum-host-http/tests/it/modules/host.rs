@@ -8,7 +8,7 @@ use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_core::CommitPolicy;
 use nexum_core::ModuleStatus;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::{Capabilities, CurrentCall};
 use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
@@ -129,6 +129,22 @@ impl Host {
             _task: task,
             _capture: capture,
         }
+    }
+
+    /// Waits until the module waits for a host call.
+    pub(super) async fn current_call(&self) -> CurrentCall {
+        let poll = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(1));
+            loop {
+                let call = self.status.handling().and_then(|handling| handling.host_call);
+                // The call names its endpoint after its begin.
+                if let Some(call) = call.filter(|call| call.endpoint.is_some()) {
+                    return call;
+                }
+                turns.tick().await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, poll).await.expect("a host call")
     }
 
     /// Mines a block, waits until the module has handled it or failed, and returns the module's log

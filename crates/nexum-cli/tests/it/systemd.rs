@@ -1,0 +1,130 @@
+//! The messages to systemd.
+
+use std::cell::RefCell;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+
+use nexum_testing::{WAIT_MAX, guests};
+
+use crate::Dir;
+use crate::running::{Log, terminate};
+
+/// The socket of systemd, and the lines of its messages so far.
+pub(crate) struct Systemd(UnixDatagram, RefCell<Vec<String>>);
+
+impl Systemd {
+    /// Starts a daemon for this systemd.
+    pub(crate) fn start(dir: &Dir, variables: &[(&str, &str)]) -> (Self, Child) {
+        let path = dir.path().join("notify.sock");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+        let mut run = dir.command(&["run"]);
+        let run = run.env("NOTIFY_SOCKET", &path).envs(variables.iter().copied());
+        let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
+        (
+            Self(socket, RefCell::default()),
+            run.spawn().expect("the binary starts"),
+        )
+    }
+
+    /// The lines of the next messages until one has this line.
+    pub(crate) fn until(&self, line: &str) -> Vec<String> {
+        self.until_any(|seen| seen == line)
+    }
+
+    /// The lines of the next messages until one has such a line.
+    fn until_any(&self, found: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.iter().any(|line| found(line)) {
+            let mut buffer = [0; 4_096];
+            let length = self
+                .0
+                .recv(&mut buffer)
+                .unwrap_or_else(|error| panic!("{error}: {lines:?}"));
+            let text = String::from_utf8(buffer[..length].to_vec()).expect("UTF-8");
+            lines.extend(text.lines().map(str::to_owned));
+            self.1.borrow_mut().extend(text.lines().map(str::to_owned));
+        }
+        lines
+    }
+
+    /// Waits for a line that may be among the earlier ones.
+    pub(crate) fn seen(&self, line: &str) {
+        let is_seen = self.1.borrow().iter().any(|seen| seen == line);
+        if !is_seen {
+            self.until(line);
+        }
+    }
+}
+
+fn position(lines: &[String], line: &str) -> Option<usize> {
+    lines.iter().position(|seen| seen == line)
+}
+
+#[test]
+fn systemd_learns_when_nexum_is_ready_and_when_it_stops() {
+    let dir = Dir::new();
+    let path = guests::component("query-echo").display().to_string();
+    dir.write("engine.toml", format!("[[modules]]\npath = {path:?}\n"));
+    let (systemd, mut child) = Systemd::start(&dir, &[("WATCHDOG_USEC", "200000")]);
+    let _log = Log::of(&mut child);
+    let mut lines = systemd.until("READY=1");
+    // The socket listens.
+    let status = dir.nexum(&["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    systemd.seen("STATUS=1 module: 1 serving");
+    lines.extend(systemd.until("WATCHDOG=1"));
+    terminate(&child);
+    let end = systemd.until("STOPPING=1");
+    assert_eq!(position(&lines, "STOPPING=1"), None, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| *line == "READY=1").count(), 1, "{lines:?}");
+    assert_eq!(position(&end, "READY=1"), None, "{end:?}");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_chain_that_is_down_delays_nothing_and_is_in_the_status() {
+    let dir = Dir::new();
+    let path = guests::component("block-logger").display().to_string();
+    let chain = "[chains.11155111]\nrpc_url = \"http://127.0.0.1:9/hidden\"\n";
+    dir.write("engine.toml", format!("{chain}[[modules]]\npath = {path:?}\n"));
+    let (systemd, mut child) = Systemd::start(&dir, &[]);
+    let _log = Log::of(&mut child);
+    systemd.until("READY=1");
+    let waiting = "STATUS=1 module: 1 waiting for chain; block-logger: chain 11155111: ";
+    let is_waiting = |line: &str| line.starts_with(waiting) && line.contains("127.0.0.1:9");
+    let lines = systemd.until_any(is_waiting);
+    assert!(!lines.iter().any(|line| line.contains("hidden")), "{lines:?}");
+    terminate(&child);
+    systemd.until("STOPPING=1");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn the_watchdog_of_another_process_gets_no_messages() {
+    let dir = Dir::new();
+    let path = guests::component("query-echo").display().to_string();
+    dir.write("engine.toml", format!("[[modules]]\npath = {path:?}\n"));
+    let variables = [("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")];
+    let (systemd, mut child) = Systemd::start(&dir, &variables);
+    let _log = Log::of(&mut child);
+    let mut lines = systemd.until("READY=1");
+    terminate(&child);
+    lines.extend(systemd.until("STOPPING=1"));
+    assert_eq!(position(&lines, "WATCHDOG=1"), None, "{lines:?}");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_run_whose_modules_die_stops_too() {
+    let dir = Dir::new();
+    let anvil = nexum_testing::Anvil::start();
+    let path = guests::component("bad-init").display().to_string();
+    let restart = "[engine.restart]\nbackoff_ms = 1\nmax_consecutive_failures = 2\n";
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.http_url());
+    dir.write("engine.toml", format!("{restart}{chain}[[modules]]\npath = {path:?}\n"));
+    let (systemd, mut child) = Systemd::start(&dir, &[]);
+    let _log = Log::of(&mut child);
+    systemd.until("STOPPING=1");
+    assert_eq!(child.wait().expect("an end").code(), Some(1));
+}

@@ -1,0 +1,46 @@
+//! The regular look at the modules of a run: whether their chains have trouble, and whether they are
+//! behind. A module that waits for its next block cannot notice either by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::topic::ChainId;
+use tokio_util::sync::CancellationToken;
+
+use super::chains::Sources;
+use super::modules::Modules;
+use crate::bus::source::EventSource;
+use crate::reason::Reason;
+
+/// The interval between two looks: an operator sees the trouble of a chain a second after its source
+/// knows it, and a look takes microseconds for each module.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at the modules of a run.
+pub(super) struct Look {
+    pub(super) modules: Modules,
+    pub(super) sources: Sources,
+}
+
+impl Look {
+    /// Looks until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let troubles = self.troubles();
+            for status in self.modules.all_events() {
+                status.look(&troubles);
+            }
+        }
+    }
+
+    fn troubles(&self) -> BTreeMap<ChainId, Reason> {
+        let trouble = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
+        self.sources.iter().filter_map(trouble).collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! The checks of the packages that need no release build.
+
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Options;
+use crate::{
+    paths,
+    process::{self, exists},
+    prometheus,
+};
+
+/// The exposure that `systemd-analyze security` may compute for the service, in tenths: below "OK"
+/// begins at 5, and a service that needs TCP and executable memory gets 1.4.
+const EXPOSURE_MAX: u32 = 20;
+
+/// Checks the unit, the configuration of Prometheus, and the packages of a debug build.
+pub(crate) fn check() -> Result<()> {
+    unit()?;
+    prometheus_config()?;
+    super::run(&Options {
+        debug: true,
+        target_dir: None,
+    })
+}
+
+/// Checks the unit with systemd's own tools.
+fn unit() -> Result<()> {
+    ensure!(
+        exists("systemd-analyze"),
+        "there is no systemd-analyze to check the service; install systemd"
+    );
+    let unit = paths::root().join("packaging/systemd/nexum.service");
+    let mut security = Command::new("systemd-analyze");
+    security.args(["security", "--offline=true", "--no-pager"]);
+    security.arg(format!("--threshold={EXPOSURE_MAX}")).arg(&unit);
+    process::output(&mut security)?;
+
+    // systemd looks for the programs of the unit.
+    let text = fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    let program = std::env::current_exe()?;
+    let text = text.replace("/usr/bin/nexum", &program.display().to_string());
+    let directory = tempfile::tempdir()?;
+    let copy = directory.path().join("nexum.service");
+    fs::write(&copy, text)?;
+    let mut verify = Command::new("systemd-analyze");
+    process::output(verify.args(["verify", "--man=no"]).arg(&copy)).map(drop)
+}
+
+/// Checks the configuration of Prometheus in the container's directory, with the alerts beside it as
+/// compose.yaml mounts them.
+fn prometheus_config() -> Result<()> {
+    let [(_, promtool), _] = prometheus::ensure()?;
+    let directory = tempfile::tempdir()?;
+    for file in ["container/prometheus.yml", "monitoring/alerts.yml"] {
+        let from = paths::root().join("packaging").join(file);
+        let name = from.file_name().unwrap_or_default();
+        fs::copy(&from, directory.path().join(name)).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    let config = directory.path().join("prometheus.yml");
+    process::output(Command::new(promtool).args(["check", "config"]).arg(config)).map(drop)
+}
