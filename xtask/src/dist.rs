@@ -3,6 +3,8 @@
 mod archive;
 mod checks;
 mod deb;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod tree;
 
 use std::{

@@ -80,18 +80,61 @@ the log.
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
     Run(Run),
-    /// Check the configuration and the modules as `run` does, without network and without events
+    /// Check the configuration and the modules as `run` does, without events
     #[command(after_help = "\
 Examples:
   nexum check                         check ./engine.toml and its modules
   nexum check --format json my.wasm   check one module, and print JSON
   nexum check tool.wasm               check a command for `nexum exec`
+  nexum check --online                and look at the endpoints and the clock
 
 Each error is a line on stderr. One check finds all of them. nexum calls no
 function of a module except `list-functions`, in a sandbox.
 
-Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
+Exit codes: 0 no errors, 1 `--online` found a failure, 2 `nexum run` or
+`nexum exec` would refuse something.")]
     Check(Check),
+    /// Look at everything that nexum needs: files, rights, disk, memory, clock, endpoints
+    #[cfg(feature = "runtime")]
+    #[command(after_help = "\
+Examples:
+  nexum doctor                                   look at ./engine.toml
+  nexum doctor --config /etc/nexum/engine.toml   look at another file
+  nexum doctor --format json                     print JSON
+
+Each finding is ok, warning, failure or unknown, and has a remedy if there is
+one. Run the command as the user that runs nexum, with a daemon or without.
+nexum calls no module and leaves no file.
+
+Exit codes: 0 no failures, 1 a failure, 2 the configuration cannot be read.")]
+    Doctor {
+        #[command(flatten)]
+        running: Running,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Write a file for a person who helps you: status, log, metrics, masked configuration
+    #[cfg(feature = "runtime")]
+    #[command(after_help = "\
+Examples:
+  nexum support-bundle                 write nexum-support-TIME.tar.gz
+  nexum support-bundle report.tar.gz   write another file
+
+nexum masks the contents of variables, URLs beyond scheme, host and port, HTTP
+headers, and the values of [modules.config]. Read the files before you send
+them.
+
+Exit codes: 0 written, 2 refused.")]
+    SupportBundle {
+        /// The new file [default: nexum-support-TIME.tar.gz]
+        file: Option<PathBuf>,
+        /// Replace the file if it exists
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        running: Running,
+    },
     /// Create the project of a module
     #[cfg(feature = "author")]
     #[command(after_help = "\
@@ -433,6 +476,10 @@ pub(crate) struct Run {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) load: Load,
+    /// Look at the endpoints and the clock too, as `doctor` does. Without this, nexum uses no network
+    #[cfg(feature = "runtime")]
+    #[arg(long)]
+    pub(crate) online: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -78,7 +78,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
         self.ask(Method::GET, path, &())
     }
 

@@ -1,6 +1,8 @@
 //! The commands of the command line. Each runs in this process or asks the running daemon.
 
 #[cfg(feature = "runtime")]
+mod bundle;
+#[cfg(feature = "runtime")]
 mod check;
 mod command_files;
 #[cfg(feature = "runtime")]
@@ -9,6 +11,8 @@ mod compile;
 mod config;
 #[cfg(feature = "runtime")]
 mod dead_letter;
+#[cfg(feature = "runtime")]
+pub(crate) mod doctor;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::configure;
 use crate::contract::{ADMIN_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::report::findings::Finding;
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -61,6 +62,11 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     });
     errors.extend(unclaimed(config, composition.host.capabilities()));
     composition
+}
+
+/// Probes every endpoint of the configured chains, and compares the clock with their heads.
+pub(crate) async fn probe(config: &Config) -> Vec<Finding> {
+    chain::probe(config).await
 }
 
 /// Reads an optional section. Adds its errors to `errors`.
@@ -122,9 +128,11 @@ use absent as http;
 mod chain {
     use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
-    use nexum_host_chain::{Chains, Replacement};
+    use nexum_host_chain::probe::{self, Check, EndpointProbe};
+    use nexum_host_chain::{ChainConfig, Chains, Replacement};
 
     use super::Composition;
+    use crate::report::findings::{Area, Finding, Verdict};
     use crate::report::{Refusal, Refusals};
 
     pub(super) const FEATURES: &[&str] = &["chain"];
@@ -140,6 +148,40 @@ mod chain {
         composition.warnings.extend(chains.warnings());
         composition.chains = InUse(chains.clone());
         composition.add(chains);
+    }
+
+    pub(super) async fn probe(config: &Config) -> Vec<Finding> {
+        // A faulty table has no endpoints. Its errors are findings of their own.
+        let chains = config.chains.iter().filter_map(|(chain_id, section)| {
+            let chain = ChainConfig::from_section(*chain_id, section);
+            chain.ok()
+        });
+        let probed = probe::probe(&chains.collect::<Vec<_>>()).await;
+        probed.iter().flat_map(findings).collect()
+    }
+
+    /// The findings about one endpoint. After a failure to connect, only that.
+    fn findings(probed: &EndpointProbe) -> impl Iterator<Item = Finding> {
+        let is_failed = probed.findings.iter().any(|found| {
+            matches!(found.check, Check::Reachable | Check::ChainId) && found.verdict == probe::Verdict::Failure
+        });
+        let told = probed.findings.iter();
+        let told = told.filter(move |found| !(is_failed && found.verdict == probe::Verdict::Unknown));
+        told.map(|found| Finding {
+            area: match found.check {
+                Check::Clock => Area::Clock,
+                _ => Area::Endpoints,
+            },
+            subject: format!("{} {}", probed.chain_id, probed.endpoint),
+            state: match found.verdict {
+                probe::Verdict::Ok => Verdict::Ok,
+                probe::Verdict::Unknown => Verdict::Unknown,
+                probe::Verdict::Warning => Verdict::Warning,
+                probe::Verdict::Failure => Verdict::Failure,
+            },
+            text: format!("{}: {}", found.check, found.text),
+            remedy: found.remedy.clone(),
+        })
     }
 
     /// The chains of a running daemon.
@@ -181,6 +223,7 @@ mod chain {
     use nexum_config::engine::Config;
 
     use super::Composition;
+    use crate::report::findings::Finding;
 
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
@@ -193,6 +236,10 @@ mod chain {
             error.with_hint("build nexum with `--features chain`")
         };
         errors.extend(config.chains.values().map(error));
+    }
+
+    pub(super) async fn probe(_config: &Config) -> Vec<Finding> {
+        Vec::new()
     }
 
     /// The chains of a running daemon: none.

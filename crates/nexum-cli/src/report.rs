@@ -2,6 +2,8 @@
 
 #[cfg(feature = "runtime")]
 pub(crate) mod bars;
+#[cfg(feature = "runtime")]
+pub(crate) mod findings;
 pub(crate) mod functions;
 #[cfg(feature = "runtime")]
 mod module;
@@ -197,6 +199,9 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(columns) = print::columns() {
+        table.set_width(columns);
+    }
     if !header.is_empty() {
         table.set_header(header);
     }

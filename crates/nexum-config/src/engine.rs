@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aliases::File;
 use crate::content;
-use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
+use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Location, Section};
 use crate::limits::Limits;
 use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
@@ -91,7 +91,7 @@ pub enum Metering {
 }
 
 /// The source of an entry for a module.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum EntrySource {
     /// A program that embeds nexum.
     #[default]
@@ -100,8 +100,9 @@ pub enum EntrySource {
     File {
         /// The configuration file, as the command line names it.
         path: PathBuf,
-        /// The line of the table, from 1.
-        line: usize,
+        /// The position of the table. The text of the source counts its lines, which takes as long as the
+        /// file is.
+        table: Location,
     },
     /// The command line of `nexum run`.
     CommandLine,
@@ -113,12 +114,26 @@ impl fmt::Display for EntrySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Program => f.write_str("program"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, table } => write!(f, "{}:{}", path.display(), table.line()),
             Self::CommandLine => f.write_str("command line"),
             Self::Operator => f.write_str("module load"),
         }
     }
 }
+
+impl PartialEq for EntrySource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Program, Self::Program)
+            | (Self::CommandLine, Self::CommandLine)
+            | (Self::Operator, Self::Operator) => true,
+            (Self::File { .. }, Self::File { .. }) => self.to_string() == other.to_string(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for EntrySource {}
 
 /// One `[[modules]]` table.
 #[derive(Clone)]
@@ -453,7 +468,7 @@ impl Reader<'_> {
             enabled: raw.enabled.unwrap_or(true),
             source: EntrySource::File {
                 path: self.path.to_owned(),
-                line: section.error("", "").line().unwrap_or_default(),
+                table: section.location(""),
             },
             is_faulty: !errors.is_empty(),
         })

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Options;
+use super::{BINARY, Build, MODULE, Options};
 use crate::{
     paths,
     process::{self, exists},
@@ -17,16 +17,34 @@ const EXPOSURE_MAX: u32 = 20;
 
 /// Checks the unit, the configuration of Prometheus, and the packages of a debug build.
 pub(crate) fn check() -> Result<()> {
-    unit()?;
+    let unit = unit()?;
     prometheus_config()?;
-    super::run(&Options {
+    let options = Options {
         debug: true,
         target_dir: None,
+    };
+    super::run(&options)?;
+    system_calls(&unit, &Build::of(&options)?)
+}
+
+/// Runs the packaged nexum with the packaged module, with only the system calls of the unit.
+#[cfg(target_os = "linux")]
+fn system_calls(unit: &str, build: &Build) -> Result<()> {
+    let directory = build.dist().join(build.name());
+    let module = directory.join(format!("share/nexum/modules/{MODULE}/{MODULE}.wasm"));
+    process::step("system calls of the service", || {
+        super::sandbox::check(unit, &directory.join("bin").join(BINARY), &module)
     })
 }
 
-/// Checks the unit with systemd's own tools.
-fn unit() -> Result<()> {
+/// Other systems have no systemd.
+#[cfg(not(target_os = "linux"))]
+fn system_calls(_: &str, _: &Build) -> Result<()> {
+    Ok(())
+}
+
+/// Checks the unit with systemd's own tools, and returns its text.
+fn unit() -> Result<String> {
     ensure!(
         exists("systemd-analyze"),
         "there is no systemd-analyze to check the service; install systemd"
@@ -40,12 +58,13 @@ fn unit() -> Result<()> {
     // systemd looks for the programs of the unit.
     let text = fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
     let program = std::env::current_exe()?;
-    let text = text.replace("/usr/bin/nexum", &program.display().to_string());
+    let runnable = text.replace("/usr/bin/nexum", &program.display().to_string());
     let directory = tempfile::tempdir()?;
     let copy = directory.path().join("nexum.service");
-    fs::write(&copy, text)?;
+    fs::write(&copy, runnable)?;
     let mut verify = Command::new("systemd-analyze");
-    process::output(verify.args(["verify", "--man=no"]).arg(&copy)).map(drop)
+    process::output(verify.args(["verify", "--man=no"]).arg(&copy))?;
+    Ok(text)
 }
 
 /// Checks the configuration of Prometheus in the container's directory, with the alerts beside it as

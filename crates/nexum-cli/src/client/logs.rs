@@ -270,7 +270,16 @@ mod tests {
             .into_iter()
             .map(|event| line(event)["2026-01-01T".len()..].to_owned())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        00:00:00.123Z m 1:7:block handled in 1.42 ms, 12 fuel
+        00:00:00.123Z m 1:7:block failed, attempt 2 of 5: no
+        00:00:00.123Z m init failed, attempt 1 of 10: no
+        00:00:00.123Z m 1:7:block dead letter: the event is now a dead letter
+        00:00:00.123Z m chain 1 reverted: back to block 6
+        00:00:00.123Z m waiting for chain: 1: no endpoint answers
+        00:00:00.123Z chain 1 began: nexum cannot follow chain 1
+        00:00:00.123Z m command: module stop uid=1000
+        ");
     }
 
     #[test]

@@ -10,14 +10,14 @@ use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
 
-use super::command_files;
+use super::{command_files, doctor};
 use crate::args::{Check, Files, Format};
 use crate::compose::{self, Fact};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, list};
+use crate::report::{Refusal, Refusals, findings, list};
 
 /// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
@@ -29,6 +29,9 @@ struct Findings {
     /// Remarks on the command line and the configuration.
     warnings: Vec<String>,
     errors: Refusals,
+    /// The findings about endpoints and the clock. None without `--online`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<Vec<findings::Finding>>,
 }
 
 /// A module that can run.
@@ -67,7 +70,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
             ..Findings::default()
         }))
     } else {
-        look(files)
+        look(files, args.online)
     };
     let mut findings = match looked {
         Ok(ControlFlow::Continue(findings)) => findings,
@@ -90,12 +93,17 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
         Format::Json => json_on_stdout(&findings)?,
         Format::Text => print(&findings, only_commands),
     }
-    Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
+    Ok(match (findings.errors.is_empty(), &findings.online) {
+        (false, _) => REFUSED,
+        (true, Some(online)) => findings::exit_code(online),
+        (true, None) => STOPPED,
+    })
 }
 
 /// Returns the exit code if a signal ends the check.
-fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
+fn look(files: Files, is_online: bool) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
+        config,
         host,
         warnings,
         mut errors,
@@ -109,10 +117,20 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let host = host.cache_dir(scratch.path()).with_disabled();
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
-        tokio::select! {
-            findings = load(host, errors, warnings) => {
-                Ok(ControlFlow::Continue(Findings { facts, ..findings }))
+        let check = async {
+            let findings = load(host, errors, warnings).await;
+            let online = match is_online {
+                true => Some(doctor::online(&config).await),
+                false => None,
+            };
+            Findings {
+                facts,
+                online,
+                ..findings
             }
+        };
+        tokio::select! {
+            findings = check => Ok(ControlFlow::Continue(findings)),
             // The compilations end, and the directory is removed.
             code = termination.received() => Ok(ControlFlow::Break(code)),
         }
@@ -208,6 +226,9 @@ fn print(findings: &Findings, only_commands: bool) {
     }
     findings.commands.iter().for_each(command_files::Finding::print);
     findings.errors.print();
+    if let Some(online) = &findings.online {
+        findings::print(online);
+    }
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let modules = count(findings.modules.len(), "module");
     let commands = count(findings.commands.len(), "command");

@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{check, compile, config, dead_letter, errors, exec, inspect, state};
+use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, inspect, state};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -32,6 +32,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         #[cfg(feature = "author")]
         Command::Test(args) => author::test(&args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor { running, format } => doctor::doctor(&running, format),
+        Command::SupportBundle { file, force, running } => bundle::support_bundle(&running, file, force),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Status { running, format } => ask(&running, |client| client::status(client, format)),

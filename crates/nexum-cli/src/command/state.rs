@@ -121,6 +121,15 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     }
 }
 
+/// Writes the outcome of `nexum state verify` to `out`. Returns the exit code.
+///
+/// # Errors
+///
+/// The reason why there is no outcome.
+pub(super) fn verify(config: &Config, file: &ConfigFile, out: &mut dyn Write) -> Result<u8, Refusals> {
+    target(config, file, &State::Verify)?.write(&Task::Verify, out)
+}
+
 /// The running daemon, or the state itself while none runs.
 fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> Result<Target<'a>, Refusals> {
     let client = Client::of(&config.state_dir).configured_by(file);

@@ -177,7 +177,7 @@ fn bound_foreign_records(most_detailed: Option<LevelFilter>) {
 }
 
 /// A reader that follows each handled event. The rings keep no record of a handled event otherwise,
-/// because that would cost as much as a fifth of a short handler.
+/// because each event would pay for a record that no client reads.
 pub(super) struct Following {
     level: LogLevel,
     /// The number of the last record before the rings kept each handled event.

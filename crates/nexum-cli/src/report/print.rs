@@ -73,6 +73,16 @@ pub(crate) fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
+/// The width of a table, in columns, if the variable `COLUMNS` has it and stdout is no terminal. A
+/// terminal knows its own width.
+#[cfg(feature = "runtime")]
+pub(crate) fn columns() -> Option<u16> {
+    match io::stdout().is_terminal() {
+        true => None,
+        false => std::env::var_os("COLUMNS")?.to_str()?.parse().ok(),
+    }
+}
+
 /// Ends the process after a failed write to stdout. The exit code is 0 if the reader has closed the
 /// pipe, because the reader needs no more output. Otherwise it is 1, with an error on stderr.
 pub(crate) fn end_on_failed_write(error: &io::Error) -> ! {

@@ -127,6 +127,7 @@ name = "b"
 [[modules]]
 path = "b/c.wasm"
 name = "c"
+enabled = true
 "#;
 
 const GOOD_MANIFEST: &str = r#"
@@ -164,11 +165,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "30_000_000",
         "engine.shutdown_deadline_ms: expected a whole number from 0 to 3600000",
     ),
-    (
-        "name = \"c\"",
-        "name = \"c\"\nenabled = 1",
-        "modules[2].enabled: expected",
-    ),
+    ("enabled = true", "enabled = 1", "modules[2].enabled: expected"),
     (
         "event = 1_000_000",
         "event = 0",

@@ -168,6 +168,12 @@ async fn an_operator_reads_why_an_event_failed() {
         "{text}"
     );
 
+    // So is the stage of a module, with its reason.
+    assert_eq!(dir.nexum(&["module", "stop", "noop"]).code, Some(0));
+    let is_stopped = |event: &Value| event["kind"] == "stage" && event["stage"] == "stopped";
+    let events = ["events", "noop", "--format", "json"];
+    until(&dir, &events, |events| events.iter().any(is_stopped)).await;
+
     let refused = dir.nexum(&["logs", "nobody"]);
     assert_eq!(refused.code, Some(2));
     assert!(
@@ -266,7 +272,7 @@ async fn the_log_level_lasts_until_the_daemon_restarts() {
         log.until(|line| line.contains("event handled"))
             .last()
             .expect("a line")
-            .contains("module=noop")
+            .contains("noop")
     );
     let level = json(&dir, &["log-level", "--format", "json"]);
     assert_eq!(

@@ -11,6 +11,8 @@
 mod api;
 #[cfg(all(feature = "author", feature = "chain"))]
 mod building;
+#[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
+mod bundle;
 #[cfg(all(feature = "chain", feature = "http"))]
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
@@ -31,6 +33,8 @@ mod control;
 mod cow;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod developing;
+#[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
+mod doctor;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod durable;
 #[cfg(all(feature = "chain", feature = "store"))]

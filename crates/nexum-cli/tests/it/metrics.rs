@@ -175,6 +175,10 @@ const KEEPER: &str = "[[modules]]\nname = \"keeper\"\npath = \"keeper.wasm\"\n";
 const RESTART: &str = "[engine.restart]\nattempts_max = 2\nbackoff_ms = 1\nmax_consecutive_failures = 2\n\
                        [engine.limits]\nfuel_per_event = 1000000\n";
 
+fn last_success(module: &str) -> String {
+    format!("nexum_module_last_success_timestamp_seconds{{module=\"{module}\"}}")
+}
+
 #[tokio::test]
 async fn everything_that_happens_moves_its_metric() {
     let anvil = Anvil::start();
@@ -255,6 +259,9 @@ async fn everything_that_happens_moves_its_metric() {
         assert!(metrics.value(series) > 0.0, "{series}");
     }
     metrics.value("nexum_blocks_behind{module=\"noop\",chain=\"11155111\"}");
+    // The last success is a time of this run, and absent for a module without one.
+    assert!(metrics.value(&last_success("noop")) > 1.7e9);
+    assert!(!metrics.samples.contains_key(&last_success("fuel-bomb")));
     // The last attempt of each of the two events used all of its fuel.
     assert!(metrics.value("nexum_fuel_used_total{module=\"fuel-bomb\"}") >= 4e6);
     let info = metrics
@@ -276,7 +283,7 @@ async fn everything_that_happens_moves_its_metric() {
     }
     prometheus::check(&text);
 
-    let removed = ["fuel-bomb", "query-echo"];
+    let removed = ["fuel-bomb", "query-echo", "noop"];
     for module in removed {
         let removed = dir.nexum(&["module", "remove", module]);
         assert_eq!(removed.code, Some(0), "{}", removed.stderr);
@@ -288,7 +295,9 @@ async fn everything_that_happens_moves_its_metric() {
         .filter(|(series, _)| removed.iter().any(|module| series.contains(&format!("\"{module}\""))))
     {
         let is_gauge = metrics.types.get(series.split('{').next().unwrap_or_default()) == Some(&"gauge".to_owned());
-        assert!(!is_gauge || *value == 0.0, "{series} {value}");
+        let is_time = *series == last_success("noop");
+        let is_cleared = if is_time { value.is_nan() } else { *value == 0.0 };
+        assert!(!is_gauge || is_cleared, "{series} {value}");
     }
     running.stop();
 }

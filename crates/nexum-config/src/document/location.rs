@@ -53,6 +53,12 @@ impl Location {
         &self.key
     }
 
+    /// The line of this position, from 1. Counts the lines of the file up to here.
+    pub fn line(&self) -> usize {
+        let at = self.origin.error(self.span.clone(), String::new(), String::new());
+        at.line().unwrap_or_default()
+    }
+
     /// An error about this position and its value.
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         let error = self.origin.error(self.span.clone(), self.key.clone(), message.into());

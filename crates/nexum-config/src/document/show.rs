@@ -16,7 +16,7 @@ pub(super) const HOST_CHARS_MAX: usize = 253;
 /// Parts of key names that mark a secret. An error shows only the scheme and host of such a value
 /// if it is a URL, or the text if it is a reference to a variable. `url` is in the list because a
 /// URL without its scheme does not look like a URL.
-const SECRET_NAMES: [&str; 10] = [
+pub(super) const SECRET_NAMES: [&str; 10] = [
     "auth",
     "credential",
     "endpoint",

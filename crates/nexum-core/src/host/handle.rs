@@ -12,6 +12,7 @@ use super::compiling::{self, Compiled, Compiling};
 use super::entries::{AbsentModule, Entries, ModuleEntry};
 use super::error::ChangeError;
 use super::loading::{Entry, Loading, LoadingModule};
+use crate::bus::report::SourceReport;
 use crate::engine::Engine;
 use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
@@ -115,6 +116,11 @@ impl HostHandle {
     /// The chains that do not advance, with the reason for each.
     pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
         self.supervisor.troubled_chains()
+    }
+
+    /// The state of each configured chain, by chain id, also of chains that no module uses.
+    pub fn chain_reports(&self) -> Vec<SourceReport> {
+        self.supervisor.chain_reports()
     }
 
     /// The modules that passed their checks and have not started yet, in the order of their start.

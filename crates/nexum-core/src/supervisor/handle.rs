@@ -13,6 +13,7 @@ use super::error::SteerError;
 use super::expected::{Expectation, Expected};
 use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
+use crate::bus::report::SourceReport;
 use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
@@ -158,6 +159,11 @@ impl SupervisorHandle {
         let mut chains: BTreeMap<_, _> = self.sources.iter().filter_map(troubled).collect();
         chains.extend(self.lost_chains());
         chains
+    }
+
+    /// The state of each configured chain, by chain id.
+    pub fn chain_reports(&self) -> Vec<SourceReport> {
+        self.sources.values().map(|source| source.report()).collect()
     }
 
     /// Returns the module of this name that handles events.

@@ -56,7 +56,10 @@ fn act() -> Act {
 }
 
 async fn entries_of_journal(run: &Running, count: u64) {
-    let handled = || run.handle.module(&name("journal")).expect("a module").handled() >= count;
+    let handled = || {
+        let status = run.handle.module(&name("journal"));
+        status.is_ok_and(|status| status.handled() >= count)
+    };
     run.until("entries", handled).await;
 }
 

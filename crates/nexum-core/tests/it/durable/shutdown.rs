@@ -56,7 +56,7 @@ async fn an_event_that_a_shutdown_abandons_is_handled_after_the_restart() {
     let handling = abandoned.handling.as_ref().expect("an event");
     let handler = handling.handler.to_string();
     assert!(
-        handler.starts_with("on-event") && handler.ends_with(":2:block"),
+        handler.starts_with("on-event") && handler.ends_with(":1:block"),
         "{handler}"
     );
     assert!(!report.failed());
