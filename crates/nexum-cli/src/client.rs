@@ -1,10 +1,13 @@
 //! The commands that ask the running daemon.
 
+pub(crate) mod chains;
+pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod query;
 pub(crate) mod reload;
 mod show;
 mod state;
+pub(crate) mod status;
 mod stream;
 
 use std::io::{self, ErrorKind};
@@ -190,12 +193,6 @@ impl<'a> Client<'a> {
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
     }
-}
-
-/// `nexum status`: lists the modules of the running daemon.
-pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
-    show::status(&client.modules()?, format)?;
-    Ok(STOPPED)
 }
 
 /// `nexum limits`: shows the limits of a module, and its use of them.

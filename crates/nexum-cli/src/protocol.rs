@@ -5,12 +5,15 @@
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
+pub(crate) mod chains;
 pub(crate) mod conditions;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod error;
+pub(crate) mod event_part;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod health;
 pub(crate) mod lasting;
 pub(crate) mod limits;
 pub(crate) mod logs;
@@ -46,6 +49,12 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
     let path = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
     Ok((path.into(), Some(directory)))
 }
+
+/// The path of the list of chains.
+pub(crate) const CHAINS: &str = "/v1/chains";
+
+/// The path of the daemon's health.
+pub(crate) const HEALTH: &str = "/v1/health";
 
 /// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";

@@ -6,7 +6,7 @@ use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, i
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
-use crate::client::{self, Client, logs, query, reload};
+use crate::client::{self, Client, chains, health, logs, query, reload, status};
 use crate::configure::{Configuration, configure};
 use crate::daemon;
 use crate::exit_code::STOPPED;
@@ -36,7 +36,9 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::SupportBundle { file, force, running } => bundle::support_bundle(&running, file, force),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
-        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
+        Command::Status(args) => ask(&args.running, |client| status::status(client, &args)),
+        Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
+        Command::Health(args) => health::health(&args, || configure(args.running.config.as_deref())),
         Command::Limits {
             module,
             running,

@@ -6,12 +6,14 @@
 
 mod acting;
 pub(crate) mod audit;
+mod chains;
 mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
 pub(crate) mod few;
+mod health;
 mod logs;
 mod modules;
 pub(crate) mod openapi;
@@ -81,6 +83,8 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 /// The routes whose requests have small bodies.
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .merge(chains::routes())
+        .merge(health::routes())
         .merge(modules::routes())
         .merge(config::routes())
         .merge(dead_letters::routes())

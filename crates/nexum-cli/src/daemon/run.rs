@@ -21,8 +21,9 @@ use super::alerts::Alerts;
 use super::announce::announce;
 use super::api::sse::Readers;
 use super::api::{self, Admin, AdminPort, ApiState};
+use super::health::HealthCheck;
 use super::logging::{self, Log};
-use super::metrics::{self, Exporter, Readiness};
+use super::metrics::{self, Exporter};
 use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::{Refused, forget};
@@ -238,7 +239,7 @@ impl Daemon<'_> {
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
+            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},

@@ -135,6 +135,8 @@ const REQUESTS: &[(&str, &str, &str, u16, &str)] = &[
     ("GET /v1/errors", "", "/v1/errors", 200, ""),
     ("GET /v1/openapi.json", "", "/v1/openapi.json", 200, ""),
     ("GET /v1/modules", "", "/v1/modules", 200, ""),
+    ("GET /v1/chains", "", "/v1/chains", 200, ""),
+    ("GET /v1/health", "", "/v1/health", 200, ""),
     ("GET /v1/config", "", "/v1/config", 200, ""),
     ("POST /v1/reload\ncontent-type: application/json", "{\"dry_run\": true}", "/v1/reload", 200, ""),
     ("GET /v1/logs", "", "/v1/logs", 200, ""),

@@ -63,11 +63,7 @@ async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = api.host.loading();
     let modules = api.supervisor.all();
-    let troubled = api.host.troubled_chains();
-    let mut all: Vec<_> = modules
-        .iter()
-        .filter_map(|module| Module::of(module, &troubled))
-        .collect();
+    let mut all: Vec<_> = modules.iter().filter_map(Module::of).collect();
     let has = |all: &[Module], name: &str| all.iter().any(|module| module.name == name);
     for loading in loading {
         // During a reload, the list shows the running module.
