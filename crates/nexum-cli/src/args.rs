@@ -480,6 +480,14 @@ pub(crate) struct Running {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// Explains a command that changes something.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Why {
+    /// The reason, for the daemon's audit record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     #[command(flatten)]

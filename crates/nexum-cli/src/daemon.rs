@@ -21,6 +21,7 @@ mod run;
 mod systemd;
 mod watch;
 
+pub(crate) use api::Admin;
 pub(crate) use health::HealthBounds;
 pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;

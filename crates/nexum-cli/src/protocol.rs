@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod modules;
 pub(crate) mod query;
+pub(crate) mod reason;
 pub(crate) mod reload;
 pub(crate) mod stage;
 
@@ -76,6 +77,9 @@ pub(crate) const NOTIFY_TEST: &str = "/v1/notify/test";
 
 /// The name of the event in a stream that reports lost messages.
 pub(crate) const GAP: &str = "gap";
+
+/// The name of the last event of a stream, before nexum stops.
+pub(crate) const END: &str = "end";
 
 /// The path for tasks on the state, and the path for imports.
 pub(crate) const STATE: &str = "/v1/state";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
 
-use super::{Format, Running};
+use super::{Format, Running, Why};
 
 /// The most records of one answer: more than a terminal keeps. The daemon keeps a few thousand of
 /// each module.
@@ -66,6 +66,8 @@ pub(crate) struct LogLevel {
     pub(crate) reset: bool,
     #[command(flatten)]
     pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) why: Why,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -48,7 +48,9 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| client::limits(client, &module, format)),
         Command::Logs(args) => ask(&args.running, |client| logs::logs(client, &args)),
         Command::Events(args) => ask(&args.running, |client| logs::events(client, &args)),
-        Command::LogLevel(args) => ask(&args.running, |client| logs::log_level(client, &args)),
+        Command::LogLevel(args) => ask(&args.running, |client| {
+            logs::log_level(&client.because(&args.why), &args)
+        }),
         Command::Notify { running, command } => ask(&running, |client| logs::notify(client, &command)),
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
         Command::Query {
@@ -61,8 +63,11 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Reload(Reload {
             running,
             dry_run,
+            why,
             format,
-        }) => ask(&running, |client| reload::reload(client, dry_run, format)),
+        }) => ask(&running, |client| {
+            reload::reload(&client.because(&why), dry_run, format)
+        }),
         Command::Config { command } => config::config(command),
         Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),

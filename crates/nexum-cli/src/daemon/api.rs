@@ -5,6 +5,7 @@
 //! with the types of [`extract`], and returns an [`Answer`].
 
 mod acting;
+pub(crate) mod audit;
 mod chains;
 mod config;
 mod dead_letters;
@@ -16,16 +17,18 @@ mod health;
 mod logs;
 mod modules;
 pub(crate) mod openapi;
+mod port;
 mod shared;
 mod socket;
 pub(crate) mod sse;
 mod state;
+mod token;
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use utoipa::openapi::OpenApi;
@@ -33,23 +36,30 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
+use self::openapi::Operations;
 use super::query::answer::{self, Answering};
 use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
+pub(crate) use self::port::{Admin, AdminPort};
 pub(crate) use self::shared::ApiState;
+pub(crate) use self::token::Token;
 
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket, and reports to `service` when the socket listens.
-pub(crate) async fn serve(state_dir: &Path, api: ApiState, service: &Service) -> Infallible {
-    // A process that may open the socket may control the daemon.
+/// Serves the API on its socket and its port, and reports to `service` when the socket listens.
+pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState, service: &Service) -> Infallible {
+    // A process that may open the socket may control the daemon, and so may a client with the token.
     let answering = Answering {
         host: api.host.clone(),
         may_write: true,
     };
-    socket::serve(state_dir, router(answering).with_state(api), service).await
+    let router = router(answering).with_state(api);
+    tokio::select! {
+        never = socket::serve(state_dir, router.clone(), service) => never,
+        never = port.serve(router) => never,
+    }
 }
 
 /// All routes.
@@ -58,7 +68,8 @@ fn router(answering: Answering) -> Router<ApiState> {
     let routes = whole
         .merge(state::upload_routes())
         .merge(few(answer::routes().with_state(answering)));
-    with_fallbacks(routes)
+    let operations = Operations::of(&document());
+    with_fallbacks(routes.layer(from_fn_with_state(operations, audit::audit)))
 }
 
 /// Gives requests that no route takes an error response.

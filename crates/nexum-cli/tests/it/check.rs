@@ -107,6 +107,9 @@ fuel_per_event = 1_000_000
 listen = "127.0.0.1:9464"
 [query]
 listen = "127.0.0.1:9465"
+[admin]
+listen = "127.0.0.1:9466"
+token_file = "admin.token"
 [chains.1]
 rpc_url = "http://localhost:8545"
 retries = 3
@@ -178,6 +181,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "127.0.0.1:9465",
         "0.0.0.0:9465",
         "query.listen: other machines can reach",
+    ),
+    (
+        "127.0.0.1:9466",
+        "0.0.0.0:9466",
+        "admin.listen: other machines can reach",
     ),
     (
         "\"http://local",
