@@ -31,6 +31,7 @@ mod isolation;
 mod nexum;
 mod package;
 mod prometheus;
+mod schemathesis;
 mod toolchain;
 mod tools;
 

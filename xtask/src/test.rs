@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     anvil, cache, contracts,
     guests::{self, Selection},
-    process, prometheus,
+    process, prometheus, schemathesis,
     tools::{self, NEXTEST},
     workspace,
 };
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
         .env(anvil::VARIABLE, &anvil)
         .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
+        .env(schemathesis::VARIABLE, schemathesis::ensure()?)
         .envs(prometheus::ensure()?);
     // Every service of continuous integration sets this variable.
     if std::env::var_os("CI").is_some() {
@@ -67,6 +68,7 @@ fn of_the_binary(features: &[&str], filter: &str) -> Result<()> {
         .env(anvil::VARIABLE, anvil::ensure()?)
         .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
+        .env(schemathesis::VARIABLE, schemathesis::ensure()?)
         .envs(prometheus::ensure()?);
     process::run(&mut tests)
 }

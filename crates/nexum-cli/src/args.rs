@@ -11,6 +11,7 @@ mod module;
 mod query;
 mod reload;
 mod state;
+mod status;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ pub(crate) use reload::Reload;
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
+pub(crate) use status::{Health, HealthFormat, Status};
 
 /// The name of the configuration file in the working directory.
 pub(crate) const CONFIG: &str = "engine.toml";
@@ -250,14 +252,40 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
         #[command(subcommand)]
         command: State,
     },
-    /// Show the modules of the running daemon: stage, handled and failed events
-    Status {
+    /// Show what the modules of the running daemon do, and why
+    #[command(after_help = "\
+Examples:
+  nexum status                 all modules
+  nexum status my-module       everything about one module
+  nexum status --watch         again every two seconds
+
+AT is the last block that the module has handled, HEAD the newest block of the
+chain, BEHIND the blocks in between, and LAG the difference of their times.
+FAIL/H is the number of failed calls in the last hour, and DEAD the number of
+dead letters. `-` is unknown.
+
+Exit codes: 0 all well, 1 something needs you, 2 refused.")]
+    Status(Status),
+    /// Show the chains of the running daemon, with their endpoints
+    #[command(after_help = "\
+Exit codes: 0 all well, 1 a chain or an endpoint has trouble, 2 refused.")]
+    Chains {
         #[command(flatten)]
         running: Running,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Check whether the running daemon is healthy
+    #[command(after_help = "\
+Examples:
+  nexum health                              everything that should run runs
+  nexum health --behind 50 --head-age 60s   and nothing is late
+  nexum health --format nagios              for a monitoring system
+
+Exit codes: 0 healthy, 1 a problem, 2 refused. With --format nagios: 0 OK,
+2 CRITICAL.")]
+    Health(Health),
     /// Show the limits of a module of the running daemon, and its use of them
     Limits {
         /// The module
@@ -450,6 +478,14 @@ pub(crate) struct Running {
     /// `nexum run`]
     #[arg(long, short, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Explains a command that changes something.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Why {
+    /// The reason, for the daemon's audit record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

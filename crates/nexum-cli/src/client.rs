@@ -1,10 +1,13 @@
 //! The commands that ask the running daemon.
 
+pub(crate) mod chains;
+pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod query;
 pub(crate) mod reload;
 mod show;
 mod state;
+pub(crate) mod status;
 mod stream;
 
 use std::io::{self, ErrorKind};
@@ -23,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::args::{DeadLetter, Format, LoadModule, Module, Why};
 use crate::configure::ConfigFile;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
@@ -31,6 +34,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::lasting::Effect;
 use crate::protocol::limits::Usage;
 use crate::protocol::modules::{self, Load};
+use crate::protocol::reason::{REASON_HEADER, encoded};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
@@ -44,11 +48,28 @@ pub(crate) struct Client<'a> {
     state_dir: &'a MaskedPath,
     /// The configuration that names the state directory.
     file: Option<&'a ConfigFile>,
+    /// The operator's reason of a command.
+    reason: Option<&'a str>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
-        Self { state_dir, file: None }
+        Self {
+            state_dir,
+            file: None,
+            reason: None,
+        }
+    }
+
+    /// Gives the operator's reason with each command.
+    pub(crate) fn because<'b>(&self, why: &'b Why) -> Client<'b>
+    where
+        'a: 'b,
+    {
+        Client {
+            reason: why.reason.as_deref(),
+            ..*self
+        }
     }
 
     /// Errors name `file`, which names the state directory.
@@ -125,7 +146,11 @@ impl<'a> Client<'a> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| lost(&error))?;
-        let request = request.header("host", "nexum").body(body);
+        let mut request = request.header("host", "nexum");
+        if let Some(reason) = self.reason {
+            request = request.header(REASON_HEADER, encoded(reason));
+        }
+        let request = request.body(body);
         let request = request.map_err(|error| lost(&error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
@@ -170,12 +195,6 @@ impl<'a> Client<'a> {
     }
 }
 
-/// `nexum status`: lists the modules of the running daemon.
-pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
-    show::status(&client.modules()?, format)?;
-    Ok(STOPPED)
-}
-
 /// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
     let usages: Vec<Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
@@ -190,29 +209,30 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
-            let changed: modules::Changed = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            let changed: modules::Changed = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
             say(&format!("{} is loaded", changed.module.name), &changed.effect);
         }
-        Module::Reload { module } => {
-            let answer: modules::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+        Module::Reload { module, why } => {
+            let answer: modules::Reloaded = client.because(why).post(&format!("{MODULES}/{module}/reload"))?;
             outln!("{module} continues with {}", answer.module.digest);
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
-        Module::Stop { module } => {
-            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/stop"))?;
+        Module::Stop { module, why } => {
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
             say(&format!("{module} is stopped"), &changed.effect);
         }
-        Module::Start { module } => {
-            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/start"))?;
+        Module::Start { module, why } => {
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
             say(&format!("{module} continues"), &changed.effect);
         }
-        Module::Restart { module } => {
-            let changed: modules::Changed = client.post(&format!("{MODULES}/{module}/restart"))?;
+        Module::Restart { module, why } => {
+            let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
             say(&format!("{module} continues"), &changed.effect);
         }
-        Module::Remove { module } => {
+        Module::Remove { module, why } => {
+            let client = client.because(why);
             let effect: Effect = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
             say(&format!("{module} is removed; its state stays in the store"), &effect);
         }
@@ -249,11 +269,13 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
             let letter: Letter = client.get(&format!("{MODULES}/{module}/dead-letters/{event}"))?;
             show::letter(&letter, *format)?;
         }
-        DeadLetter::Retry { module, events } => {
+        DeadLetter::Retry { module, events, why } => {
+            let client = &client.because(why);
             let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));
             return each(client, module, events, "is handled", retry);
         }
-        DeadLetter::Skip { module, events } => {
+        DeadLetter::Skip { module, events, why } => {
+            let client = &client.because(why);
             let path = |event: &str| format!("{MODULES}/{module}/dead-letters/{event}");
             let skip = |event: &str| client.ask::<()>(Method::DELETE, &path(event), &());
             return each(client, module, events, "is skipped", skip);

@@ -8,7 +8,7 @@ use nexum_store::StoreConfig;
 use serde::Serialize;
 
 use crate::configure;
-use crate::contract::{METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{ADMIN_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 use crate::report::findings::Finding;
 
 /// The parts of this build, with a configuration.
@@ -93,6 +93,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 [
                     "engine",
                     "chains",
+                    ADMIN_SECTION,
                     METRICS_SECTION,
                     "modules",
                     NOTIFY_SECTION,
@@ -104,7 +105,13 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
-        &[METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION],
+        &[
+            ADMIN_SECTION,
+            METRICS_SECTION,
+            NOTIFY_SECTION,
+            QUERY_SECTION,
+            STORE_SECTION,
+        ],
     ]
     .concat();
     let is_claimed = |name: &str| claimed.contains(&name);

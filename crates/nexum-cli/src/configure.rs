@@ -1,5 +1,7 @@
 //! Reads the configuration, and the overrides of the command line.
 
+#[cfg(feature = "runtime")]
+mod admin;
 mod file;
 mod log;
 #[cfg(feature = "runtime")]
@@ -19,6 +21,8 @@ use crate::args::Files;
 use crate::contract::METRICS_SECTION;
 use crate::report::{Refusal, Refusals};
 
+#[cfg(feature = "runtime")]
+pub(crate) use admin::{AdminConfig, AdminListen};
 pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]

@@ -5,6 +5,7 @@ mod announce;
 mod api;
 mod conditions;
 mod feed;
+mod health;
 mod levels;
 mod listen;
 mod logging;
@@ -20,6 +21,8 @@ mod run;
 mod systemd;
 mod watch;
 
+pub(crate) use api::Admin;
+pub(crate) use health::HealthBounds;
 pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]

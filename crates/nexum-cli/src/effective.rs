@@ -6,12 +6,14 @@ use serde_json::Value;
 use crate::args::Files;
 use crate::compose;
 use crate::configure::{
-    ConfigFile, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig, level_variables, set,
+    AdminConfig, ConfigFile, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig, level_variables, set,
 };
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 8] = ["engine", "metrics", "query", "notify", "store", "chains", "cow", "http"];
+const ORDER: [&str; 9] = [
+    "engine", "metrics", "query", "admin", "notify", "store", "chains", "cow", "http",
+];
 
 /// The tables of the modules, which the command line can replace.
 const MODULES: &str = "modules";
@@ -70,6 +72,7 @@ fn defaults() -> Vec<(&'static str, Defaults)> {
         ("engine", LogConfig::defaults()),
         ("metrics", MetricsConfig::defaults()),
         ("query", QueryConfig::defaults()),
+        ("admin", AdminConfig::defaults()),
         ("notify", NotifyConfig::defaults()),
     ];
     let engine = nexum_config::engine::Config::defaults();

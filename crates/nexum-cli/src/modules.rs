@@ -9,10 +9,11 @@ use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{ChainsInUse, Composition, Fact, compose};
 use crate::configure::{
-    ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
+    AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
     level_variables, read, wanted,
 };
 use crate::contract::NOTIFY_SECTION;
+use crate::daemon::Admin;
 use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) log_format: LogFormat,
     pub(crate) metrics: MetricsConfig,
     pub(crate) queries: QueryConfig,
+    /// The TCP port for commands, if the operator configured one.
+    pub(crate) admin: Option<Admin>,
     pub(crate) notify: NotifyConfig,
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
@@ -104,6 +107,14 @@ impl Settings {
         let notify = config.sections.get(NOTIFY_SECTION);
         let notify = read(notify, NotifyConfig::from_section, &mut errors);
         let mut others = Refusals::default();
+        let admin = AdminConfig::of(&config).unwrap_or_else(|found| {
+            errors.extend(found);
+            AdminConfig::default()
+        });
+        let admin = admin.listen.map(Admin::open).transpose().unwrap_or_else(|refusal| {
+            others.extend(refusal.into());
+            None
+        });
         let filter = Filter::of(level_variables(), &log, config.engine.as_ref(), &mut errors);
         let filter = filter.unwrap_or_else(|refusal| {
             others.extend(refusal.into());
@@ -134,6 +145,7 @@ impl Settings {
             log_format: log.format,
             metrics,
             queries,
+            admin,
             notify,
             store,
             no_modules,

@@ -5,17 +5,21 @@
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
+pub(crate) mod chains;
 pub(crate) mod conditions;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod error;
+pub(crate) mod event_part;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod health;
 pub(crate) mod lasting;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod modules;
 pub(crate) mod query;
+pub(crate) mod reason;
 pub(crate) mod reload;
 pub(crate) mod stage;
 
@@ -46,6 +50,12 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
     Ok((path.into(), Some(directory)))
 }
 
+/// The path of the list of chains.
+pub(crate) const CHAINS: &str = "/v1/chains";
+
+/// The path of the daemon's health.
+pub(crate) const HEALTH: &str = "/v1/health";
+
 /// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";
 
@@ -67,6 +77,9 @@ pub(crate) const NOTIFY_TEST: &str = "/v1/notify/test";
 
 /// The name of the event in a stream that reports lost messages.
 pub(crate) const GAP: &str = "gap";
+
+/// The name of the last event of a stream, before nexum stops.
+pub(crate) const END: &str = "end";
 
 /// The path for tasks on the state, and the path for imports.
 pub(crate) const STATE: &str = "/v1/state";

@@ -135,6 +135,12 @@ impl Refusals {
         self.0.len()
     }
 
+    /// The text of each error, without its hint.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|refusal| &*refusal.error)
+    }
+
     /// Prints each error as one line on stderr, with its hint below. Both can contain text from guests, files and servers.
     pub(crate) fn print(&self) {
         let colour = stderr_has_colours();
@@ -223,6 +229,26 @@ pub(crate) fn time(at_ms: u64) -> String {
         || format!("{at_ms} ms"),
         |time| time.to_rfc3339_opts(SecondsFormat::Millis, true),
     )
+}
+
+/// A span of time in the largest units that matter: `310 ms`, `64 s`, `12 min`, `3 h 20 min`, `5 d 2 h`.
+#[cfg(feature = "runtime")]
+pub(crate) fn span(ms: u64) -> String {
+    const SECOND: u64 = 1_000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let two = |large: u64, word: &str, rest: u64, small: &str| match rest {
+        0 => format!("{large} {word}"),
+        rest => format!("{large} {word} {rest} {small}"),
+    };
+    match ms {
+        ..SECOND => format!("{ms} ms"),
+        ..=119_999 => format!("{} s", ms / SECOND),
+        ..HOUR => format!("{} min", ms / MINUTE),
+        ..DAY => two(ms / HOUR, "h", ms % HOUR / MINUTE, "min"),
+        _ => two(ms / DAY, "d", ms % DAY / HOUR, "h"),
+    }
 }
 
 /// A list in one cell.

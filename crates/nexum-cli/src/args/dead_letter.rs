@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use nexum_config::names::ModuleName;
 
-use super::Format;
+use super::{Format, Why};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLetter {
@@ -34,6 +34,8 @@ nexum dead-letter retry [OPTIONS] <MODULE> <EVENT>...
         module: ModuleName,
         #[command(flatten)]
         events: Letters,
+        #[command(flatten)]
+        why: Why,
     },
     /// Drop dead letters: the module never handles these events
     #[command(override_usage = "\
@@ -44,6 +46,8 @@ nexum dead-letter skip [OPTIONS] <MODULE> <EVENT>...
         module: ModuleName,
         #[command(flatten)]
         events: Letters,
+        #[command(flatten)]
+        why: Why,
     },
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
 
-use super::{Format, Running};
+use super::{Format, Running, Why};
 
 /// The most records of one answer: more than a terminal keeps. The daemon keeps a few thousand of
 /// each module.
@@ -66,6 +66,8 @@ pub(crate) struct LogLevel {
     pub(crate) reset: bool,
     #[command(flatten)]
     pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) why: Why,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -121,6 +123,12 @@ fn since(text: &str) -> Result<Since, String> {
     if is_time {
         return Ok(Since::Time(text.to_owned()));
     }
+    age(text).map(Since::Age).map_err(|_| expected())
+}
+
+/// Reads an age with its unit.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a number and a unit, such as 90s, 10m, 2h or 1d".to_owned();
     let unit = text.chars().last().ok_or_else(expected)?;
     let seconds: u64 = match unit {
         's' => 1,
@@ -130,7 +138,7 @@ fn since(text: &str) -> Result<Since, String> {
         _ => return Err(expected()),
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| expected())?;
-    Ok(Since::Age(Duration::from_secs(seconds * u64::from(number))))
+    Ok(Duration::from_secs(seconds * u64::from(number)))
 }
 
 #[cfg(test)]

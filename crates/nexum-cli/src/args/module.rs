@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nexum_config::engine::Metering;
 use nexum_config::names::ModuleName;
 
-use super::Format;
+use super::{Format, Why};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Module {
@@ -23,26 +23,36 @@ pub(crate) enum Module {
     Reload {
         /// The module
         module: ModuleName,
+        #[command(flatten)]
+        why: Why,
     },
     /// Finish the current event of a module, then pause the module until `start`
     Stop {
         /// The module
         module: ModuleName,
+        #[command(flatten)]
+        why: Why,
     },
     /// Resume a stopped module at its cursor
     Start {
         /// The module
         module: ModuleName,
+        #[command(flatten)]
+        why: Why,
     },
     /// Restart a module with a new instance. A dead module resumes at the event at which it died
     Restart {
         /// The module
         module: ModuleName,
+        #[command(flatten)]
+        why: Why,
     },
     /// Remove a module until `load`. Its state stays in the store
     Remove {
         /// The module
         module: ModuleName,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -64,6 +74,8 @@ pub(crate) struct LoadModule {
     /// deadline
     #[arg(long, default_value = FUEL, value_parser = metering())]
     pub(crate) metering: Metering,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 const FUEL: &str = "fuel";

@@ -1,6 +1,6 @@
 //! `nexum reload`.
 
-use super::{Format, Running};
+use super::{Format, Running, Why};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reload {
@@ -9,6 +9,8 @@ pub(crate) struct Reload {
     /// Only show what a reload would change
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) why: Why,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

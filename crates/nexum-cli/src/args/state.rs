@@ -6,7 +6,7 @@ use clap::Subcommand;
 use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
-use super::Format;
+use super::{Format, Why};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum State {
@@ -47,6 +47,8 @@ pub(crate) enum State {
     Import {
         /// The file [default: stdin]
         file: Option<PathBuf>,
+        #[command(flatten)]
+        why: Why,
     },
     /// Delete a module with all its state
     Purge {
@@ -55,6 +57,8 @@ pub(crate) enum State {
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        why: Why,
     },
     /// Return the space of deleted rows to the file system
     Compact,
@@ -62,6 +66,8 @@ pub(crate) enum State {
     Backup {
         /// A new file
         file: PathBuf,
+        #[command(flatten)]
+        why: Why,
     },
     /// Make a file of `backup` the state, and check it
     Restore {

@@ -6,69 +6,12 @@ use crate::args::{Answer, Format};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::limits::Usage;
 use crate::protocol::modules::Module;
-use crate::protocol::stage::Stage;
 use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, list, table, time};
 
-pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> {
-    if let Format::Json = format {
-        return json_on_stdout(modules);
-    }
-    let mut rows = table(&[
-        "MODULE",
-        "STAGE",
-        "HANDLED",
-        "FAILED",
-        "DEAD LETTERS",
-        "QUERIES",
-        "MEMORY",
-        "CATCHING UP",
-    ]);
-    for module in modules {
-        let catching_up = module.catching_up.iter();
-        let queries = module.queries.as_ref();
-        let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
-        let [handled, failed, letters] = counts;
-        rows.add_row([
-            module.name.clone(),
-            stage(module),
-            handled,
-            failed,
-            letters,
-            queries.map_or_else(|| "-".to_owned(), |queries| queries.answered.to_string()),
-            format!("{} KiB", module.memory_bytes >> 10),
-            list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
-        ]);
-    }
-    outln!("{rows}");
-    for module in modules {
-        let at = |word: &str, ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" {word} {}", time(ms)));
-        if let Some(reason) = &module.reason {
-            outln!(
-                "\n{} is {}{}: {}",
-                module.name,
-                module.stage,
-                at("since", module.reason_since_ms),
-                harmless_lines(reason, "  ")
-            );
-        }
-        if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
-            outln!(
-                "\n{} is {}{}{}: {}",
-                module.name,
-                Stage::Suspended,
-                at("since", Some(suspension.since_ms)),
-                at("until", Some(suspension.until_ms)),
-                harmless_lines(&suspension.reason, "  ")
-            );
-        }
-    }
-    Ok(())
-}
-
 /// The stage of a module. A module that handles events and answers queries has the stages of both.
-fn stage(module: &Module) -> String {
+pub(super) fn stage(module: &Module) -> String {
     match &module.queries {
         Some(queries) if module.stage != queries.stage() => format!("{}, {}", module.stage, queries.stage()),
         _ => module.stage.to_string(),

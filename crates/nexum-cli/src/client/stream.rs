@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::Client;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::logs::Gap;
-use crate::protocol::{ANSWER_BYTES_MAX, GAP};
+use crate::protocol::{ANSWER_BYTES_MAX, END, GAP};
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
@@ -135,6 +135,8 @@ impl<T: DeserializeOwned> Followed<T> {
         match message.event.as_deref() {
             // A comment that keeps the connection open.
             _ if message.data.is_empty() => Ok(None),
+            // The connection ends too.
+            Some(END) => Ok(None),
             Some(GAP) => Ok(Some(Self::Gap(read(&message.data)?))),
             _ => Ok(Some(Self::Record(read(&message.data)?))),
         }

@@ -1,13 +1,15 @@
 //! Carries out a command of the command line.
 
+use nexum_config::document::ConfigErrors;
+
 use super::completions::completions;
 use super::man::man;
 use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, inspect, state};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
-use crate::client::{self, Client, logs, query, reload};
-use crate::configure::{Configuration, configure};
+use crate::client::{self, Client, chains, health, logs, query, reload, status};
+use crate::configure::{Configuration, configure, configure_all};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -36,7 +38,9 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::SupportBundle { file, force, running } => bundle::support_bundle(&running, file, force),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
-        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
+        Command::Status(args) => ask(&args.running, |client| status::status(client, &args)),
+        Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
+        Command::Health(args) => health::health(&args, || configure(args.running.config.as_deref())),
         Command::Limits {
             module,
             running,
@@ -44,7 +48,9 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| client::limits(client, &module, format)),
         Command::Logs(args) => ask(&args.running, |client| logs::logs(client, &args)),
         Command::Events(args) => ask(&args.running, |client| logs::events(client, &args)),
-        Command::LogLevel(args) => ask(&args.running, |client| logs::log_level(client, &args)),
+        Command::LogLevel(args) => ask(&args.running, |client| {
+            logs::log_level(&client.because(&args.why), &args)
+        }),
         Command::Notify { running, command } => ask(&running, |client| logs::notify(client, &command)),
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
         Command::Query {
@@ -57,8 +63,11 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Reload(Reload {
             running,
             dry_run,
+            why,
             format,
-        }) => ask(&running, |client| reload::reload(client, dry_run, format)),
+        }) => ask(&running, |client| {
+            reload::reload(&client.because(&why), dry_run, format)
+        }),
         Command::Config { command } => config::config(command),
         Command::Errors { code, format } => errors::errors(code.as_deref(), format),
         Command::Compile(args) => compile::compile(&args),
@@ -74,6 +83,11 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    let mut errors = Vec::new();
+    let Configuration { file, config, .. } = configure_all(running.config.as_deref(), &mut errors)?;
+    // The daemon runs with an earlier configuration, so only an error in its place matters.
+    if errors.iter().any(|error| error.is_about("engine.state_dir")) {
+        ConfigErrors::check(errors)?;
+    }
     question(&Client::of(&config.state_dir).configured_by(&file))
 }

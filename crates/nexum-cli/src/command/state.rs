@@ -109,10 +109,10 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
             limit: *limit,
         }),
         State::Export { module, file } => export(&target()?, module, file.as_deref()),
-        State::Import { file } => import_from(&target()?, file.as_deref()),
-        State::Purge { module, yes } => purge(&target()?, module, *yes),
+        State::Import { file, .. } => import_from(&target()?, file.as_deref()),
+        State::Purge { module, yes, .. } => purge(&target()?, module, *yes),
         State::Compact => target()?.show(&Task::Compact),
-        State::Backup { file } => {
+        State::Backup { file, .. } => {
             let file = std::path::absolute(file).map_err(|error| of_file(file, &error))?;
             target()?.show(&Task::Backup { file })
         }
@@ -131,8 +131,12 @@ pub(super) fn verify(config: &Config, file: &ConfigFile, out: &mut dyn Write) ->
 }
 
 /// The running daemon, or the state itself while none runs.
-fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &State) -> Result<Target<'a>, Refusals> {
+fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> Result<Target<'a>, Refusals> {
     let client = Client::of(&config.state_dir).configured_by(file);
+    let client = match command {
+        State::Backup { why, .. } | State::Import { why, .. } | State::Purge { why, .. } => client.because(why),
+        _ => client,
+    };
     if client.is_answered() {
         return Ok(Target::There(client));
     }

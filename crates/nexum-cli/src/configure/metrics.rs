@@ -2,10 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(feature = "runtime")]
+use std::time::Duration;
 
 use nexum_config::document::{ConfigErrors, Defaults, Section};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
+
+#[cfg(feature = "runtime")]
+use crate::daemon::HealthBounds;
 
 /// The port for metrics. Default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +24,9 @@ pub(crate) struct MetricsConfig {
     /// Host names with which clients may address the port, in lower case. IP addresses and
     /// `localhost` are always allowed.
     pub(crate) allowed_hosts: Vec<String>,
+    /// How late a ready daemon may be.
+    #[cfg(feature = "runtime")]
+    pub(crate) ready: HealthBounds,
 }
 
 /// The most names: one for each proxy and scraper of an installation.
@@ -29,9 +37,15 @@ const HOST_BYTES_MAX: usize = 253;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(dead_code, reason = "a build that only checks files serves no port")
+)]
 struct Raw {
     listen: Option<String>,
     allowed_hosts: Vec<HostName>,
+    ready_blocks_behind: Option<u64>,
+    ready_head_age_seconds: Option<u64>,
 }
 
 /// A host name, in lower case.
@@ -41,7 +55,12 @@ impl MetricsConfig {
     /// The keys with their default values.
     #[cfg(feature = "runtime")]
     pub(crate) fn defaults() -> Defaults {
-        vec![("listen", None), ("allowed_hosts", Some("[]".to_owned()))]
+        vec![
+            ("listen", None),
+            ("allowed_hosts", Some("[]".to_owned())),
+            ("ready_blocks_behind", None),
+            ("ready_head_age_seconds", None),
+        ]
     }
 
     /// Reads the section `[metrics]`.
@@ -64,8 +83,17 @@ impl MetricsConfig {
         if raw.allowed_hosts.len() > HOSTS_MAX {
             errors.push(section.error("allowed_hosts", format!("expected {HOSTS_MAX} names at most")));
         }
+        if raw.ready_head_age_seconds == Some(0) {
+            let error = section.error("ready_head_age_seconds", "expected 1 or more");
+            errors.push(error.with_hint("remove the key to accept any age"));
+        }
         ConfigErrors::check(errors)?;
         Ok(Self {
+            #[cfg(feature = "runtime")]
+            ready: HealthBounds {
+                behind: raw.ready_blocks_behind,
+                head_age: raw.ready_head_age_seconds.map(Duration::from_secs),
+            },
             listen,
             allowed_hosts: raw.allowed_hosts.into_iter().map(|host| host.0).collect(),
         })

@@ -1,12 +1,10 @@
-//! The task that looks at the conditions and the stages of modules, and reports their changes.
+//! The task that looks at the conditions, and reports their changes.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::names::ModuleName;
-use nexum_core::{Stage, logged};
+use nexum_core::logged;
 use tokio::time::Instant;
 
 use super::api::ApiState;
@@ -23,8 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// `[notify]`.
 pub(super) struct Alerts {
     conditions: Conditions,
-    /// The stage of each module at the last look.
-    stages: BTreeMap<ModuleName, Stage>,
     begun: Instant,
 }
 
@@ -32,7 +28,6 @@ impl Alerts {
     pub(super) fn new() -> Self {
         Self {
             conditions: Conditions::default(),
-            stages: BTreeMap::new(),
             begun: Instant::now(),
         }
     }
@@ -56,7 +51,6 @@ impl Alerts {
     }
 
     fn look(&mut self, api: &ApiState) {
-        self.look_at_stages(api);
         let current = conditions::current(&api.supervisor, api.refused.missing(&api.host));
         let changes = self
             .conditions
@@ -68,29 +62,6 @@ impl Alerts {
             };
             record(&change, event.as_deref());
             api.notifier.send(change, event);
-        }
-    }
-}
-
-impl Alerts {
-    /// Makes a record for each module in another stage than at the last look. A stage that ends before
-    /// the next look has none.
-    fn look_at_stages(&mut self, api: &ApiState) {
-        let before = std::mem::take(&mut self.stages);
-        for status in api.supervisor.modules() {
-            let (name, stage) = (status.name(), status.stage());
-            self.stages.insert(name.clone(), stage);
-            if before.get(name) != Some(&stage) {
-                let reason = status.reason();
-                tracing::debug!(
-                    name: logged::STAGE_CHANGED,
-                    target: logged::STAGE,
-                    module = name.as_str(),
-                    stage = stage.name(),
-                    reason = &*reason.text,
-                    "the module is {stage}"
-                );
-            }
         }
     }
 }

@@ -5,25 +5,30 @@
 //! with the types of [`extract`], and returns an [`Answer`].
 
 mod acting;
+pub(crate) mod audit;
+mod chains;
 mod config;
 mod dead_letters;
 pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
 pub(crate) mod few;
+mod health;
 mod logs;
 mod modules;
 pub(crate) mod openapi;
+mod port;
 mod shared;
 mod socket;
 pub(crate) mod sse;
 mod state;
+mod token;
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use utoipa::openapi::OpenApi;
@@ -31,23 +36,30 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
+use self::openapi::Operations;
 use super::query::answer::{self, Answering};
 use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
+pub(crate) use self::port::{Admin, AdminPort};
 pub(crate) use self::shared::ApiState;
+pub(crate) use self::token::Token;
 
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Serves the API on its socket, and reports to `service` when the socket listens.
-pub(crate) async fn serve(state_dir: &Path, api: ApiState, service: &Service) -> Infallible {
-    // A process that may open the socket may control the daemon.
+/// Serves the API on its socket and its port, and reports to `service` when the socket listens.
+pub(crate) async fn serve(state_dir: &Path, port: AdminPort, api: ApiState, service: &Service) -> Infallible {
+    // A process that may open the socket may control the daemon, and so may a client with the token.
     let answering = Answering {
         host: api.host.clone(),
         may_write: true,
     };
-    socket::serve(state_dir, router(answering).with_state(api), service).await
+    let router = router(answering).with_state(api);
+    tokio::select! {
+        never = socket::serve(state_dir, router.clone(), service) => never,
+        never = port.serve(router) => never,
+    }
 }
 
 /// All routes.
@@ -56,7 +68,8 @@ fn router(answering: Answering) -> Router<ApiState> {
     let routes = whole
         .merge(state::upload_routes())
         .merge(few(answer::routes().with_state(answering)));
-    with_fallbacks(routes)
+    let operations = Operations::of(&document());
+    with_fallbacks(routes.layer(from_fn_with_state(operations, audit::audit)))
 }
 
 /// Gives requests that no route takes an error response.
@@ -70,6 +83,8 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 /// The routes whose requests have small bodies.
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .merge(chains::routes())
+        .merge(health::routes())
         .merge(modules::routes())
         .merge(config::routes())
         .merge(dead_letters::routes())

@@ -151,7 +151,9 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
             hint,
         };
         let reason = status.reason();
-        let (text, since_ms) = (&reason.text, Some(reason.since_ms));
+        // The text of a failure can have a backtrace.
+        let text = reason.text.lines().next().unwrap_or_default();
+        let since_ms = Some(reason.since_ms);
         match status.stage() {
             Stage::Dead => found.push(about(
                 ConditionKind::ModuleDead,

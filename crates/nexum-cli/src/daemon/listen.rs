@@ -1,26 +1,38 @@
-//! Serves HTTP on an address that the operator names. Bounds the number of connections, the waits
-//! of each, and its life time.
+//! Serves HTTP on an address that the operator names, and on the Unix socket. Bounds the number of
+//! connections, the waits of each, and its life time.
 //!
-//! There is no authentication: every client that reaches the address gets answers. Idle clients
+//! There is no authentication here: every client that reaches the address gets answers. Idle clients
 //! block no other client: a new connection replaces the one that has been idle for the longest
 //! time.
 
 mod connections;
+mod incoming;
+mod patient;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::connections::{Connection, Connections};
+use self::connections::{Busy, Connection, Connections};
+use self::incoming::Incoming;
+use self::patient::Patient;
 use crate::report::Refusal;
 
 /// The longest time for the head of a request, and the longest idle time of a connection. Idle
@@ -29,6 +41,10 @@ const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The largest head of a request, in bytes: twice that of a browser with all its cookies.
 const HEADER_BYTES_MAX: usize = 16 * 1_024;
+
+/// The longest time for a client to take more of an answer. A network that loses packets delays
+/// them by a few seconds.
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The wait after a connection could not be accepted: the process has too many open files, and
 /// other connections may close.
@@ -43,6 +59,11 @@ pub(crate) struct Bounds {
     connection_time_max: Duration,
     /// The longest time for the head of a request, and the longest idle time.
     header_time_max: Duration,
+    /// The longest time in which a client takes nothing of an answer.
+    unread_time_max: Duration,
+    /// Whether a connection is busy until the last byte of its answer, so that no other connection
+    /// replaces it meanwhile.
+    has_streams: bool,
 }
 
 impl Bounds {
@@ -52,6 +73,16 @@ impl Bounds {
             connections_max,
             connection_time_max,
             header_time_max: HEADER_TIME_MAX,
+            unread_time_max: UNREAD_TIME_MAX,
+            has_streams: false,
+        }
+    }
+
+    /// For answers that last: a connection is busy until the last byte of its answer.
+    pub(crate) const fn with_streams(self) -> Self {
+        Self {
+            has_streams: true,
+            ..self
         }
     }
 }
@@ -68,7 +99,7 @@ pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, 
 }
 
 /// Answers requests until it is dropped. The router must bound the bodies of requests.
-pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds) -> Infallible {
+pub(crate) async fn serve<I: Incoming>(listener: I, router: Router, bounds: Bounds) -> Infallible {
     let connections = Connections::new(bounds.connections_max);
     let mut tasks = JoinSet::new();
     loop {
@@ -82,7 +113,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds)
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept<I: Incoming>(listener: &I) -> (I::Stream, I::Peer) {
     loop {
         match listener.accept().await {
             Ok(client) => return client,
@@ -94,16 +125,23 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn answer((stream, address): (TcpStream, SocketAddr), router: Router, bounds: Bounds, connection: Connection) {
-    // Answers are small, and clients wait for them.
-    let _ = stream.set_nodelay(true);
+async fn answer<S, P>((stream, peer): (S, P), router: Router, bounds: Bounds, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    P: Clone + Send + Sync + 'static,
+{
+    let stream = Patient::new(stream, bounds.unread_time_max);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: hyper::Request<_>| {
-        request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
         let request = router.call(request);
-        async {
-            let _busy = connection.busy();
-            request.await
+        let busy = connection.busy();
+        async move {
+            let response: Response = request.await?;
+            Ok::<_, Infallible>(response.map(|body| Held {
+                body,
+                _busy: bounds.has_streams.then_some(busy),
+            }))
         }
     });
     let served = http1::Builder::new()
@@ -122,199 +160,28 @@ async fn answer((stream, address): (TcpStream, SocketAddr), router: Router, boun
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::io::{ErrorKind, Read as _, Write as _};
-    use std::net;
+/// The body of a response, which can keep its connection busy.
+struct Held {
+    body: Body,
+    _busy: Option<Busy>,
+}
 
-    use axum::routing::get;
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
 
-    use super::*;
-
-    /// The longest wait for anything: far longer than a slow machine needs.
-    const PATIENCE: Duration = Duration::from_secs(60);
-    /// A time limit that a test waits for.
-    pub(crate) const SOON: Duration = Duration::from_millis(50);
-    /// One connection at a time, with time for all requests of a test.
-    pub(crate) const BOUNDS: Bounds = Bounds {
-        header_time_max: PATIENCE.saturating_mul(60),
-        ..Bounds::new(1, PATIENCE.saturating_mul(60))
-    };
-    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: nexum\r\n\r\n";
-    /// More bytes than a connection's buffers hold.
-    const LARGE: usize = 64 << 20;
-
-    /// Runs `clients` against a listener with these bounds.
-    fn with(bounds: Bounds, clients: impl FnOnce(SocketAddr) + Send + 'static) {
-        let router = Router::new()
-            .route("/", get(|| async { "ok" }))
-            .route("/large", get(|| async { vec![0; LARGE] }));
-        with_router(router, bounds, clients);
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
-    /// Runs `clients` against a listener with this router and these bounds.
-    pub(crate) fn with_router(router: Router, bounds: Bounds, clients: impl FnOnce(SocketAddr) + Send + 'static) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        runtime.block_on(async {
-            let listener = bind("listen", ([127, 0, 0, 1], 0).into()).await;
-            let listener = listener.map_err(|_| "refused").expect("an address");
-            let address = listener.local_addr().expect("its address");
-            tokio::select! {
-                never = serve(listener, router, bounds) => match never {},
-                done = tokio::task::spawn_blocking(move || clients(address)) => done.expect("the clients"),
-            }
-        });
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 
-    pub(crate) fn connect(address: SocketAddr) -> net::TcpStream {
-        let stream = net::TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream
-    }
-
-    fn ask(stream: &mut net::TcpStream) {
-        stream.write_all(REQUEST).expect("a request");
-        is_answered(stream);
-    }
-
-    fn is_answered(stream: &mut net::TcpStream) {
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\nok") {
-            let mut part = [0; 512];
-            let length = stream.read(&mut part).expect("an answer");
-            assert_ne!(length, 0, "an answer");
-            answer.extend(&part[..length]);
-        }
-    }
-
-    /// Waits until the server closes the connection.
-    fn is_closed(mut stream: net::TcpStream) {
-        match stream.read_to_end(&mut Vec::new()) {
-            Ok(_) => {}
-            // The server closed the connection while data was on its way.
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-        }
-    }
-
-    #[test]
-    fn one_too_many_takes_the_place_of_the_connection_that_was_idle_for_the_longest_time() {
-        let bounds = Bounds {
-            connections_max: 2,
-            ..BOUNDS
-        };
-        with(bounds, |address| {
-            let (mut first, mut second) = (connect(address), connect(address));
-            ask(&mut first);
-            ask(&mut second);
-            ask(&mut first);
-            let mut third = connect(address);
-            ask(&mut third);
-            is_closed(second);
-            ask(&mut first);
-            ask(&mut third);
-        });
-    }
-
-    #[test]
-    fn one_too_many_waits_while_all_others_are_answered() {
-        let (go, wait) = tokio::sync::watch::channel(false);
-        let (began, is_begun) = std::sync::mpsc::channel();
-        let slow = move || {
-            let (mut wait, began) = (wait.clone(), began.clone());
-            async move {
-                began.send(()).expect("a receiver");
-                wait.wait_for(|go| *go).await.expect("a sender");
-                "ok"
-            }
-        };
-        let router = Router::new()
-            .route("/", get(|| async { "ok" }))
-            .route("/slow", get(slow));
-        with_router(router, BOUNDS, move |address| {
-            let mut first = connect(address);
-            first
-                .write_all(b"GET /slow HTTP/1.1\r\nhost: nexum\r\n\r\n")
-                .expect("a request");
-            is_begun.recv().expect("the handler");
-            let mut second = connect(address);
-            second.write_all(REQUEST).expect("a request");
-            second.set_read_timeout(Some(SOON)).expect("a timeout");
-            let early = second.read(&mut [0]).expect_err("nothing yet");
-            assert_eq!(early.kind(), ErrorKind::WouldBlock);
-            second.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            go.send(true).expect("a handler");
-            is_answered(&mut first);
-            is_answered(&mut second);
-        });
-    }
-
-    #[test]
-    fn silent_clients_keep_no_other_out() {
-        let bounds = Bounds {
-            connections_max: 8,
-            ..BOUNDS
-        };
-        with(bounds, |address| {
-            let _silent: Vec<_> = (0..40).map(|_| connect(address)).collect();
-            let _half: Vec<_> = (0..40)
-                .map(|_| {
-                    let mut stream = connect(address);
-                    // The connection may have been replaced already.
-                    let _ = stream.write_all(&REQUEST[..REQUEST.len() - 2]);
-                    stream
-                })
-                .collect();
-            ask(&mut connect(address));
-        });
-    }
-
-    #[test]
-    fn whoever_does_not_say_what_it_wants_is_left() {
-        let bounds = Bounds {
-            header_time_max: SOON,
-            ..BOUNDS
-        };
-        with(bounds, |address| {
-            is_closed(connect(address));
-            let mut half = connect(address);
-            half.write_all(&REQUEST[..REQUEST.len() - 2]).expect("half a request");
-            is_closed(half);
-        });
-    }
-
-    #[test]
-    fn a_head_that_is_too_large_is_refused() {
-        with(BOUNDS, |address| {
-            let mut stream = connect(address);
-            let cookie = "a".repeat(HEADER_BYTES_MAX);
-            let head = format!("GET / HTTP/1.1\r\nhost: nexum\r\ncookie: {cookie}\r\n\r\n");
-            // The server may refuse the request before all of it is sent.
-            let _ = stream.write_all(head.as_bytes());
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer).expect("an answer");
-            assert_eq!(&answer, b"HTTP/1.1 431");
-            is_closed(stream);
-            let cookie = "a".repeat(HEADER_BYTES_MAX / 2);
-            let head = format!("GET / HTTP/1.1\r\nhost: nexum\r\ncookie: {cookie}\r\n\r\n");
-            let mut stream = connect(address);
-            stream.write_all(head.as_bytes()).expect("a request");
-            is_answered(&mut stream);
-        });
-    }
-
-    #[test]
-    fn whoever_does_not_read_gives_up_its_place() {
-        let bounds = Bounds {
-            connection_time_max: SOON,
-            ..BOUNDS
-        };
-        with(bounds, |address| {
-            let mut slow = connect(address);
-            slow.write_all(b"GET /large HTTP/1.1\r\nhost: nexum\r\n\r\n")
-                .expect("a request");
-            is_closed(slow);
-            is_closed(connect(address));
-        });
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

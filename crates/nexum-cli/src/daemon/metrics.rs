@@ -14,17 +14,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use nexum_config::topic::ChainId;
-use nexum_core::HostHandle;
-use nexum_core::{Condition, ModuleStatus, Stage};
-use serde::Serialize;
 use tokio::net::TcpListener;
 
+use super::health::{HealthBounds, HealthCheck};
 use super::listen::{self, Bounds};
-use super::refused::Refused;
 use crate::compose;
 use crate::configure::MetricsConfig;
-use crate::protocol::modules::why_loading;
 use crate::report::Refusal;
 
 /// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.
@@ -53,9 +48,6 @@ const CONNECTIONS_MAX: usize = 32;
 /// hour.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
 
-/// The most characters of a reason: the first frames of a trap.
-const REASON_CHARS_MAX: usize = 2_048;
-
 /// The format of the text that Prometheus expects.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -83,38 +75,24 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
     Ok(Some(handle))
 }
 
-/// The sources of the readiness probe.
-#[derive(Clone)]
-pub(crate) struct Readiness {
-    host: HostHandle,
-    refused: Refused,
-}
-
-/// A reason why nexum is not ready.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-struct NotReady {
-    /// None for nexum itself.
-    #[serde(flatten)]
-    what: Option<What>,
-    reason: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum What {
-    Module(String),
-    Chain(ChainId),
-}
-
 #[derive(Clone)]
 struct Exported {
     handle: PrometheusHandle,
-    readiness: Readiness,
+    health: HealthCheck,
+    /// The bounds of the readiness probe.
+    ready: HealthBounds,
 }
 
 /// The port for metrics, if the operator configured one.
-pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle, Hosts)>);
+pub(crate) struct Exporter(Option<Port>);
+
+/// The port, before it serves.
+struct Port {
+    listener: TcpListener,
+    handle: PrometheusHandle,
+    hosts: Hosts,
+    ready: HealthBounds,
+}
 
 impl Exporter {
     /// Opens the port. `handle` is the result of [`install`].
@@ -127,23 +105,30 @@ impl Exporter {
             return Ok(Self(None));
         };
         let listener = listen::bind("metrics.listen", address).await?;
-        Ok(Self(Some((
+        Ok(Self(Some(Port {
             listener,
             handle,
-            Hosts(config.allowed_hosts.as_slice().into()),
-        ))))
+            hosts: Hosts(config.allowed_hosts.as_slice().into()),
+            ready: config.ready,
+        })))
     }
 
     /// Answers requests until it is dropped.
-    pub(crate) async fn serve(self, readiness: Readiness) -> Infallible {
+    pub(crate) async fn serve(self, health: HealthCheck) -> Infallible {
         match self.0 {
-            Some((listener, handle, hosts)) => serve(listener, handle, hosts, readiness).await,
+            Some(port) => serve(port, health).await,
             None => std::future::pending().await,
         }
     }
 }
 
-async fn serve(listener: TcpListener, handle: PrometheusHandle, hosts: Hosts, readiness: Readiness) -> Infallible {
+async fn serve(port: Port, health: HealthCheck) -> Infallible {
+    let Port {
+        listener,
+        handle,
+        hosts,
+        ready,
+    } = port;
     match listener.local_addr() {
         Ok(address) => tracing::info!(%address, "metrics can be read"),
         Err(error) => tracing::warn!(%error, "metrics can be read, at an address that is not known"),
@@ -155,7 +140,8 @@ async fn serve(listener: TcpListener, handle: PrometheusHandle, hosts: Hosts, re
         .layer(from_fn_with_state(hosts, refuse_browsers))
         .with_state(Exported {
             handle: handle.clone(),
-            readiness,
+            health,
+            ready,
         });
     let serving = listen::serve(listener, router, Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX));
     let upkeep = async {
@@ -217,77 +203,10 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
-    let found = exported.readiness.look();
+    let found = exported.health.problems(exported.ready);
     let status = match found.is_empty() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(found))
-}
-
-impl Readiness {
-    /// Not ready until `refused` is complete.
-    pub(crate) fn new(host: HostHandle, refused: Refused) -> Self {
-        Self { host, refused }
-    }
-
-    /// All reasons why nexum is not ready.
-    fn look(&self) -> Vec<NotReady> {
-        // First, so that a module that starts meanwhile is in one of the lists.
-        let loading = self.host.loading();
-        let modules = self.host.modules();
-        let refused = self.refused.missing(&self.host).into_iter();
-        let refused = refused.map(|refused| NotReady {
-            what: Some(What::Module(refused.name)),
-            reason: cut(&format!("refused: {}", refused.reason)),
-        });
-        // Until then, some modules may be unknown here.
-        let starting = (!self.refused.is_complete()).then(|| NotReady {
-            what: None,
-            reason: "modules are being loaded".to_owned(),
-        });
-        let loading = loading.into_iter().filter_map(|loading| {
-            let name = &loading.meta.name;
-            self.host.get(name).is_err().then(|| NotReady {
-                what: Some(What::Module(name.to_string())),
-                reason: format!("loading: {}", why_loading(&loading)),
-            })
-        });
-        let waiting = modules.iter().filter_map(|status| not_ready(status));
-        let lost = self
-            .host
-            .troubled_chains()
-            .into_iter()
-            .map(|(chain_id, reason)| NotReady {
-                what: Some(What::Chain(chain_id)),
-                reason: cut(&reason),
-            });
-        starting
-            .into_iter()
-            .chain(refused)
-            .chain(loading)
-            .chain(waiting)
-            .chain(lost)
-            .collect()
-    }
-}
-
-/// The reason why a module that should run does not.
-fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
-    let Condition { stage, reason, .. } = status.condition();
-    let reason = match stage {
-        Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
-            format!("{stage}: {}", cut(&reason.text))
-        }
-        // The operator stopped a stopped module.
-        _ => return None,
-    };
-    Some(NotReady {
-        what: Some(What::Module(status.name().to_string())),
-        reason,
-    })
-}
-
-fn cut(reason: &str) -> String {
-    reason.chars().take(REASON_CHARS_MAX).collect()
 }

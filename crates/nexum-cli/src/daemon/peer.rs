@@ -1,21 +1,23 @@
-//! The process at the other end of a connection to the control socket.
+//! The process at the other end of a connection to the socket.
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
-/// The process at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
+/// The process at the other end of a connection, as the system knew it when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// The id of its user, if the system knows it.
     pub(crate) uid: Option<u32>,
+    /// The process id, if the system knows it.
+    pub(crate) pid: Option<i32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred();
+impl Peer {
+    /// The process at the other end of this connection.
+    pub(crate) fn of(stream: &UnixStream) -> Self {
+        let credentials = stream.peer_cred().ok();
         Self {
-            uid: credentials.ok().map(|credentials| credentials.uid()),
+            uid: credentials.map(|credentials| credentials.uid()),
+            pid: credentials.and_then(|credentials| credentials.pid()),
         }
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::difference::{difference, needs_restart};
 use super::api::error::code_of_change;
+use super::api::{Admin, Token};
 use super::levels::LogLevel;
 use super::systemd::Service;
 use crate::args::Files;
@@ -59,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) chains: ChainsInUse,
     pub(crate) log_level: LogLevel,
     pub(crate) service: Service,
+    /// The token of the TCP port, if there is a port.
+    pub(crate) token: Option<Arc<Token>>,
 }
 
 /// The running configuration.
@@ -248,15 +251,19 @@ impl Reloader {
             chains,
             changes,
             warnings: plan.warnings,
+            admin: plan.admin,
         })
     }
 
-    /// Changes the modules, then the chains, and then the level of the log. Only the first can fail, and
+    /// Changes the modules, then the chains, the token, and the level of the log. Only the first can fail, and
     /// changes nothing then.
     async fn apply(&mut self, parts: &Parts, next: Next) -> Result<ReloadReport, Failure> {
         let report = next.report(false);
         next.modules.apply().await.map_err(of_change)?;
         next.chains.commit();
+        if let (Some(token), Some(admin)) = (&parts.token, &next.admin) {
+            token.replace(admin.token());
+        }
         if next.running.filter != self.running.filter {
             parts.log_level.configure(next.running.filter.clone());
         }
@@ -273,6 +280,8 @@ struct Next {
     chains: PreparedChains,
     changes: Vec<SettingChange>,
     warnings: Vec<String>,
+    /// The TCP port, with the present token.
+    admin: Option<Admin>,
 }
 
 impl Next {

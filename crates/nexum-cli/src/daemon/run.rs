@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::alerts::Alerts;
 use super::announce::announce;
 use super::api::sse::Readers;
-use super::api::{self, ApiState};
+use super::api::{self, Admin, AdminPort, ApiState};
+use super::health::HealthCheck;
 use super::logging::{self, Log};
-use super::metrics::{self, Exporter, Readiness};
+use super::metrics::{self, Exporter};
 use super::notify::Notifier;
 use super::query::listener::Listener;
 use super::refused::{Refused, forget};
@@ -61,6 +62,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        admin,
         notify,
         store,
         host,
@@ -94,6 +96,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         log_format,
         metrics,
         queries,
+        admin,
         notify,
         store: opened,
         recorder,
@@ -155,6 +158,7 @@ struct Daemon<'a> {
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
+    admin: Option<Admin>,
     notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     recorder: Option<PrometheusHandle>,
@@ -173,6 +177,7 @@ impl Daemon<'_> {
         let (reload, mut reloader) = reload::reloader(running).map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
+        let port = AdminPort::open(self.admin.take()).await?;
         let sources: Vec<_> = host.sources().cloned().collect();
         let host = host.shutdown(Shutdown {
             deadline: self.shutdown_deadline,
@@ -205,7 +210,7 @@ impl Daemon<'_> {
             log_level: self.log.level.clone(),
             notifier: Notifier::start(std::mem::take(&mut self.notify)),
             reload,
-            readers: Readers::default(),
+            readers: Readers::new(stop.token.clone()),
         };
         let modules = Modules {
             host: api.host.clone(),
@@ -217,6 +222,7 @@ impl Daemon<'_> {
             chains: self.chains.clone(),
             log_level: self.log.level.clone(),
             service,
+            token: port.token(),
         };
         let started = Notify::new();
         let mut failure = None;
@@ -230,10 +236,10 @@ impl Daemon<'_> {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
             report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
-            never = api::serve(&self.state_dir, api.clone(), &parts.service) => match never {},
+            never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(Readiness::new(api.host.clone(), api.refused.clone())) => match never {},
+            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},

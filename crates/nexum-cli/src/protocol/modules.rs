@@ -1,11 +1,9 @@
 //! The messages about modules.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nexum_config::engine::{self, EntrySource, ModuleConfig};
 use nexum_config::names::ModuleName;
-use nexum_config::topic::ChainId;
 use nexum_core::QueryPool;
 use nexum_core::state::OperatorRow;
 use nexum_core::supervisor::RunningModule;
@@ -13,6 +11,7 @@ use nexum_core::{AbsentModule, LoadingModule, ModuleEntry, ModuleStatus, Replayi
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::event_part::EventPart;
 use super::lasting::{Effect, Wanted};
 use super::stage::Stage;
 use crate::daemon::RefusedModule;
@@ -35,16 +34,15 @@ pub(crate) struct Module {
     pub(crate) digest: String,
     pub(crate) capabilities: Vec<String>,
     pub(crate) subscriptions: Vec<String>,
-    /// What the operator wants of the module.
+    /// The state that the operator wants.
     pub(crate) wanted: Wanted,
     /// Where the module comes from: the file and line of its `[[modules]]` table, `command line`, or
     /// `module load` with the time and the user.
     pub(crate) from: String,
     pub(crate) stage: Stage,
-    /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
-    /// has not loaded it yet.
+    /// The reason of the stage. It can contain text of the module, and have several lines.
     pub(crate) reason: Option<String>,
-    /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
+    /// The time since which the module is in the stage, in milliseconds since the Unix epoch, if it is known.
     pub(crate) reason_since_ms: Option<u64>,
     /// Handled events. For a module that only answers queries, answered queries.
     pub(crate) handled: u64,
@@ -53,6 +51,9 @@ pub(crate) struct Module {
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
+    /// The work of a module that handles events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<EventPart>,
     /// The calls of a module that answers queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queries: Option<Queries>,
@@ -169,14 +170,13 @@ impl From<engine::Metering> for Metering {
 }
 
 impl Module {
-    /// The state of a module with its parts. `troubled` contains the chains that nexum cannot
-    /// follow, with the reasons.
-    pub(crate) fn of(module: &RunningModule, troubled: &BTreeMap<ChainId, String>) -> Option<Self> {
+    /// The state of a module with its parts.
+    pub(crate) fn of(module: &RunningModule) -> Option<Self> {
         match (&module.events, &module.queries) {
             (None, None) => None,
             (None, Some(pool)) => Some(Self::of_queries(pool)),
             (Some(status), pool) => {
-                let of_events = Self::of_events(status, troubled);
+                let of_events = Self::of_events(status);
                 let idle_bytes = pool.as_ref().map_or(0, |pool| pool.memory_bytes());
                 Some(Self {
                     memory_bytes: of_events.memory_bytes + idle_bytes,
@@ -187,20 +187,12 @@ impl Module {
         }
     }
 
-    fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
+    fn of_events(status: &ModuleStatus) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
-        let condition = status.condition();
-        // A module that works needs no line about it.
-        let reason = (condition.stage != nexum_core::Stage::Running).then_some(condition.reason);
+        let report = status.report();
+        let nexum_core::Condition { stage, reason, .. } = report.condition.clone();
         let module = status.module();
         let meta = &module.meta;
-        let of_chain = || {
-            let (chain_id, reason) = module
-                .required_chains
-                .iter()
-                .find_map(|id| troubled.get_key_value(id))?;
-            Some(format!("chain {chain_id}: {reason}"))
-        };
         Self {
             name: status.name().to_string(),
             version: meta.version.clone(),
@@ -212,14 +204,15 @@ impl Module {
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             wanted: Wanted::Running,
             from: module.origin.source.to_string(),
-            stage: condition.stage.into(),
-            reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
-            reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
-            handled: status.handled(),
-            failed: status.failed(),
-            dead_letters: status.dead_letters(),
-            memory_bytes: status.memory_bytes(),
+            stage: stage.into(),
+            reason_since_ms: Some(reason.since_ms),
+            reason: Some(reason.text.to_string()),
+            handled: report.handled,
+            failed: report.failed,
+            dead_letters: report.dead_letters,
+            memory_bytes: report.memory_bytes,
             catching_up,
+            events: Some(report.into()),
             queries: None,
         }
     }
@@ -233,6 +226,7 @@ impl Module {
             authors: meta.authors.clone(),
             digest: meta.digest.to_string(),
             reason: Some(why_loading(loading)),
+            reason_since_ms: Some(loading.since_ms),
             from: origin.source.to_string(),
             ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), Stage::Loading)
         }
@@ -322,6 +316,7 @@ impl Module {
             dead_letters: 0,
             memory_bytes: 0,
             catching_up: Vec::new(),
+            events: None,
             queries: None,
         }
     }
@@ -349,6 +344,7 @@ impl Module {
             dead_letters: 0,
             memory_bytes: pool.memory_bytes(),
             catching_up: Vec::new(),
+            events: None,
             queries: Some(queries),
         }
     }

@@ -73,6 +73,26 @@ impl Task {
         }
     }
 
+    /// The task in a word, for audit records.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::List { .. } => "state_list",
+            Self::Get { .. } => "state_get",
+            Self::Scan { .. } => "state_scan",
+            Self::Export { .. } => "state_export",
+            Self::Weigh { .. } => "state_weigh",
+            Self::Purge { .. } => "state_purge",
+            Self::Compact => "state_compact",
+            Self::Backup { .. } => "state_backup",
+            Self::Verify => "state_verify",
+        }
+    }
+
+    /// Whether the task changes the state or writes a file.
+    pub(crate) fn changes_files(&self) -> bool {
+        matches!(self, Self::Purge { .. } | Self::Compact | Self::Backup { .. })
+    }
+
     /// The module that the task removes.
     pub(crate) fn removes(&self) -> Option<&str> {
         match self {

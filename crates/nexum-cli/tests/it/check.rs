@@ -107,6 +107,9 @@ fuel_per_event = 1_000_000
 listen = "127.0.0.1:9464"
 [query]
 listen = "127.0.0.1:9465"
+[admin]
+listen = "127.0.0.1:9466"
+token_file = "admin.token"
 [chains.1]
 rpc_url = "http://localhost:8545"
 retries = 3
@@ -118,13 +121,13 @@ backend = "redb"
 path = "a.wasm"
 name = "a"
 metering = "fuel"
+enabled = true
 [[modules]]
 path = "b/b.wasm"
 name = "b"
 [[modules]]
 path = "b/c.wasm"
 name = "c"
-enabled = true
 "#;
 
 const GOOD_MANIFEST: &str = r#"
@@ -162,7 +165,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "30_000_000",
         "engine.shutdown_deadline_ms: expected a whole number from 0 to 3600000",
     ),
-    ("enabled = true", "enabled = 1", "modules[2].enabled: expected"),
+    ("enabled = true", "enabled = 1", "modules[0].enabled: expected"),
     (
         "event = 1_000_000",
         "event = 0",
@@ -178,6 +181,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "127.0.0.1:9465",
         "0.0.0.0:9465",
         "query.listen: other machines can reach",
+    ),
+    (
+        "127.0.0.1:9466",
+        "0.0.0.0:9466",
+        "admin.listen: other machines can reach",
     ),
     (
         "\"http://local",

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(feature = "store")]
+mod api;
 #[cfg(all(feature = "author", feature = "chain"))]
 mod building;
 #[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]

@@ -52,6 +52,15 @@ fn says_that_the_runtime_is_not_built_in() {
     assert!(version.ends_with(&format!("(features: {features})\n")), "{version}");
 }
 
+#[test]
+fn explains_the_errors_of_a_daemon() {
+    let dir = Dir::new();
+    let ran = dir.nexum(&["errors", "store-unavailable"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("HTTP status      503\n"), "{}", ran.stdout);
+    assert!(dir.nexum(&["errors"]).stdout.contains("\nmodule-not-found "));
+}
+
 /// There is no component: the check reads only configuration and manifest.
 #[test]
 fn checks_what_was_written() {

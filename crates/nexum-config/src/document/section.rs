@@ -13,6 +13,7 @@ use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::value_text::value_text;
 use super::{ConfigError, Origin, enough};
+use crate::masked_path::MaskedPath;
 
 /// The key of a whole number, and the values that the number may have.
 pub type NumberRange = (&'static str, RangeInclusive<u64>);
@@ -150,6 +151,13 @@ impl Section {
             };
         }
         location
+    }
+
+    /// The path `path`, which is the value of `key`. A relative path is relative to the directory of
+    /// the file.
+    pub fn path(&self, key: &str, path: &Path) -> MaskedPath {
+        let directory = self.file().parent().unwrap_or(Path::new(""));
+        MaskedPath::resolve(directory, path, self.written_with_variable(key))
     }
 
     /// The string at `key` as the file has it, if nexum replaces a variable in it with its content.

@@ -25,6 +25,7 @@ use super::place::Place;
 use super::stage::Stage;
 use crate::bus::source::SourceError;
 use crate::event::{EventId, Log, Position};
+use crate::logged;
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
@@ -276,9 +277,23 @@ impl ModuleStatus {
             // Under the lock, so that the metric has the last of two concurrent changes.
             if before != now {
                 self.metrics.stage(now);
+                self.log_stage(&shown.condition());
             }
             has_changed
         });
+    }
+
+    /// Makes the record of a new stage. It is below INFO, because the code that fails logs its failure
+    /// too.
+    fn log_stage(&self, Condition { stage, reason, .. }: &Condition) {
+        tracing::debug!(
+            name: logged::STAGE_CHANGED,
+            target: logged::STAGE,
+            module = self.name.as_str(),
+            stage = stage.name(),
+            reason = &*reason.text,
+            "the module is {stage}"
+        );
     }
 
     /// Records the parts of a block that the module gets: its logs, and whether it gets the block

@@ -11,9 +11,6 @@ use tokio::time::Instant;
 
 use crate::support::{CHAIN, config};
 
-/// The chain id of anvil.
-const ANVIL_CHAIN_ID: u64 = 31_337;
-
 async fn probe_one(config: ChainConfig) -> EndpointProbe {
     let mut probes = probe::probe(&[config]).await;
     let probe = probes.remove(0);
@@ -47,7 +44,7 @@ async fn a_real_node_passes() {
     let anvil = Anvil::start();
     anvil.mine(200).await;
     for url in [anvil.http_url(), anvil.ws_url()] {
-        let mut config = ChainConfig::new(ANVIL_CHAIN_ID, EndpointUrl::parse(&url).unwrap());
+        let mut config = config(&url);
         // Each mined block is a second later than the one before it.
         config.head_stall_seconds = 86_400;
         let probe = probe_one(config).await;

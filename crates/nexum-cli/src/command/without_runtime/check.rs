@@ -19,7 +19,9 @@ use super::version;
 use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
-use crate::contract::{AMBIENT, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{
+    ADMIN_SECTION, AMBIENT, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list};
@@ -132,7 +134,7 @@ impl Findings {
                 .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
-            if [NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
+            if [ADMIN_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
                 self.warnings
                     .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
@@ -149,6 +151,7 @@ impl Findings {
                         "chains",
                         METRICS_SECTION,
                         "modules",
+                        ADMIN_SECTION,
                         NOTIFY_SECTION,
                         QUERY_SECTION,
                     ]);

@@ -1,27 +1,31 @@
-//! The circumstances of a command: who gives it, and when.
+//! The circumstances of a command: its giver and its time.
 
-use std::convert::Infallible;
-
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::state::{Act, Actor};
 
+use super::audit::{self, By};
+use super::error::ApiError;
 use crate::daemon::peer::Peer;
 
-/// Who gives a command, when and why: an argument of a handler that changes what the operator wants.
+/// The giver of a command, its time and its reason: an argument of a handler that changes the operator's
+/// row of a module.
 pub(super) struct Acting(pub(super) Act);
 
 impl<S: Send + Sync> FromRequestParts<S> for Acting {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
-        let uid = peer.and_then(|ConnectInfo(peer)| peer.uid);
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let by = By::from_request_parts(parts, state).await?;
         Ok(Self(Act {
-            by: uid.map_or(Actor::Unknown, Actor::User),
+            by: match by.actor() {
+                audit::Actor::Process(Peer { uid: Some(uid), .. }) => Actor::User(uid),
+                audit::Actor::Token(_) => Actor::Token,
+                audit::Actor::Process(_) | audit::Actor::Unknown => Actor::Unknown,
+            },
             at_ms: SystemClock::new().now_ms(),
-            reason: None,
+            reason: by.reason().map(str::to_owned),
         }))
     }
 }

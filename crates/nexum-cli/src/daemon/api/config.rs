@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Answer;
+use super::audit::By;
 use super::error::ApiError;
 use super::extract::JsonOf;
 use super::few::few;
@@ -21,7 +22,12 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     few(looks).merge(few(changes))
 }
 
-errors!(ReloadErrors: ConfigInvalid, RestartRequired, ModuleRefused, ModuleRenamed, ModuleLoading, ModuleExists, ModuleNotFound, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping);
+errors! {
+    ReloadErrors:
+        ConfigInvalid, RestartRequired, ModuleRefused, ModuleRenamed, ModuleLoading, ModuleExists,
+        ModuleNotFound, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown,
+        ChainUnavailable, StoreUnavailable, DaemonStopping,
+}
 
 /// Show the running configuration
 ///
@@ -43,7 +49,12 @@ async fn config_show(State(api): State<ApiState>) -> Json<EffectiveConfig> {
     request_body = ReloadRequest,
     responses((status = 200, body = ReloadReport), ReloadErrors)
 )]
-async fn config_reload(State(api): State<ApiState>, JsonOf(request): JsonOf<ReloadRequest>) -> Answer<ReloadReport> {
+async fn config_reload(
+    State(api): State<ApiState>,
+    by: By,
+    JsonOf(request): JsonOf<ReloadRequest>,
+) -> Answer<ReloadReport> {
+    by.changes_state(!request.dry_run);
     let reloaded = api.reload.reload(request.dry_run).await;
     Ok(Json(
         reloaded.map_err(|(code, refusals)| ApiError::refused(code, refusals))?,

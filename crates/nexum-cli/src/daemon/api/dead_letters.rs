@@ -30,7 +30,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 errors!(ListErrors: ModuleNotFound, ModuleLoading, StoreUnavailable);
 errors!(LetterErrors: ModuleNotFound, ModuleLoading, DeadLetterNotFound, StoreUnavailable);
-errors!(CommandErrors: ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, EventFailed, ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping);
+errors! {
+    CommandErrors:
+        ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, EventFailed,
+        ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping,
+}
 
 /// The part of a list.
 #[derive(Deserialize, IntoParams)]
@@ -107,7 +111,6 @@ async fn dead_letter_show(
 async fn dead_letter_retry(State(api): State<ApiState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
     let status = api.module(&name)?;
     let letter = api.letter(status.name(), &event).await?;
-    tracing::info!(module = name, event, "the operator retries a dead letter");
     Ok(Json(status.retry(letter.id).await?))
 }
 
@@ -125,6 +128,5 @@ async fn dead_letter_retry(State(api): State<ApiState>, PathOf((name, event)): P
 async fn dead_letter_skip(State(api): State<ApiState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
     let status = api.module(&name)?;
     let letter = api.letter(status.name(), &event).await?;
-    tracing::info!(module = name, event, "the operator skips a dead letter");
     Ok(Json(status.skip(letter.id).await?))
 }

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use super::Answer;
 use super::acting::Acting;
+use super::audit::By;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, name_of};
 use super::few::few;
@@ -40,9 +41,21 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 errors!(ModuleErrors: ModuleNotFound, ModuleLoading);
-errors!(LoadErrors: ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping, LocalOnly);
-errors!(ReloadErrors: ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping);
-errors!(CommandErrors: ModuleNotFound, ModuleLoading, ModuleDisabled, ModuleUnwanted, ModuleHasNoEvents, ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping);
+errors! {
+    LoadErrors:
+        ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        DaemonStopping, LocalOnly,
+}
+errors! {
+    ReloadErrors:
+        ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
+        ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping,
+}
+errors! {
+    CommandErrors:
+        ModuleNotFound, ModuleLoading, ModuleDisabled, ModuleUnwanted, ModuleHasNoEvents,
+        ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
+}
 
 /// List the modules
 #[utoipa::path(get, path = "/v1/modules", tag = "modules", responses((status = 200, body = Vec<Module>)))]
@@ -50,11 +63,7 @@ async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = api.host.loading();
     let modules = api.supervisor.all();
-    let troubled = api.host.troubled_chains();
-    let mut all: Vec<_> = modules
-        .iter()
-        .filter_map(|module| Module::of(module, &troubled))
-        .collect();
+    let mut all: Vec<_> = modules.iter().filter_map(Module::of).collect();
     let has = |all: &[Module], name: &str| all.iter().any(|module| module.name == name);
     for loading in loading {
         // During a reload, the list shows the running module.
@@ -105,12 +114,15 @@ async fn module_show(State(api): State<ApiState>, PathOf(name): PathOf<String>) 
 async fn module_load(
     State(api): State<ApiState>,
     Acting(act): Acting,
+    by: By,
     JsonOf(wanted): JsonOf<Load>,
 ) -> Answer<Changed> {
+    by.concerns(wanted.path.display().to_string());
+    by.must_be_local()?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let (name, lasts) = api.host.operator(act).load(config).await?;
-    tracing::info!(module = name.as_str(), "the operator loaded the module");
+    by.concerns(name.as_str());
     api.changed(&name, lasts)
 }
 
@@ -128,7 +140,6 @@ async fn module_remove(
     PathOf(name): PathOf<String>,
 ) -> Answer<Effect> {
     let name = name_of(&name)?;
-    tracing::info!(module = name.as_str(), "the operator removes the module");
     Ok(Json(api.host.operator(act).remove(&name).await?.into()))
 }
 
@@ -167,7 +178,6 @@ async fn module_reload(State(api): State<ApiState>, PathOf(name): PathOf<String>
     let name = name_of(&name)?;
     // A module that does not exist is not an error in the module's files.
     api.view(&name)?;
-    tracing::info!(module = name.as_str(), "the operator reloads the module");
     let change = api.host.reload(&name).await?.change();
     let module = api.view(&name)?;
     Ok(Json(Reloaded { module, change }))
@@ -186,7 +196,6 @@ async fn module_restart(
 ) -> Answer<Changed> {
     let name = name_of(&name)?;
     api.check_loaded(&name)?;
-    tracing::info!(module = name.as_str(), "the operator restarts the module");
     let lasts = api.host.operator(act).restart(&name).await?;
     api.changed(&name, lasts)
 }
@@ -204,7 +213,6 @@ async fn module_stop(
 ) -> Answer<Changed> {
     let name = name_of(&name)?;
     api.check_loaded(&name)?;
-    tracing::info!(module = name.as_str(), "the operator stops the module");
     let lasts = api.host.operator(act).stop(&name).await?;
     api.changed(&name, lasts)
 }
@@ -222,7 +230,6 @@ async fn module_start(
 ) -> Answer<Changed> {
     let name = name_of(&name)?;
     api.check_loaded(&name)?;
-    tracing::info!(module = name.as_str(), "the operator starts the module");
     let lasts = api.host.operator(act).start(&name).await?;
     api.changed(&name, lasts)
 }

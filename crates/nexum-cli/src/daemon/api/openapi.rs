@@ -3,14 +3,17 @@
 //! Each handler describes its own request and response. This file adds the errors that every route
 //! can return.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
-use utoipa::OpenApi as _;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,9 +22,26 @@ use super::few::few;
 use super::shared::ApiState;
 use crate::error_code::ErrorCode;
 use crate::protocol::error::ErrorBody;
+use crate::protocol::reason::{REASON_BYTES_MAX, REASON_HEADER};
 
 /// The name of the schema of [`ErrorBody`].
 const ERROR_SCHEMA: &str = "Error";
+
+/// The schema of a body with any bytes.
+pub(crate) enum Octets {}
+
+impl PartialSchema for Octets {
+    fn schema() -> RefOr<Schema> {
+        let bytes = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        bytes.format(Some(binary)).build().into()
+    }
+}
+
+impl ToSchema for Octets {}
+
+/// The name of the security scheme of the TCP port.
+const TOKEN: &str = "token";
 
 /// The errors that every route can return.
 const COMMON: &[ErrorCode] = &[
@@ -37,7 +57,7 @@ const COMMON: &[ErrorCode] = &[
 /// Declares a type for `responses(...)` of `#[utoipa::path]`: the errors of some routes, beside those
 /// that every route can return.
 macro_rules! errors {
-    ($name:ident: $($code:ident),+) => {
+    ($name:ident: $($code:ident),+ $(,)?) => {
         enum $name {}
 
         impl utoipa::IntoResponses for $name {
@@ -93,9 +113,49 @@ fn text() -> Result<String, serde_json::Error> {
     Ok(super::document().to_pretty_json()? + "\n")
 }
 
-/// Adds the errors that every route can return.
+/// The ids of the operations.
+#[derive(Clone)]
+pub(super) struct Operations(Arc<HashMap<(Method, String), Arc<str>>>);
+
+impl Operations {
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let mut ids = HashMap::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+            ];
+            for (method, operation) in operations {
+                let id = operation
+                    .as_ref()
+                    .and_then(|operation| operation.operation_id.as_deref());
+                ids.extend(id.map(|id| ((method, path.clone()), id.into())));
+            }
+        }
+        Self(Arc::new(ids))
+    }
+
+    /// The id of the operation with this path, as the router has it.
+    pub(super) fn id(&self, method: &Method, path: &str) -> Arc<str> {
+        let id = self.0.get(&(method.clone(), path.to_owned()));
+        id.cloned().unwrap_or_else(|| "unknown".into())
+    }
+}
+
+/// Adds the errors that every route can return, the token, and the header with the reason of a command.
 pub(super) fn complete(document: &mut OpenApi) {
+    let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert(TOKEN.to_owned(), token.into());
+    let none = SecurityRequirement::default();
+    document.security = Some(vec![none, SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
     for item in document.paths.paths.values_mut() {
+        for command in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+            let parameters = command.parameters.get_or_insert_default();
+            parameters.push(RefOr::T(reason()));
+        }
         for operation in operations(item) {
             let documented = &mut operation.responses.responses;
             for (status, mut response) in responses(COMMON) {
@@ -106,6 +166,19 @@ pub(super) fn complete(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// The header with the reason of a command.
+fn reason() -> Parameter {
+    let description =
+        format!("The reason, for the audit record: UTF-8 text, percent-encoded, of at most {REASON_BYTES_MAX} bytes");
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    ParameterBuilder::new()
+        .name(REASON_HEADER)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(description))
+        .schema(Some(text))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

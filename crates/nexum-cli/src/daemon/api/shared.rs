@@ -55,7 +55,7 @@ impl ApiState {
 
     /// The current state of a module.
     pub(super) fn view(&self, name: &ModuleName) -> Result<Module, ApiError> {
-        let view = Module::of(&self.running(name)?, &self.host.troubled_chains());
+        let view = Module::of(&self.running(name)?);
         let view = view.ok_or_else(|| SteerError::NoModule(name.clone()))?;
         let rows = self.host.operator_rows();
         Ok(view.with(rows.get(name), &self.host.configured()))

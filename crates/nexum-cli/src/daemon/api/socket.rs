@@ -6,27 +6,31 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::UnixListener;
 
-use crate::daemon::peer::Peer;
+use crate::daemon::listen::{self, Bounds};
 use crate::daemon::systemd::Service;
 use crate::protocol::{SOCKET, socket_in};
+
+/// The bounds of the socket, whose clients are processes of one user. There may be hundreds of commands
+/// at a time, for example from a script. A stream of records lasts as long as the operator watches it.
+const BOUNDS: Bounds = Bounds::new(256, Duration::MAX).with_streams();
 
 /// Serves the API on the socket in a state directory. Reports to `service` when the socket listens. If
 /// that fails, logs the error and waits forever, because modules run without the socket.
 pub(super) async fn serve(state_dir: &Path, router: Router, service: &Service) -> Infallible {
     let opened = ApiSocket::open(state_dir);
     service.listens().await;
-    let served = match opened {
+    match opened {
         Ok(socket) => socket.serve(router).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = served {
-        tracing::error!(%error, "commands cannot reach nexum: there is no socket in the state directory");
+        Err(error) => {
+            tracing::error!(%error, "commands cannot reach nexum: there is no socket in the state directory");
+            std::future::pending().await
+        }
     }
-    std::future::pending().await
 }
 
 /// The socket. Dropping it removes the file.
@@ -68,11 +72,11 @@ impl ApiSocket {
     }
 
     /// Answers requests until it is dropped.
-    async fn serve(mut self, router: Router) -> io::Result<()> {
-        let Some(listener) = self.listener.take() else {
-            return Ok(());
-        };
-        axum::serve(listener, router.into_make_service_with_connect_info::<Peer>()).await
+    async fn serve(mut self, router: Router) -> Infallible {
+        match self.listener.take() {
+            Some(listener) => listen::serve(listener, router, BOUNDS).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Server-sent events: streams that a reader can resume.
 //!
 //! Each message has an id. A reader that reconnects sends the last one in the header `Last-Event-ID`.
-//! If messages are lost, the reader gets an event `gap` before the next message, never silence.
+//! If messages are lost, the reader gets an event `gap` before the next message, never silence. The last
+//! event of a stream is `end`, when nexum stops.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,11 +14,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::error_code::ErrorCode;
-use crate::protocol::GAP;
 use crate::protocol::logs::Gap;
+use crate::protocol::{END, GAP};
 
 /// The most readers of streams at a time: a few terminals and log collectors. A reader can stay for
 /// days, so nexum refuses further ones instead of making them wait.
@@ -30,24 +32,27 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// The header with the id of the last message that a reader has.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The bound on readers of streams. A clone shares it.
+/// The bound on readers of streams, and the end of their streams. A clone shares it.
 #[derive(Clone)]
-pub(crate) struct Readers(Arc<Semaphore>);
-
-impl Default for Readers {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(READERS_MAX)))
-    }
+pub(crate) struct Readers {
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl Readers {
+    /// No readers. Every stream ends when `stop` is cancelled.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        let places = Arc::new(Semaphore::new(READERS_MAX));
+        Self { places, stop }
+    }
+
     /// Admits a reader until the value is dropped.
     ///
     /// # Errors
     ///
     /// If there are too many.
     fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let error = format!("{READERS_MAX} readers follow logs or events already");
             ApiError::new(ErrorCode::TooManyReaders, error)
         })
@@ -83,7 +88,7 @@ pub(super) fn last_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     id.map(Some).ok_or_else(error)
 }
 
-/// A response that sends messages as they arrive, until the client leaves.
+/// A response that sends messages as they arrive, until the client leaves or nexum stops.
 ///
 /// # Errors
 ///
@@ -101,7 +106,10 @@ pub(super) fn respond<T: Serialize + 'static>(
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
     // A comment at once, so that a client has the response before the first message.
     let opened = stream::once(async { Ok(Event::default().comment("nexum")) });
-    Ok(Sse::new(opened.chain(events)).keep_alive(keep_alive).into_response())
+    let events = events.take_until(readers.stop.clone().cancelled_owned());
+    let end = stream::once(async { Ok(Event::default().event(END).data("{\"reason\":\"nexum is stopping\"}")) });
+    let events = opened.chain(events).chain(end);
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
 }
 
 fn event<T: Serialize>(message: Message<T>) -> Event {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use nexum_config::names::ModuleName;
 use nexum_core::HostHandle;
@@ -19,10 +20,11 @@ use utoipa_axum::routes;
 
 use self::input::Chunks;
 use self::output::Output;
+use super::audit::{By, Pending};
 use super::error::ApiError;
 use super::extract::{JsonOf, name_of};
 use super::few::few;
-use super::openapi::errors;
+use super::openapi::{Octets, errors};
 use super::shared::{ApiState, loading};
 use crate::error_code::ErrorCode;
 use crate::protocol::error::ErrorBody;
@@ -45,7 +47,18 @@ pub(super) fn upload_routes() -> OpenApiRouter<ApiState> {
     few(OpenApiRouter::new().routes(routes!(state_import)))
 }
 
-errors!(TaskErrors: StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, DaemonStopping);
+/// A response that is a stream of frames.
+type Frames = ([(HeaderName, HeaderValue); 1], Body);
+
+const FRAMES: [(HeaderName, HeaderValue); 1] = [(
+    header::CONTENT_TYPE,
+    HeaderValue::from_static("application/octet-stream"),
+)];
+
+errors! {
+    TaskErrors:
+        LocalOnly, StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, DaemonStopping,
+}
 
 /// Perform a task on the state
 ///
@@ -57,11 +70,17 @@ errors!(TaskErrors: StateInUse, ModuleLoaded, ModuleLoading, StoreUnavailable, D
     post, path = "/v1/state", tag = "state",
     request_body = Task,
     responses(
-        (status = 200, description = "The frames of the output", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The frames of the output", body = Octets, content_type = "application/octet-stream"),
         TaskErrors,
     )
 )]
-async fn state_task(State(api): State<ApiState>, JsonOf(task): JsonOf<Task>) -> Result<Body, ApiError> {
+async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Task>) -> Result<Frames, ApiError> {
+    by.is(task.name());
+    by.changes_state(task.changes_files());
+    task.removes().into_iter().for_each(|module| by.concerns(module));
+    if let Task::Backup { .. } = task {
+        by.must_be_local()?;
+    }
     let supervisor = &api.supervisor;
     let held = match &task {
         Task::Compact => {
@@ -80,11 +99,12 @@ async fn state_task(State(api): State<ApiState>, JsonOf(task): JsonOf<Task>) -> 
     }
     let (sender, body) = output::channel();
     let store = api.store.clone();
+    let record = task.changes_files().then(|| by.continues());
     tokio::task::spawn_blocking(move || {
         let _held = held;
-        answer(&sender, |sinks| Ok(task.perform(&*store, sinks)?));
+        answer(&sender, record, |sinks| Ok(task.perform(&*store, sinks)?));
     });
-    Ok(body)
+    Ok((FRAMES, body))
 }
 
 /// Import the state of a module
@@ -92,16 +112,17 @@ async fn state_task(State(api): State<ApiState>, JsonOf(task): JsonOf<Task>) -> 
 /// The body is the output of an export. The response has the frames of a task.
 #[utoipa::path(
     post, path = "/v1/state/import", tag = "state",
-    request_body(content = String, content_type = "application/json-lines", description = "The output of an export"),
+    request_body(content = Octets, content_type = "application/octet-stream", description = "The output of an export"),
     responses(
-        (status = 200, description = "The frames of the outcome", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The frames of the outcome", body = Octets, content_type = "application/octet-stream"),
         TaskErrors,
     )
 )]
-async fn state_import(State(api): State<ApiState>, request: Request) -> Result<Body, ApiError> {
+async fn state_import(State(api): State<ApiState>, by: By, request: Request) -> Result<Frames, ApiError> {
     let held = api.supervisor.hold_loads().await;
     api.supervisor.flush().await?;
     let (sender, body) = output::channel();
+    let record = by.continues();
     let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
     let store = api.store.clone();
     let work = tokio::task::spawn_blocking(move || {
@@ -137,16 +158,16 @@ async fn state_import(State(api): State<ApiState>, request: Request) -> Result<B
         .await
         .map_err(|panic| ApiError::of(ErrorCode::InternalError, &panic))?;
     tokio::task::spawn_blocking(move || {
-        answer(&sender, |sinks| {
+        answer(&sender, Some(record), |sinks| {
             lines.into_iter().for_each(|line| (sinks.say)(line));
             Ok(done.map_err(|error| refusal_of(&api.host, &error))?)
         });
     });
-    Ok(body)
+    Ok((FRAMES, body))
 }
 
-/// Sends the messages of a task, then its outcome.
-fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
+/// Sends the messages of a task, then its outcome, which it also records.
+fn answer(output: &Output, record: Option<Pending>, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
     let done = work(&mut Sinks {
         out: &mut output.clone(),
         // A failure to send output ends the task. Lines are few, so a failure to send one is
@@ -157,6 +178,12 @@ fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refus
         Ok(code) => Frame::End(code),
         Err(refusals) => Frame::Refused(Box::new(ErrorBody::new(ErrorCode::StateTaskFailed, refusals))),
     };
+    if let Some(record) = record {
+        record.ended(match &end {
+            Frame::Refused(error) => Err(&error.code),
+            _ => Ok(()),
+        });
+    }
     // The client may have closed the connection.
     let _ = output.send(&end);
 }

@@ -38,8 +38,11 @@ impl Open {
 /// Not a turn: turns begin at 1.
 const BUSY: u64 = 0;
 
-/// One connection. Dropping it makes room for another.
-pub(super) struct Connection {
+/// One connection. Dropping it, and each [`Busy`] of it, makes room for another.
+pub(super) struct Connection(Arc<Place>);
+
+/// The place of a connection.
+struct Place {
     shared: Arc<Shared>,
     replaced: CancellationToken,
     /// The turn in which the connection became idle, or [`BUSY`].
@@ -47,7 +50,11 @@ pub(super) struct Connection {
 }
 
 /// A request in progress.
-pub(super) struct Busy<'a>(&'a Connection);
+pub(super) struct Busy {
+    place: Arc<Place>,
+    /// Whether this request is the one that made the connection busy.
+    is_counted: bool,
+}
 
 impl Connections {
     /// At most `max` concurrent connections.
@@ -80,40 +87,44 @@ impl Connections {
         }
         let since = open.add_idle(&replaced);
         drop(open);
-        Some(Connection {
+        Some(Connection(Arc::new(Place {
             shared: Arc::clone(&self.0),
             replaced,
             idle_since: AtomicU64::new(since),
-        })
+        })))
     }
 }
 
 impl Connection {
     /// Marks the connection as busy until the result is dropped.
-    pub(super) fn busy(&self) -> Busy<'_> {
-        let mut open = self.shared.open.lock();
+    pub(super) fn busy(&self) -> Busy {
+        let mut open = self.0.shared.open.lock();
         // A replaced connection is no longer counted, and is about to end.
-        let since = self.idle_since.swap(BUSY, Ordering::Relaxed);
-        if open.idle.remove(&since).is_some() {
+        let since = self.0.idle_since.swap(BUSY, Ordering::Relaxed);
+        let is_counted = open.idle.remove(&since).is_some();
+        if is_counted {
             open.busy += 1;
         }
-        Busy(self)
+        Busy {
+            place: Arc::clone(&self.0),
+            is_counted,
+        }
     }
 
     /// Waits until another connection replaces this one.
     pub(super) async fn is_replaced(&self) {
-        self.replaced.cancelled().await;
+        self.0.replaced.cancelled().await;
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        let Connection {
+        let Place {
             shared,
             replaced,
             idle_since,
-        } = self.0;
-        if replaced.is_cancelled() {
+        } = &*self.place;
+        if !self.is_counted {
             return;
         }
         let mut open = shared.open.lock();
@@ -124,7 +135,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Place {
     fn drop(&mut self) {
         let since = self.idle_since.load(Ordering::Relaxed);
         self.shared.open.lock().idle.remove(&since);

@@ -10,14 +10,16 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
+use nexum_core::module;
 use nexum_core::supervisor::{RunningModule, SteerError};
 use nexum_core::{Caller, HostHandle, Invocation, QueryError, QueryPool};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::daemon::api::audit::By;
 use crate::daemon::api::error::ApiError;
 use crate::daemon::api::extract::{PathOf, name_of};
-use crate::daemon::api::openapi::errors;
+use crate::daemon::api::openapi::{Octets, errors};
 use crate::daemon::peer::Peer;
 use crate::error_code::ErrorCode;
 
@@ -48,8 +50,19 @@ pub(crate) fn routes() -> OpenApiRouter<Answering> {
         .routes(routes!(query_function))
 }
 
-errors!(EvaluateErrors: ModuleNotFound, ModuleLoading, QueryUnsupported, NoEvaluate, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
-errors!(CallErrors: ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionReadOnly, FunctionChanged, InvalidArguments, InvalidResult, CallerUnknown, QueryOverloaded, QueryNotBegun, ModuleSuspended, ModuleNotRunning, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed);
+errors! {
+    EvaluateErrors:
+        ModuleNotFound, ModuleLoading, QueryUnsupported, NoEvaluate, QueryOverloaded, QueryNotBegun,
+        ModuleSuspended, ModuleRemoved, ModuleStartFailed, ModuleReturnedError, ModuleTrapped,
+        LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed,
+}
+errors! {
+    CallErrors:
+        ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionReadOnly, FunctionChanged,
+        InvalidArguments, InvalidResult, CallerUnknown, QueryOverloaded, QueryNotBegun,
+        ModuleSuspended, ModuleNotRunning, ModuleRemoved, ModuleStartFailed, ModuleReturnedError,
+        ModuleTrapped, LimitExceeded, DeadlineExceeded, AnswerTooLarge, QueryFailed,
+}
 
 /// Send a question in bytes to a module
 ///
@@ -57,14 +70,15 @@ errors!(CallErrors: ModuleNotFound, ModuleLoading, FunctionNotFound, FunctionRea
 #[utoipa::path(
     post, path = "/v1/query/{module}", tag = "queries",
     params(("module" = String, Path, description = "The module")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The question"),
-    responses((status = 200, description = "The answer", body = Vec<u8>, content_type = "application/octet-stream"), EvaluateErrors)
+    request_body(content = Octets, content_type = "application/octet-stream", description = "The question"),
+    responses((status = 200, description = "The answer", body = Octets, content_type = "application/octet-stream"), EvaluateErrors)
 )]
 async fn query_evaluate(
     State(answering): State<Answering>,
     PathOf(name): PathOf<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    audit(&request, false);
     let (name, module) = find(&answering.host, &name, &request)?;
     let pool = module.queries.ok_or(SteerError::NoQueries(name))?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
@@ -76,8 +90,8 @@ async fn query_evaluate(
 #[utoipa::path(
     post, path = "/v1/query/{module}/", tag = "queries",
     params(("module" = String, Path, description = "The module")),
-    request_body(content = Object, description = "The arguments by name, or an array by position"),
-    responses((status = 200, description = "The result", body = Object), CallErrors)
+    request_body(content = serde_json::Value, description = "The arguments by name, or an array by position"),
+    responses((status = 200, description = "The result", body = serde_json::Value), CallErrors)
 )]
 async fn query_default(
     State(answering): State<Answering>,
@@ -94,8 +108,8 @@ async fn query_default(
         ("module" = String, Path, description = "The module"),
         ("function" = String, Path, description = "The function"),
     ),
-    request_body(content = Object, description = "The arguments by name, or an array by position"),
-    responses((status = 200, description = "The result", body = Object), CallErrors)
+    request_body(content = serde_json::Value, description = "The arguments by name, or an array by position"),
+    responses((status = 200, description = "The result", body = serde_json::Value), CallErrors)
 )]
 async fn query_function(
     State(answering): State<Answering>,
@@ -111,7 +125,11 @@ async fn call(
     function: Option<&str>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    audit(&request, false);
     let (_, module) = find(&answering.host, name, &request)?;
+    let is_writeable = |called: &module::Function| Some(called.name.as_str()) == function && called.is_writeable;
+    let mut functions = module.queries.iter().flat_map(|pool| pool.module().functions.iter());
+    audit(&request, functions.any(is_writeable));
     let caller = caller(&request)?;
     let args = read(request.into_body(), BODY_TIME_MAX).await?;
     let invocation = Invocation {
@@ -122,6 +140,14 @@ async fn call(
     };
     let result = module.invoke(&invocation).await?;
     Ok((headers("application/json"), result).into_response())
+}
+
+/// Requires an audit record of a request that may change a module's state. A request on the query port
+/// has none: the port has no authentication.
+fn audit(request: &Request, changes_state: bool) {
+    if let Some(by) = request.extensions().get::<By>() {
+        by.changes_state(changes_state);
+    }
 }
 
 /// Finds the module that a request asks.

@@ -185,7 +185,7 @@ async fn the_memory_of_replaced_modules_does_not_count_twice() {
     let other = keeper("first", "set b 1", "");
     let prepared = run
         .handle
-        .prepare(change(&run, &[other.clone()]))
+        .prepare(change(&run, std::slice::from_ref(&other)))
         .await
         .expect("a change that fits");
     prepared.apply().await.expect("a change");

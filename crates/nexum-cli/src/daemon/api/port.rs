@@ -1,0 +1,131 @@
+//! The TCP port of the API: `[admin] listen`. Every request needs the token.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use nexum_core::source::Outage;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::error::ApiError;
+use super::token::Token;
+use crate::configure::AdminListen;
+use crate::daemon::listen::{self, Bounds};
+use crate::error_code::ErrorCode;
+use crate::report::Refusal;
+
+/// The most concurrent connections: some operators and programs, each with a stream of records.
+const CONNECTIONS_MAX: usize = 64;
+
+/// The longest life of a connection: a client of a stream reconnects, and continues where it was.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// The configuration of the port, with its token.
+pub(crate) struct Admin {
+    address: SocketAddr,
+    token: Arc<Token>,
+}
+
+impl Admin {
+    /// Reads the token.
+    ///
+    /// # Errors
+    ///
+    /// If the file has no token that only nexum's user can read.
+    pub(crate) fn open(listen: AdminListen) -> Result<Self, Refusal> {
+        let AdminListen { address, token_file } = listen;
+        let token = Arc::new(Token::read(&token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
+        Ok(Self { address, token })
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+}
+
+/// The port, if the operator configured one.
+pub(crate) struct AdminPort(Option<(TcpListener, Arc<Token>)>);
+
+impl AdminPort {
+    /// Opens the port.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not an address of this machine, or is in use.
+    pub(crate) async fn open(admin: Option<Admin>) -> Result<Self, Refusal> {
+        let Some(Admin { address, token }) = admin else {
+            return Ok(Self(None));
+        };
+        let listener = listen::bind("admin.listen", address).await?;
+        Ok(Self(Some((listener, token))))
+    }
+
+    /// The token, if there is a port.
+    pub(crate) fn token(&self) -> Option<Arc<Token>> {
+        self.0.as_ref().map(|(_, token)| Arc::clone(token))
+    }
+
+    /// Answers requests until it is dropped.
+    pub(super) async fn serve(self, router: Router) -> Infallible {
+        let Some((listener, token)) = self.0 else {
+            return std::future::pending().await;
+        };
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "accepting commands with a token");
+        }
+        let gate = Gate {
+            token,
+            refusals: Arc::default(),
+            start: Instant::now(),
+        };
+        let router = router
+            .layer(from_fn_with_state(gate, admit))
+            .layer(from_fn(refuse_browsers));
+        let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX).with_streams();
+        listen::serve(listener, router, bounds).await
+    }
+}
+
+#[derive(Clone)]
+struct Gate {
+    token: Arc<Token>,
+    /// Requests without the token, since the last one with it.
+    refusals: Arc<Mutex<Outage>>,
+    start: Instant,
+}
+
+/// Refuses requests without the token, before nexum looks at anything else of them.
+async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let now = gate.start.elapsed();
+    if gate.token.admits(request.headers()) {
+        gate.refusals.lock().ended(now);
+        return next.run(request).await;
+    }
+    if let Some(extent) = gate.refusals.lock().failed(now) {
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let address = address.map(|ConnectInfo(address)| address.to_string());
+        tracing::warn!(
+            target: super::audit::TARGET,
+            address,
+            requests = extent.attempts,
+            "a request has no valid token"
+        );
+    }
+    ApiError::new(ErrorCode::Unauthorized, "the request has no valid token").into_response()
+}
+
+/// Refuses requests of pages in a browser. A page does not know the token, and must not try.
+async fn refuse_browsers(request: Request, next: Next) -> Response {
+    match request.headers().contains_key(header::ORIGIN) {
+        false => next.run(request).await,
+        true => ApiError::new(ErrorCode::BrowserRefused, "a page in a browser cannot use this port").into_response(),
+    }
+}

@@ -1,0 +1,34 @@
+//! The messages about the health of the daemon.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Whether everything that should run runs.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Health {
+    /// Whether there is no problem.
+    pub(crate) is_healthy: bool,
+    pub(crate) problems: Vec<Problem>,
+    /// The number of loaded modules.
+    pub(crate) modules: usize,
+    /// The most blocks that a module has still to handle up to the head of one of its chains. Null if no module has a
+    /// position.
+    pub(crate) blocks_behind: Option<u64>,
+    /// The age of the oldest head of a chain, by the head's own timestamp, in milliseconds. Null if no chain has a head.
+    pub(crate) head_age_ms: Option<u64>,
+}
+
+/// A reason why something that should run does not.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The module, if the problem is one of a module. The path of its file, if its name is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<String>,
+    /// The chain, if the problem is one of a chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chain: Option<u64>,
+    pub(crate) reason: String,
+    /// The time since which the problem exists, in milliseconds since the Unix epoch, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since_ms: Option<u64>,
+}
