@@ -54,7 +54,7 @@ pub(crate) struct Finding {
     /// The file, module, endpoint or limit.
     pub(crate) subject: String,
     pub(crate) state: Verdict,
-    /// What nexum saw.
+    /// The observation, in a sentence.
     pub(crate) text: String,
     /// A command or a sentence that helps. None for a finding without a fault.
     pub(crate) remedy: Option<String>,
