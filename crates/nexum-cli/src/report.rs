@@ -242,12 +242,16 @@ pub(crate) fn span(ms: u64) -> String {
         0 => format!("{large} {word}"),
         rest => format!("{large} {word} {rest} {small}"),
     };
-    match ms {
-        ..SECOND => format!("{ms} ms"),
-        ..=119_999 => format!("{} s", ms / SECOND),
-        ..HOUR => format!("{} min", ms / MINUTE),
-        ..DAY => two(ms / HOUR, "h", ms % HOUR / MINUTE, "min"),
-        _ => two(ms / DAY, "d", ms % DAY / HOUR, "h"),
+    if ms < SECOND {
+        format!("{ms} ms")
+    } else if ms < 2 * MINUTE {
+        format!("{} s", ms / SECOND)
+    } else if ms < HOUR {
+        format!("{} min", ms / MINUTE)
+    } else if ms < DAY {
+        two(ms / HOUR, "h", ms % HOUR / MINUTE, "min")
+    } else {
+        two(ms / DAY, "d", ms % DAY / HOUR, "h")
     }
 }
 
