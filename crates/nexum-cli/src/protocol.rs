@@ -1,4 +1,4 @@
-//! What the daemon and its clients share: the messages of the API, as JSON over HTTP, and the socket
+//! The common parts of the daemon and its clients: the messages of the API, as JSON over HTTP, and the socket
 //! in the state directory.
 //!
 //! The socket's mode is 0600: a process that may open it may control the daemon. The daemon's `api` is

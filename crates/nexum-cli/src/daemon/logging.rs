@@ -208,7 +208,7 @@ mod tests {
         assert!(!is_silenced("nexum::module") && !is_silenced("nexum_host_chain::source"));
     }
 
-    /// What stderr shows of the records that `work` makes, and the messages in the rings.
+    /// The lines of stderr for the records that `work` makes, and the messages in the rings.
     fn logged(directives: &str, work: impl FnOnce(&Log)) -> (Vec<String>, Vec<String>) {
         let filter = Filter {
             directives: Directives::parse(directives).unwrap(),

@@ -43,7 +43,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
 }
 
-/// The rings. Those of one owner are next to each other, one for each [`Lane`]. The daemon's are the
+/// The rings. The rings of one owner are next to each other, one for each [`Lane`]. The daemon's are the
 /// first.
 struct Kept {
     rings: Vec<Ring>,

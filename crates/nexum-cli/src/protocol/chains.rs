@@ -88,7 +88,7 @@ pub(crate) struct Endpoint {
     pub(crate) last_error: Option<LastError>,
 }
 
-/// What nexum does with an endpoint:
+/// The use of an endpoint:
 ///
 /// - `in_use`: nexum follows the chain over the endpoint, or sends requests to it first.
 /// - `standby`: the endpoint works, and another one is in use.

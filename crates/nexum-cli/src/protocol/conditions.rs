@@ -42,7 +42,7 @@ impl ConditionKind {
     }
 }
 
-/// What a notification reports about its condition:
+/// The part of its condition that a notification reports:
 ///
 /// - `began`: the condition began.
 /// - `lasts`: the condition has lasted for another hour.

@@ -1,4 +1,4 @@
-//! What happens to modules and chains, as `nexum events` shows it.
+//! The events of modules and chains, as `nexum events` shows them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -53,7 +53,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Who sent a request, and why: an argument of a handler.
+/// The sender of a request and the reason: an argument of a handler.
 #[derive(Clone, Debug)]
 pub(crate) struct By(Arc<Inner>);
 
@@ -67,7 +67,7 @@ struct Inner {
     record: Mutex<Record>,
 }
 
-/// What the handler says about the record.
+/// The handler's changes to the record.
 #[derive(Debug, Default)]
 struct Record {
     /// The command, if it is not the operation.
