@@ -1,5 +1,7 @@
 //! Carries out a command of the command line.
 
+use nexum_config::document::ConfigErrors;
+
 use super::completions::completions;
 use super::man::man;
 use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, inspect, state};
@@ -7,7 +9,7 @@ use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
 use crate::client::{self, Client, chains, health, logs, query, reload, status};
-use crate::configure::{Configuration, configure};
+use crate::configure::{Configuration, configure, configure_all};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -81,6 +83,11 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    let mut errors = Vec::new();
+    let Configuration { file, config, .. } = configure_all(running.config.as_deref(), &mut errors)?;
+    // The daemon runs with an earlier configuration, so only an error in its place matters.
+    if errors.iter().any(|error| error.is_about("engine.state_dir")) {
+        ConfigErrors::check(errors)?;
+    }
     question(&Client::of(&config.state_dir).configured_by(&file))
 }

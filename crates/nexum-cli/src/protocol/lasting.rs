@@ -1,4 +1,4 @@
-//! What the operator wants of a module, and how long a command has effect.
+//! The operator's wanted state of a module, and the duration of a command's effect.
 
 use nexum_core::Lasts;
 use nexum_core::state;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::report::causes;
 
-/// What the operator wants of a module:
+/// The state of a module that the operator wants:
 ///
 /// - `running`: the module runs.
 /// - `stopped`: the module is loaded, and handles no events.

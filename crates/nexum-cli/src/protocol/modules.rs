@@ -34,7 +34,7 @@ pub(crate) struct Module {
     pub(crate) digest: String,
     pub(crate) capabilities: Vec<String>,
     pub(crate) subscriptions: Vec<String>,
-    /// What the operator wants of the module.
+    /// The state that the operator wants.
     pub(crate) wanted: Wanted,
     /// Where the module comes from: the file and line of its `[[modules]]` table, `command line`, or
     /// `module load` with the time and the user.

@@ -121,13 +121,13 @@ backend = "redb"
 path = "a.wasm"
 name = "a"
 metering = "fuel"
+enabled = true
 [[modules]]
 path = "b/b.wasm"
 name = "b"
 [[modules]]
 path = "b/c.wasm"
 name = "c"
-enabled = true
 "#;
 
 const GOOD_MANIFEST: &str = r#"
@@ -165,7 +165,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "30_000_000",
         "engine.shutdown_deadline_ms: expected a whole number from 0 to 3600000",
     ),
-    ("enabled = true", "enabled = 1", "modules[2].enabled: expected"),
+    ("enabled = true", "enabled = 1", "modules[0].enabled: expected"),
     (
         "event = 1_000_000",
         "event = 0",

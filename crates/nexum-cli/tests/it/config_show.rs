@@ -84,6 +84,7 @@ fn modules_of_the_command_line_replace_those_of_the_file() {
     # digest has no value                         # default
     metering = "fuel"                             # default
     reads = []                                    # default
+    enabled = true                                # default
     "##);
 }
 

@@ -1,4 +1,4 @@
-//! What an operator does survives a restart, and a start or an end waits for nothing for ever.
+//! The operator's commands survive a restart, and every start and every end is bounded.
 
 mod chains;
 mod shutdown;
@@ -217,9 +217,10 @@ async fn dead_letters_can_be_read_without_the_module_and_without_nexum() {
     let (child, _log) = start_logged(&dir, &anvil, &format!("{noop}{keeper}"), &["run"]);
     anvil.mine(1).await;
     let letters = ["dead-letter", "list", "keeper", "--format", "json"];
-    let listed = until(&dir, &letters, |letters| letters[0].is_object()).await;
+    until(&dir, &letters, |letters| letters[0].is_object()).await;
     done(&dir, &["module", "remove", "keeper"], "keeper is removed");
-    assert_eq!(json(&dir, &letters), listed);
+    let listed = json(&dir, &letters);
+    assert!(listed[0].is_object(), "{listed:#}");
     end(child);
 
     // Without a daemon.

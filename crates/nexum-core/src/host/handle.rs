@@ -154,8 +154,8 @@ impl HostHandle {
         self.entries.absent()
     }
 
-    /// What the operator wants of the modules beside the configuration. A module without a row is to run as
-    /// its entry says.
+    /// The operator's rows, by the names of the modules. A module without a row is to run as its entry
+    /// says.
     pub fn operator_rows(&self) -> OperatorRows {
         self.entries.rows()
     }

@@ -36,7 +36,7 @@ pub struct Summary {
     pub undo_records: u64,
     /// The number of dead letters.
     pub dead_letters: u64,
-    /// What the operator wants of the module, if it is not what the configuration says.
+    /// The operator's row of the module, if there is one.
     pub operator: Option<OperatorRow>,
 }
 

@@ -1,4 +1,4 @@
-//! What an operator wants of a module beside the configuration, in a row by the module's name.
+//! The operator's rows: changes of an operator to the configuration, by the name of the module.
 //!
 //! A row outlives the module's other rows: it applies to a module of this name as long as the operator
 //! does not change it.
@@ -64,7 +64,7 @@ impl fmt::Display for Act {
     }
 }
 
-/// What an operator wants of a module, beside the configuration.
+/// The changes of an operator to the configuration of one module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorRow {
     /// The command that stopped the module, if the operator has not started it since.

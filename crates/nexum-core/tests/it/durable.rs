@@ -1,4 +1,4 @@
-//! What an operator does survives a restart.
+//! The operator's commands survive a restart.
 
 mod change;
 mod shutdown;

@@ -1,4 +1,4 @@
-//! The circumstances of a command: who gives it, and when.
+//! The circumstances of a command: its giver and its time.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,7 +9,8 @@ use super::audit::{self, By};
 use super::error::ApiError;
 use crate::daemon::peer::Peer;
 
-/// Who gives a command, when and why: an argument of a handler that changes what the operator wants.
+/// The giver of a command, its time and its reason: an argument of a handler that changes the operator's
+/// row of a module.
 pub(super) struct Acting(pub(super) Act);
 
 impl<S: Send + Sync> FromRequestParts<S> for Acting {

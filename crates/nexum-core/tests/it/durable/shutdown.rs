@@ -66,8 +66,14 @@ async fn an_event_that_a_shutdown_abandons_is_handled_after_the_restart() {
     let mut run = site
         .run_with(&["slow-host"], with(&answering, Duration::from_secs(60)))
         .await;
-    run.handles("slow-host").await;
-    assert_eq!(answering.asked(), 1);
+    // The abandoned event, and then a new one.
+    run.chain.mine(1);
+    let handled = || {
+        let status = run.handle.module(&name("slow-host"));
+        status.is_ok_and(|status| status.handled() == 2)
+    };
+    run.until("events", handled).await;
+    assert_eq!(answering.asked(), 2);
     run.cancel();
     let (report, _) = run.ended().await;
     assert!(report.abandoned.is_empty(), "{:?}", report.abandoned);
