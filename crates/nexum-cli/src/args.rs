@@ -411,8 +411,8 @@ Examples:
 nexum reads the configuration again, and checks everything as `nexum check`
 does. Then it changes the modules, their configuration, limits, endpoints and
 the level of the log, or nothing. A key that needs a restart refuses the whole
-reload. Modules whose files have changed are reloaded too. What you loaded,
-stopped or removed with `nexum module` stays so.
+reload. Modules whose files have changed are reloaded too. Modules that you
+loaded, stopped or removed with `nexum module` stay so.
 
 SIGHUP does this too, and the log has the outcome.
 

@@ -16,6 +16,10 @@ pub(super) fn not_a_level() -> String {
     format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes")
 }
 
+/// The level without `log_level` and the variables that override it.
+#[cfg(feature = "runtime")]
+pub(super) const DEFAULT_LEVEL: &str = "info";
+
 /// The level and format of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -53,7 +57,7 @@ impl LogConfig {
     #[cfg(feature = "runtime")]
     pub(crate) fn defaults() -> Defaults {
         vec![
-            ("log_level", Some(toml_string(super::log_filter::DEFAULT_LEVEL))),
+            ("log_level", Some(toml_string(DEFAULT_LEVEL))),
             ("log_format", Some(toml_string("pretty"))),
         ]
     }

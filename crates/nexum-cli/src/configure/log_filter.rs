@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use super::LogConfig;
-use super::log::{is_level, not_a_level};
+use super::log::{DEFAULT_LEVEL, is_level, not_a_level};
 use crate::report::Refusal;
 
 /// The target of the first record, which says where the log level comes from.
@@ -15,9 +15,6 @@ pub(crate) const LEVEL_TARGET: &str = "nexum::log";
 
 /// The variables that override `log_level`. An earlier one overrides a later one.
 pub(crate) const LEVEL_VARIABLES: [&str; 2] = ["NEXUM_LOG", "RUST_LOG"];
-
-/// The level without `log_level` and [`LEVEL_VARIABLES`].
-pub(crate) const DEFAULT_LEVEL: &str = "info";
 
 /// How many characters of a faulty variable an error shows: a few directives.
 const SHOWN_CHARS_MAX: usize = 100;

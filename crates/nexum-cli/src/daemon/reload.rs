@@ -22,8 +22,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::difference::{difference, needs_restart};
-use super::api::error::code_of_change;
 use super::api::{Admin, Token};
+use super::codes::code_of_change;
 use super::levels::LogLevel;
 use super::systemd::Service;
 use crate::args::Files;

@@ -187,7 +187,7 @@ impl Progress {
                 self.reloads = true;
                 self.is_ready = false;
                 messages.push(NotifyState::Reloading);
-                // Without this time, systemd 253 and later wait for the end of the reload in vain.
+                // Without this time, systemd 253 and later take the reload for failed.
                 messages.extend(NotifyState::monotonic_usec_now().ok());
             }
             Some(Step::ReloadEnds) => self.reloads = false,

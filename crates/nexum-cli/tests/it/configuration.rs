@@ -124,7 +124,7 @@ fn a_credential_that_systemd_does_not_give_is_an_error_that_says_how() {
 #[test]
 fn files_and_credentials_reach_the_daemon_and_show_nowhere() {
     let dir = Dir::new();
-    let key = "c0ffee5ecret";
+    let key = "hunter2hunter2";
     std::fs::create_dir(dir.path().join("credentials")).expect("a directory");
     dir.write("credentials/rpc-key", format!("{key}\n"));
     dir.write("url", format!("http://127.0.0.1:9/{key}\n"));

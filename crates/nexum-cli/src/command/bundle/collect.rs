@@ -21,6 +21,7 @@ use crate::command::state;
 use crate::compose;
 use crate::configure::ConfigFile;
 use crate::process;
+use crate::protocol::{CHAINS, EVENTS, HEALTH, LOG_LEVEL, LOGS, MODULES};
 use crate::report::{Refusal, Refusals, findings};
 
 /// The width of the table of findings in the bundle.
@@ -38,22 +39,25 @@ const FILES_MAX: usize = 10_000;
 /// The answers of the daemon: the name of the part, its path in the daemon's interface, and a line
 /// about it.
 const ANSWERS: [(&str, &str, &str); 4] = [
-    ("status.json", "/v1/status", "the status of the daemon and its modules"),
-    ("modules.json", "/v1/modules", "the modules of the daemon"),
-    ("chains.json", "/v1/chains", "the chains and their endpoints"),
-    ("health.json", "/v1/health", "the health of the daemon"),
+    ("modules.json", MODULES, "the status of the modules"),
+    ("chains.json", CHAINS, "the chains and their endpoints"),
+    ("health.json", HEALTH, "the problems of modules and chains"),
+    ("log-level.json", LOG_LEVEL, "the level of the log"),
 ];
 
-/// The last records of the daemon, in its interface: as many as its rings keep of most modules.
-const RECORDS: [(&str, &str, &str); 2] = [
+/// The last records of the daemon, as [`ANSWERS`] has them, with the parameters of the request. The
+/// interface gives at most ten thousand.
+const RECORDS: [(&str, &str, &str, &str); 2] = [
     (
         "log.jsonl",
-        "/v1/logs?level=trace&limit=10000",
+        LOGS,
+        "level=trace&limit=10000",
         "the last log records, a line for each",
     ),
     (
         "events.jsonl",
-        "/v1/events?limit=10000",
+        EVENTS,
+        "limit=10000",
         "the last events of modules and chains, a line for each",
     ),
 ];
@@ -100,8 +104,9 @@ pub(super) fn collect(installation: &Installation) -> Result<Collected, Refusals
         let answer = client.get::<Value>(path).map_err(|refusals| reason(&refusals));
         parts.push(part(name, about, answer.and_then(|answer| json(&answer))));
     }
-    for (name, path, about) in RECORDS {
-        let records = client.get::<Vec<Value>>(path).map_err(|refusals| reason(&refusals));
+    for (name, path, parameters, about) in RECORDS {
+        let path = format!("{path}?{parameters}");
+        let records = client.get::<Vec<Value>>(&path).map_err(|refusals| reason(&refusals));
         parts.push(part(name, about, records.map(|records| lines(&records))));
     }
     let metrics = process::block_on(scraped(metrics.listen)).map_err(|refusal| refusal.error);

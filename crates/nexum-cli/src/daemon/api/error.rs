@@ -10,9 +10,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nexum_core::store::StoreError;
-use nexum_core::supervisor::{StartError, SteerError};
+use nexum_core::supervisor::SteerError;
 use nexum_core::{ChangeError, CommandError};
 
+use crate::daemon::codes::{code_of, code_of_change};
 use crate::error_code::ErrorCode;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::query::Returned;
@@ -139,33 +140,6 @@ impl From<SteerError> for ApiError {
     }
 }
 
-fn code_of(error: &SteerError) -> ErrorCode {
-    match error {
-        SteerError::Exists(_) => ErrorCode::ModuleExists,
-        SteerError::NoModule(_) => ErrorCode::ModuleNotFound,
-        SteerError::Loading(_) => ErrorCode::ModuleLoading,
-        SteerError::Removed(_) => ErrorCode::ModuleUnwanted,
-        SteerError::Disabled(_) => ErrorCode::ModuleDisabled,
-        SteerError::NoQueries(_) => ErrorCode::QueryUnsupported,
-        SteerError::NoEvents(_) => ErrorCode::ModuleHasNoEvents,
-        SteerError::Start(StartError::NoSource { .. }) => ErrorCode::ChainUnknown,
-        SteerError::Start(StartError::NotReady { .. }) => ErrorCode::ChainUnavailable,
-        SteerError::Start(StartError::Store(_)) | SteerError::Commit(_) => ErrorCode::StoreUnavailable,
-        SteerError::NotRunning => ErrorCode::DaemonStopping,
-        SteerError::Command(error) => match error {
-            CommandError::Init(_) | CommandError::Withdrawn => ErrorCode::InitFailed,
-            CommandError::Failed(_) => ErrorCode::EventFailed,
-            CommandError::NoLetter(_) => ErrorCode::DeadLetterNotFound,
-            CommandError::NotRunning => ErrorCode::ModuleNotRunning,
-            CommandError::Dead => ErrorCode::ModuleDead,
-            CommandError::Store(_) => ErrorCode::StoreUnavailable,
-            CommandError::Gone => ErrorCode::ModuleRemoved,
-            _ => ErrorCode::InternalError,
-        },
-        _ => ErrorCode::InternalError,
-    }
-}
-
 impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         SteerError::from(error).into()
@@ -181,15 +155,5 @@ impl From<StoreError> for ApiError {
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         Self::refused(code_of_change(&error), error)
-    }
-}
-
-/// The code of an error in the files of modules, or in their change.
-pub(crate) fn code_of_change(error: &ChangeError) -> ErrorCode {
-    match error {
-        ChangeError::Host(error) | ChangeError::Refused { error, .. } => code_of(error),
-        ChangeError::Cancelled(_) => ErrorCode::ModuleRemoved,
-        ChangeError::Renamed { .. } => ErrorCode::ModuleRenamed,
-        _ => ErrorCode::ModuleRefused,
     }
 }
