@@ -11,6 +11,8 @@ mod metrics;
 mod notify;
 #[cfg(feature = "runtime")]
 mod query;
+#[cfg(feature = "runtime")]
+mod token;
 
 use std::path::Path;
 
@@ -22,18 +24,22 @@ use crate::contract::METRICS_SECTION;
 use crate::report::{Refusal, Refusals};
 
 #[cfg(feature = "runtime")]
-pub(crate) use admin::{AdminConfig, AdminListen};
+pub(crate) use admin::{Admin, AdminConfig};
 pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
 #[cfg(feature = "runtime")]
 pub(crate) use log_filter::{Directives, Filter, LEVEL_HINT, LEVEL_TARGET, LEVEL_VARIABLES, level_variables, set};
+#[cfg(feature = "runtime")]
+pub(crate) use metrics::HealthBounds;
 pub(crate) use metrics::MetricsConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use notify::{NotifyConfig, Webhook};
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
+#[cfg(feature = "runtime")]
+pub(crate) use token::Token;
 
 /// The operator's configuration.
 #[derive(Default)]

@@ -22,9 +22,6 @@ mod run;
 mod systemd;
 mod watch;
 
-pub(crate) use api::Admin;
-pub(crate) use health::HealthBounds;
-pub(crate) use refused::RefusedModule;
 pub(crate) use run::run;
 #[cfg(feature = "author")]
 pub(crate) use watch::{Change, change};

@@ -3,6 +3,10 @@
 //! The daemon gives each error one code, `nexum errors` prints them, and `docs/errors.md` lists
 //! them. A code keeps its meaning for ever: add a code instead of changing one.
 
+mod explained;
+
+pub(crate) use explained::{Explained, explained};
+
 /// Makes the enum, and the table that describes each of its codes.
 macro_rules! error_codes {
     ($($code:ident: $word:literal, $status:literal, $meaning:literal, $cause:literal, $remedy:literal;)+) => {

@@ -9,11 +9,10 @@ use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{ChainsInUse, Composition, Fact, compose};
 use crate::configure::{
-    AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig, configure_all,
-    level_variables, read, wanted,
+    Admin, AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig,
+    configure_all, level_variables, read, wanted,
 };
 use crate::contract::NOTIFY_SECTION;
-use crate::daemon::Admin;
 use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.

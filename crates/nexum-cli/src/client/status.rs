@@ -1,9 +1,10 @@
 //! `nexum status`: what the modules of the running daemon do, and why.
 
 use std::io::{self, IsTerminal as _};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use nexum_config::harmless::{harmless, harmless_lines};
+use nexum_core::clock::{Clock as _, SystemClock};
 
 use super::Client;
 use super::show::stage;
@@ -47,6 +48,7 @@ pub(crate) fn status(client: &Client<'_>, args: &args::Status) -> Result<u8, Ref
             refusals.print();
             FAILED
         });
+        #[expect(clippy::disallowed_methods, reason = "this process has no async thread")]
         std::thread::sleep(WATCH_EVERY);
     }
 }
@@ -336,6 +338,5 @@ fn failed(failure: &FailedCall) -> String {
 }
 
 pub(super) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    SystemClock::new().now_ms()
 }

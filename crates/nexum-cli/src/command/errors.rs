@@ -1,51 +1,10 @@
 //! `nexum errors`: the codes of errors.
 
-use serde::Serialize;
-
 use crate::args::Format;
-use crate::error_code::{About, ErrorCode};
+use crate::error_code::{ErrorCode, Explained, explained};
 use crate::exit_code::STOPPED;
 use crate::report::print::{fact, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
-
-/// A code of an error, with its description.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "runtime", schema(as = ErrorExplanation))]
-pub(crate) struct Explained {
-    pub(crate) code: &'static str,
-    /// The HTTP status of a response with the code.
-    pub(crate) status: u16,
-    pub(crate) meaning: &'static str,
-    /// The usual cause.
-    pub(crate) cause: &'static str,
-    /// The next step. It ends with a command of the command line.
-    pub(crate) remedy: &'static str,
-}
-
-/// All codes.
-pub(crate) fn explained() -> Vec<Explained> {
-    ErrorCode::ALL.iter().copied().map(Explained::of).collect()
-}
-
-impl Explained {
-    fn of(code: ErrorCode) -> Self {
-        let About {
-            word,
-            status,
-            meaning,
-            cause,
-            remedy,
-        } = code.about();
-        Self {
-            code: word,
-            status,
-            meaning,
-            cause,
-            remedy,
-        }
-    }
-}
 
 /// Prints all codes, or the description of one.
 ///

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nexum_config::document::{ConfigErrors, Defaults};
 use nexum_config::engine::Config;
 use nexum_config::masked_path::MaskedPath;
 use serde::Deserialize;
 
+use super::token::Token;
 use crate::contract::ADMIN_SECTION;
+use crate::report::Refusal;
 
 /// The TCP port of the API, in addition to the socket.
 #[derive(Debug, Default)]
@@ -22,6 +25,29 @@ pub(crate) struct AdminConfig {
 pub(crate) struct AdminListen {
     pub(crate) address: SocketAddr,
     pub(crate) token_file: MaskedPath,
+}
+
+/// The configuration of the port, with its token.
+pub(crate) struct Admin {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: Arc<Token>,
+}
+
+impl Admin {
+    /// Reads the token.
+    ///
+    /// # Errors
+    ///
+    /// If the file has no token that only nexum's user can read.
+    pub(crate) fn open(listen: AdminListen) -> Result<Self, Refusal> {
+        let AdminListen { address, token_file } = listen;
+        let token = Arc::new(Token::read(&token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
+        Ok(Self { address, token })
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
 }
 
 #[derive(Deserialize)]

@@ -9,9 +9,6 @@ use nexum_config::document::{ConfigErrors, Defaults, Section};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-#[cfg(feature = "runtime")]
-use crate::daemon::HealthBounds;
-
 /// The port for metrics. Default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -27,6 +24,16 @@ pub(crate) struct MetricsConfig {
     /// How late a ready daemon may be.
     #[cfg(feature = "runtime")]
     pub(crate) ready: HealthBounds,
+}
+
+#[cfg(feature = "runtime")]
+/// How late a healthy daemon may be. Without a bound, lateness is no problem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HealthBounds {
+    /// The most blocks that a module may have still to handle up to the head.
+    pub(crate) behind: Option<u64>,
+    /// The greatest age of a chain's head, by the head's own timestamp.
+    pub(crate) head_age: Option<Duration>,
 }
 
 /// The most names: one for each proxy and scraper of an installation.

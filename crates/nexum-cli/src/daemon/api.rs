@@ -18,11 +18,11 @@ mod logs;
 mod modules;
 pub(crate) mod openapi;
 mod port;
+pub(crate) mod query;
 mod shared;
 mod socket;
 pub(crate) mod sse;
 mod state;
-mod token;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -37,13 +37,12 @@ use utoipa_axum::router::OpenApiRouter;
 use self::error::ApiError;
 use self::few::{few, with_whole_body};
 use self::openapi::Operations;
-use super::query::answer::{self, Answering};
+use self::query::Answering;
 use super::systemd::Service;
 use crate::error_code::ErrorCode;
 
-pub(crate) use self::port::{Admin, AdminPort};
+pub(crate) use self::port::AdminPort;
 pub(crate) use self::shared::ApiState;
-pub(crate) use self::token::Token;
 
 /// The response of a handler: a message as JSON, or an error.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
@@ -67,7 +66,7 @@ fn router(answering: Answering) -> Router<ApiState> {
     let whole = routes().layer(from_fn(with_whole_body));
     let routes = whole
         .merge(state::upload_routes())
-        .merge(few(answer::routes().with_state(answering)));
+        .merge(few(query::routes().with_state(answering)));
     let operations = Operations::of(&document());
     with_fallbacks(routes.layer(from_fn_with_state(operations, audit::audit)))
 }
@@ -99,7 +98,7 @@ fn document() -> OpenApi {
     let mut document = openapi::base();
     document.merge(routes().into_openapi());
     document.merge(state::upload_routes().into_openapi());
-    document.merge(answer::routes().into_openapi());
+    document.merge(query::routes().into_openapi());
     openapi::complete(&mut document);
     document
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nexum_core::Stage;
 use nexum_core::supervisor::SupervisorHandle;
 
-use super::refused::RefusedModule;
 use crate::protocol::conditions::{ConditionKind, Phase};
+use crate::protocol::modules::RefusedModule;
 
 /// The time after which a condition that lasts is reported again.
 const REPEAT_AFTER: Duration = Duration::from_secs(60 * 60);

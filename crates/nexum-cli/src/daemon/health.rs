@@ -1,11 +1,13 @@
 //! Whether everything that should run runs: for `/readyz`, for `/v1/health`, and for systemd.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::source::SourceReport;
 use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
 
 use super::refused::Refused;
+use crate::configure::HealthBounds;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
 
@@ -17,15 +19,6 @@ const REASON_CHARS_MAX: usize = 2_048;
 pub(crate) struct HealthCheck {
     host: HostHandle,
     refused: Refused,
-}
-
-/// How late a healthy daemon may be. Without a bound, lateness is no problem.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct HealthBounds {
-    /// The most blocks that a module may have still to handle up to the head.
-    pub(crate) behind: Option<u64>,
-    /// The greatest age of a chain's head, by the head's own timestamp.
-    pub(crate) head_age: Option<Duration>,
 }
 
 impl HealthCheck {
@@ -167,9 +160,7 @@ fn blocks_behind(status: &ModuleStatus) -> Vec<(String, u64)> {
 /// The age of a chain's head, in milliseconds. 0 for a head in the future. None without a head.
 fn head_age_ms(chain: &SourceReport) -> Option<u64> {
     let head = chain.head?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    Some(now_ms.saturating_sub(head.timestamp_ms))
+    Some(SystemClock::new().now_ms().saturating_sub(head.timestamp_ms))
 }
 
 fn cut(reason: &str) -> String {

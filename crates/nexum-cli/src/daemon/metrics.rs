@@ -16,10 +16,10 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
-use super::health::{HealthBounds, HealthCheck};
+use super::health::HealthCheck;
 use super::listen::{self, Bounds};
 use crate::compose;
-use crate::configure::MetricsConfig;
+use crate::configure::{HealthBounds, MetricsConfig};
 use crate::report::Refusal;
 
 /// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.

@@ -8,6 +8,8 @@ use nexum_config::names::ModuleName;
 use nexum_core::{HostHandle, LoadErrors};
 use parking_lot::Mutex;
 
+use crate::protocol::modules::RefusedModule;
+
 /// The modules that nexum refused at the start, by file, and why.
 #[derive(Clone, Default)]
 pub(super) struct Refused(Arc<Mutex<Start>>);
@@ -73,37 +75,24 @@ impl Refused {
                 continue;
             };
             if seen.insert(path) {
-                missing.push(RefusedModule::of(name, &config.source.to_string(), reasons));
+                missing.push(refused(name, &config.source.to_string(), reasons));
             }
         }
         missing
     }
 }
 
-/// A module that nexum refused.
-pub(crate) struct RefusedModule {
-    /// The name. The file takes its place for a module of the configuration: its name may be unknown.
-    pub(crate) name: String,
-    /// The component's file.
-    pub(crate) path: PathBuf,
-    /// Where the module comes from.
-    pub(crate) source: String,
-    pub(crate) reason: String,
-}
-
-impl RefusedModule {
-    fn of(name: Option<&ModuleName>, source: &str, reasons: &Reasons) -> Self {
-        let path = reasons.shown.clone();
-        let reason = reasons.lines.join("; ");
-        Self {
-            reason: match name {
-                Some(name) => format!("{reason}; correct it, or remove the module with {}", forget(name)),
-                None => reason,
-            },
-            name: name.map_or_else(|| path.display().to_string(), ModuleName::to_string),
-            path,
-            source: source.to_owned(),
-        }
+fn refused(name: Option<&ModuleName>, source: &str, reasons: &Reasons) -> RefusedModule {
+    let path = reasons.shown.clone();
+    let reason = reasons.lines.join("; ");
+    RefusedModule {
+        reason: match name {
+            Some(name) => format!("{reason}; correct it, or remove the module with {}", forget(name)),
+            None => reason,
+        },
+        name: name.map_or_else(|| path.display().to_string(), ModuleName::to_string),
+        path,
+        source: source.to_owned(),
     }
 }
 

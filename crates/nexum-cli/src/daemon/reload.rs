@@ -22,12 +22,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::difference::{difference, needs_restart};
-use super::api::{Admin, Token};
 use super::codes::code_of_change;
 use super::levels::LogLevel;
 use super::systemd::Service;
 use crate::args::Files;
 use crate::compose::{ChainsInUse, PreparedChains};
+use crate::configure::{Admin, Token};
 use crate::configure::{ConfigFile, Filter};
 use crate::effective::effective;
 use crate::error_code::ErrorCode;

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use super::event_part::EventPart;
 use super::lasting::{Effect, Wanted};
 use super::stage::Stage;
-use crate::daemon::RefusedModule;
 use crate::report::time;
 
 /// The current state of a module.
@@ -57,6 +56,17 @@ pub(crate) struct Module {
     /// The calls of a module that answers queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queries: Option<Queries>,
+}
+
+/// A module that nexum refused.
+pub(crate) struct RefusedModule {
+    /// The name. The file takes its place for a module of the configuration: its name may be unknown.
+    pub(crate) name: String,
+    /// The component's file.
+    pub(crate) path: PathBuf,
+    /// Where the module comes from.
+    pub(crate) source: String,
+    pub(crate) reason: String,
 }
 
 /// Why nexum refuses the calls of a module, and for how long.

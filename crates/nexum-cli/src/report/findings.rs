@@ -54,7 +54,7 @@ pub(crate) struct Finding {
     /// The file, module, endpoint or limit.
     pub(crate) subject: String,
     pub(crate) state: Verdict,
-    /// What nexum saw.
+    /// The observation, in a sentence.
     pub(crate) text: String,
     /// A command or a sentence that helps. None for a finding without a fault.
     pub(crate) remedy: Option<String>,
@@ -168,7 +168,10 @@ pub(crate) fn text(findings: &[Finding], columns: Option<u16>) -> String {
     }
     let mut text = format!("{rows}\n");
     for finding in findings {
-        if let Some(remedy) = &finding.remedy {
+        // The remedy of a finding that is ok is for an operator who needs more.
+        if finding.state != Verdict::Ok
+            && let Some(remedy) = &finding.remedy
+        {
             let (state, subject) = (finding.state.word(), harmless(&finding.subject));
             text.push_str(&format!("\n{state}: {} {subject}", finding.area.word()));
             text.push_str(&format!("\n  hint: {}\n", harmless(remedy)));

@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 
 use super::few::few;
 use super::shared::ApiState;
-use crate::command::errors::{Explained, explained};
+use crate::error_code::{Explained, explained};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     few(OpenApiRouter::new().routes(routes!(error_list)))

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::extract::QueryOf;
 use super::few::few;
 use super::shared::ApiState;
-use crate::daemon::HealthBounds;
+use crate::configure::HealthBounds;
 use crate::daemon::health::HealthCheck;
 use crate::protocol::health::Health;
 

@@ -16,8 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::token::Token;
-use crate::configure::AdminListen;
+use crate::configure::{Admin, Token};
 use crate::daemon::listen::{self, Bounds};
 use crate::error_code::ErrorCode;
 use crate::report::Refusal;
@@ -27,29 +26,6 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// The longest life of a connection: a client of a stream reconnects, and continues where it was.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
-
-/// The configuration of the port, with its token.
-pub(crate) struct Admin {
-    address: SocketAddr,
-    token: Arc<Token>,
-}
-
-impl Admin {
-    /// Reads the token.
-    ///
-    /// # Errors
-    ///
-    /// If the file has no token that only nexum's user can read.
-    pub(crate) fn open(listen: AdminListen) -> Result<Self, Refusal> {
-        let AdminListen { address, token_file } = listen;
-        let token = Arc::new(Token::read(&token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
-        Ok(Self { address, token })
-    }
-
-    pub(crate) fn token(&self) -> &Token {
-        &self.token
-    }
-}
 
 /// The port, if the operator configured one.
 pub(crate) struct AdminPort(Option<(TcpListener, Arc<Token>)>);

@@ -48,7 +48,7 @@ impl Token {
 
     /// Whether the header `Authorization` has the token. The time that this takes does not depend on
     /// the token.
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return false;
