@@ -20,7 +20,7 @@ macro_rules! error_codes {
             /// All codes, sorted by word within each subject.
             pub(crate) const ALL: &[Self] = &[$(Self::$code),+];
 
-            /// What the code means, and what to do.
+            /// The meaning of the code, and the next step.
             pub(crate) const fn about(self) -> About {
                 match self {
                     $(Self::$code => About {
