@@ -1,5 +1,5 @@
-//! The common parts of the daemon and its clients: the messages of the API, as JSON over HTTP, and the socket
-//! in the state directory.
+//! The common parts of the daemon and its clients: the messages of the API, as JSON over HTTP, and the
+//! socket in the state directory.
 //!
 //! The socket's mode is 0600: a process that may open it may control the daemon. The daemon's `api` is
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each

@@ -18,7 +18,7 @@ use crate::report::{Refusal, Refusals};
 pub(crate) struct ErrorBody {
     #[schema(value_type = ErrorCode)]
     pub(crate) code: Cow<'static, str>,
-    /// The event or the fault, with the names and numbers that belong to it.
+    /// The error in a sentence, with the names and numbers that belong to it.
     pub(crate) error: String,
     /// The next step. It ends with a command of the command line.
     pub(crate) hint: String,
@@ -36,7 +36,7 @@ pub(crate) struct ErrorBody {
 pub(crate) struct Detail {
     #[schema(value_type = ErrorCode)]
     pub(crate) code: Cow<'static, str>,
-    /// The event or the fault, with the names and numbers that belong to it.
+    /// The error in a sentence, with the names and numbers that belong to it.
     pub(crate) error: String,
     /// The next step. It ends with a command of the command line.
     pub(crate) hint: String,

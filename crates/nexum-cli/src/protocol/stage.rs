@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The present work of a module:
+/// The present activity of a module:
 ///
 /// - `loading`: nexum compiles the module.
 /// - `starting`: the first `init` has not returned yet.

@@ -1,4 +1,4 @@
-//! Audit records: who sent which command, why, and the outcome.
+//! Audit records: the sender of each command, the reason, and the outcome.
 //!
 //! Every request that is not a GET leaves one record, unless its handler says that it changes nothing
 //! ([`By::changes_state`]).
@@ -67,7 +67,7 @@ struct Inner {
     record: Mutex<Record>,
 }
 
-/// The handler's changes to the record.
+/// The handler's contribution to the record.
 #[derive(Debug, Default)]
 struct Record {
     /// The command, if it is not the operation.

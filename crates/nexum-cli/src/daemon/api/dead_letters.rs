@@ -17,7 +17,7 @@ use crate::error_code::ErrorCode;
 use crate::protocol::DEAD_LETTERS_PER_ANSWER_MAX;
 use crate::protocol::dead_letters::Letter;
 
-/// The routes. Reading routes and commands have separate bounds.
+/// The routes. Requests that read and commands have separate bounds.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let looks = OpenApiRouter::new()
         .routes(routes!(dead_letter_list))

@@ -22,7 +22,7 @@ use crate::protocol::limits::{Usage, usages};
 use crate::protocol::modules::{Changed, Load, Module, Reloaded};
 use crate::report::functions::Function;
 
-/// The routes. Reading, compiling and commanding routes have separate bounds.
+/// The routes. Requests that read, requests that compile and commands have separate bounds.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let looks = OpenApiRouter::new()
         .routes(routes!(module_list))
