@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use comfy_table::Table;
 use nexum_config::harmless::{harmless, harmless_lines};
 use nexum_core::clock::{Clock as _, SystemClock};
 
@@ -22,6 +23,10 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// The most characters of a reason in the table. `nexum status MODULE` prints the whole reason.
 const WHY_CHARS_MAX: usize = 160;
+
+/// The least columns of a table with reasons. A narrower one has them below the table, because the
+/// other columns take 80.
+const WIDE_COLUMNS_MIN: u16 = 120;
 
 /// Clears a terminal, and moves its cursor to the top.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
@@ -57,7 +62,14 @@ fn show_all(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
     let modules = client.modules()?;
     match format {
         Format::Json => json_on_stdout(&modules)?,
-        Format::Text => outln!("{}", overview(&modules, now_ms())),
+        Format::Text => {
+            let is_narrow = table(&[]).width().is_some_and(|width| width < WIDE_COLUMNS_MIN);
+            let now_ms = now_ms();
+            outln!("{}", overview(&modules, is_narrow, now_ms));
+            let below = modules.iter().filter(|module| is_narrow || is_cut(module));
+            let lines = below.flat_map(|module| reasons(module, now_ms));
+            lines.for_each(|line| outln!("\n{line}"));
+        }
     }
     Ok(exit_code(modules.iter().any(needs_operator)))
 }
@@ -102,11 +114,13 @@ fn needs_operator(module: &Module) -> bool {
     needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0
 }
 
-/// The table of all modules: a line for each chain of a module.
-fn overview(modules: &[Module], now_ms: u64) -> String {
-    let mut rows = table(&[
+/// The table of all modules: a line for each chain of a module. A narrow table has no reasons.
+fn overview(modules: &[Module], is_narrow: bool, now_ms: u64) -> Table {
+    let header = [
         "MODULE", "STAGE", "AT", "HEAD", "BEHIND", "LAG", "FAIL/H", "DEAD", "WHY",
-    ]);
+    ];
+    let columns = if is_narrow { header.len() - 1 } else { header.len() };
+    let mut rows = table(&header[..columns]);
     for module in modules {
         let events = module.events.as_ref();
         let chains = events.map_or(&[][..], |events| &events.chains);
@@ -123,6 +137,7 @@ fn overview(modules: &[Module], now_ms: u64) -> String {
             or_dash(events.map(|_| module.dead_letters)),
             why(module, now_ms),
         ]);
+        row.truncate(columns);
         rows.add_row(row);
         for position in positions {
             let mut row = vec![String::new(), String::new()];
@@ -130,7 +145,7 @@ fn overview(modules: &[Module], now_ms: u64) -> String {
             rows.add_row(row);
         }
     }
-    rows.to_string()
+    rows
 }
 
 impl ChainPosition {
@@ -192,6 +207,50 @@ fn why(module: &Module, now_ms: u64) -> String {
         true => "-".to_owned(),
         false => parts.join("; "),
     }
+}
+
+/// Whether the table cuts a reason of the module.
+fn is_cut(module: &Module) -> bool {
+    let suspension = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref());
+    let reason = module.reason.as_deref().filter(|_| !is_usual(module.stage));
+    let mut texts = reason
+        .into_iter()
+        .chain(suspension.map(|suspension| &*suspension.reason));
+    texts.any(|text| text.lines().count() > 1 || text.chars().count() > WHY_CHARS_MAX)
+}
+
+/// The whole reasons of a module that does not work as usual.
+fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
+    let safe = |text: &str| harmless_lines(text, "  ").into_owned();
+    let mut lines = Vec::new();
+    if let (Some(reason), false) = (
+        &module.reason,
+        is_usual(module.stage) || module.stage == Stage::Suspended,
+    ) {
+        // The reason of a module that is being loaded has the time.
+        let since = module.reason_since_ms.filter(|_| module.stage != Stage::Loading);
+        let since = since.map(|since| format!(" since {}", time(since))).unwrap_or_default();
+        let next = module.events.as_ref().and_then(|events| events.next_try_ms);
+        let next = next.map(|next| format!("; next try in {}", span(next.saturating_sub(now_ms))));
+        lines.push(format!(
+            "{} is {}{since}: {}{}",
+            safe(&module.name),
+            module.stage,
+            safe(reason),
+            next.unwrap_or_default()
+        ));
+    }
+    if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
+        lines.push(format!(
+            "{} is {} since {} until {}: {}",
+            safe(&module.name),
+            Stage::Suspended,
+            time(suspension.since_ms),
+            time(suspension.until_ms),
+            safe(&suspension.reason)
+        ));
+    }
+    lines
 }
 
 /// Whether the stage says everything.
@@ -339,4 +398,99 @@ fn failed(failure: &FailedCall) -> String {
 
 pub(super) fn now_ms() -> u64 {
     SystemClock::new().now_ms()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A time of the test, in milliseconds since the Unix epoch.
+    const NOW_MS: u64 = 1_767_225_600_000;
+
+    fn module(name: &str, stage: &str, more: serde_json::Value) -> Module {
+        let mut module = json!({
+            "name": name, "version": "1.0.0", "description": null, "path": "/modules/a.wasm", "digest": "",
+            "capabilities": ["chain"], "subscriptions": ["blocks of 1"], "wanted": "running",
+            "from": "engine.toml:7", "stage": stage, "reason": "the module handles events as they arrive",
+            "reason_since_ms": NOW_MS - 64_000, "handled": 7, "failed": 2, "dead_letters": 0, "memory_bytes": 0,
+            "catching_up": [],
+        });
+        let (module_of, more) = (module.as_object_mut().unwrap(), more.as_object().unwrap());
+        module_of.extend(more.clone());
+        serde_json::from_value(module).unwrap()
+    }
+
+    fn events(chains: serde_json::Value) -> serde_json::Value {
+        json!({
+            "chains": chains, "schedules": [], "next_try_ms": null, "handling": null, "last_success": null,
+            "last_failures": [], "failures_in_last_hour": 0, "matches": [], "limits_over_half": [], "time_use": [],
+            "time_mostly": null,
+        })
+    }
+
+    fn modules() -> Vec<Module> {
+        let position = |at: Option<u64>| {
+            json!({
+                "chain": "1", "at": at, "head": 21_000_253, "behind": at.map(|at| 21_000_253 - at),
+                "lag_ms": at.map(|at| (21_000_253 - at) * 12_000),
+            })
+        };
+        let running = events(json!([position(Some(21_000_253)), {
+            "chain": "100@12", "at": 9, "head": 9, "behind": 0, "lag_ms": 0
+        }]));
+        let mut backoff = events(json!([position(Some(21_000_252))]));
+        backoff["next_try_ms"] = (NOW_MS + 4_000).into();
+        backoff["failures_in_last_hour"] = 3.into();
+        let waits = json!({
+            "reason": "chain 31337: 2 of 2 endpoints down: http://127.0.0.1:28547: no connection",
+            "events": events(json!([position(None)])),
+        });
+        let behind = json!({
+            "reason": "chain 99 %: http://127.0.0.1:28547 310 ms", "events": events(json!([position(Some(21_000_000))])),
+        });
+        let failed = json!({
+            "reason": "attempt 3 of 5 at 1:21000253:block failed: the guest trapped: unreachable\nat frame 1",
+            "events": backoff, "dead_letters": 2,
+        });
+        vec![
+            module("keeps-up", "running", json!({ "events": running })),
+            module("slow", "behind", behind),
+            module("waits", "waiting_for_chain", waits),
+            module("fails", "backoff", failed),
+            module(
+                "refused.wasm",
+                "refused",
+                json!({ "reason": "the file is not a component", "reason_since_ms": null }),
+            ),
+        ]
+    }
+
+    #[test]
+    fn the_table_has_a_reason_for_each_stage_in_80_and_200_columns() {
+        let table = |width| {
+            let mut table = overview(&modules(), width < WIDE_COLUMNS_MIN, NOW_MS);
+            table.set_width(width);
+            let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+            assert!(lines.iter().all(|line| line.chars().count() <= usize::from(width)));
+            let below: Vec<_> = modules().iter().flat_map(|module| reasons(module, NOW_MS)).collect();
+            format!("{}\n\n{}", lines.join("\n"), below.join("\n"))
+        };
+        insta::assert_snapshot!("status_80", table(80));
+        insta::assert_snapshot!("status_200", table(200));
+    }
+
+    #[test]
+    fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters() {
+        let needs: Vec<_> = modules().iter().map(needs_operator).collect();
+        assert_eq!(needs, [false, true, true, true, true]);
+        assert!(needs_operator(&module("one", "running", json!({ "dead_letters": 1 }))));
+        assert!(!needs_operator(&module("one", "stopped", json!({}))));
+    }
+
+    #[test]
+    fn the_details_of_a_module_say_what_is_unknown() {
+        insta::assert_snapshot!("details", details(&modules()[3], NOW_MS).join("\n"));
+    }
 }

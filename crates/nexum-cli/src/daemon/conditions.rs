@@ -190,6 +190,11 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
         }
     }
     found.extend(store_failure);
+    let troubles: BTreeMap<_, _> = supervisor
+        .chain_reports()
+        .into_iter()
+        .filter_map(|report| Some((report.chain_id, report.trouble?.since_ms)))
+        .collect();
     found.extend(
         supervisor
             .troubled_chains()
@@ -199,8 +204,8 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
                 module: None,
                 chain: Some(chain),
                 text: format!("nexum cannot follow chain {chain}: {reason}"),
-                since_ms: None,
-                hint: "`nexum status` shows the modules that wait; check the endpoints of the chain".to_owned(),
+                since_ms: troubles.get(&chain).copied(),
+                hint: "`nexum chains` shows the endpoints, and `nexum status` the modules that wait".to_owned(),
             }),
     );
     found.extend(refused.into_iter().map(|RefusedModule { name, reason, .. }| Condition {

@@ -129,17 +129,18 @@ async fn the_other_modules_run_while_one_is_compiled() {
     assert!(since.starts_with("since 20") && since.ends_with('Z'), "{reason}");
     assert_eq!(rest, format!("component of {size} bytes not compiled yet"));
     let text = dir.nexum(&["status"]).stdout;
-    assert!(text.contains(&format!("endless is loading: {reason}")), "{text}");
+    assert!(text.contains(reason), "{text}");
 
     let (status, body) = running.get("/readyz");
     let found: Value = serde_json::from_str(&body).expect("JSON");
     let starting = serde_json::json!({ "reason": "modules are being loaded" });
-    let named = serde_json::json!({ "module": "endless", "reason": format!("loading: {reason}") });
+    let since_ms = &loading["reason_since_ms"];
+    let named =
+        serde_json::json!({ "module": "endless", "reason": format!("loading: {reason}"), "since_ms": since_ms });
     assert_eq!((status, found), (503, serde_json::json!([starting, named])));
 
     for refused in [
         &["module", "stop", "endless"][..],
-        &["module", "remove", "endless"],
         &["module", "reload", "endless"],
         &["limits", "endless"],
         &["state", "purge", "endless", "--yes"],
@@ -150,8 +151,10 @@ async fn the_other_modules_run_while_one_is_compiled() {
         assert!(ran.stderr.contains("is being loaded"), "{refused:?}: {}", ran.stderr);
     }
     let compiler = compiler_of(running.id()).await;
-    running.stop();
+    let removed = dir.nexum(&["module", "remove", "endless"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
     gone(compiler).await;
+    running.stop();
 }
 
 #[tokio::test]

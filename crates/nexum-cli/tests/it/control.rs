@@ -15,7 +15,8 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) fn json(dir: &Dir, args: &[&str]) -> Value {
     let ran = dir.nexum(args);
-    assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.stderr);
+    // 1: a module needs the operator.
+    assert!(matches!(ran.code, Some(0 | 1)), "{args:?}: {}", ran.stderr);
     serde_json::from_str(&ran.stdout).expect("JSON")
 }
 
@@ -77,9 +78,9 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     let reason = modules[0]["reason"].as_str().expect("a reason");
     assert!(reason.contains("limit fuel_per_event = 1000000 exceeded"), "{reason}");
     let text = dir.nexum(&["status"]).stdout;
-    let (_, since) = text.split_once("fuel-bomb is dead since 20").expect("a time");
-    let (_, reason) = since.split_once("Z: ").expect("a reason");
-    assert!(reason.starts_with("2 failures in a row"), "{text}");
+    let row = text.lines().find(|row| row.trim_start().starts_with("fuel-bomb"));
+    let row = row.expect("the module");
+    assert!(row.contains(" dead ") && row.contains(" 2 failures in a row"), "{text}");
 
     let limits = json(&dir, &["limits", "fuel-bomb", "--format", "json"]);
     let fuel = limits

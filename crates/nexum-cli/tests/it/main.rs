@@ -96,6 +96,8 @@ mod state;
 #[cfg(feature = "store")]
 mod state_format;
 #[cfg(all(feature = "chain", feature = "store"))]
+mod status;
+#[cfg(all(feature = "chain", feature = "store"))]
 mod systemd;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod triggers;

@@ -17,10 +17,10 @@ use crate::Dir;
 use crate::running::{Log, RUNNING, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The pause between two attempts of a wait.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// A daemon that exports metrics.
 pub(crate) struct Exporting {
@@ -44,7 +44,7 @@ fn get(address: &str, path: &str) -> (u16, String) {
 
 impl Exporting {
     /// Starts a daemon with this configuration, and waits until its modules run and follow the chain.
-    fn start(dir: &Dir, config: &str) -> Self {
+    pub(crate) fn start(dir: &Dir, config: &str) -> Self {
         let [follows, loaded] = RUNNING;
         Self::start_until(dir, config, &["metrics can be read", follows, loaded])
     }
@@ -52,7 +52,12 @@ impl Exporting {
     /// Starts a daemon with this configuration, and waits for each of these log records. The first
     /// record contains the address.
     pub(crate) fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
-        let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
+        Self::start_with(dir, "", config, records)
+    }
+
+    /// As [`Self::start_until`], with more keys of `[metrics]`.
+    pub(crate) fn start_with(dir: &Dir, keys: &str, config: &str, records: &[&str]) -> Self {
+        let metrics = format!("[metrics]\nlisten = \"127.0.0.1:0\"\n{keys}[engine]\nlog_format = \"json\"\n");
         dir.write("engine.toml", format!("{metrics}{config}"));
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -79,7 +84,7 @@ impl Exporting {
         Exposition::parse(&text)
     }
 
-    async fn until(&self, path: &str, holds: impl Fn(u16, &str) -> bool) -> String {
+    pub(crate) async fn until(&self, path: &str, holds: impl Fn(u16, &str) -> bool) -> String {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             let (status, body) = self.get(path);
@@ -154,7 +159,7 @@ fn documented() -> BTreeMap<String, String> {
 }
 
 /// A guest that handles blocks.
-fn module(name: &str) -> String {
+pub(crate) fn module(name: &str) -> String {
     let path = guests::component(name).display().to_string();
     format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")
 }
@@ -528,7 +533,7 @@ async fn silent_connections_and_pages_in_a_browser_do_not_keep_others_from_the_m
 fn a_host_name_that_is_none_is_refused() {
     let dir = Dir::new();
     dir.write("engine.toml", "[metrics]\nallowed_hosts = [\"http://example.org\"]\n");
-    let refused = dir.nexum(&["status"]);
+    let refused = dir.nexum(&["check"]);
     assert_eq!(refused.code, Some(2));
     let said = "engine.toml:2:18: metrics.allowed_hosts[0]: is not a host name, found \"http://example.org\"";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);

@@ -75,7 +75,11 @@ async fn a_module_with_events_and_queries_is_one_module() {
     let gone = dir.nexum(&["query", "both", "--input", "x"]);
     assert_eq!(gone.code, Some(2));
     assert!(gone.stderr.contains("there is no module both"), "{}", gone.stderr);
-    assert_eq!(json(&dir, &LIST), serde_json::json!([]));
+    let removed = json(&dir, &LIST);
+    assert_eq!(
+        (&removed[0]["stage"], removed.as_array().map(Vec::len)),
+        (&"removed".into(), Some(1))
+    );
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }

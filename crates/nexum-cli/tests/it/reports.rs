@@ -176,5 +176,9 @@ fn the_version_names_the_features() {
 #[test]
 fn completions_are_a_script() {
     let ran = Dir::new().nexum(&["completions", "bash"]);
-    assert!(ran.stdout.contains("complete -F _nexum"), "{}", ran.stdout);
+    let script = &ran.stdout;
+    assert!(
+        script.contains("_clap_complete_nexum") && script.contains("NEXUM_COMPLETE"),
+        "{script}"
+    );
 }
