@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
-pub(crate) use config::{Config, ConfigFormat, ShowConfig};
+pub(crate) use config::Config;
+#[cfg(feature = "runtime")]
+pub(crate) use config::{ConfigFormat, ShowConfig};
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
@@ -42,7 +44,9 @@ pub(crate) use reload::Reload;
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
-pub(crate) use status::{Health, HealthFormat, Status};
+#[cfg(feature = "runtime")]
+pub(crate) use status::HealthFormat;
+pub(crate) use status::{Health, Status};
 
 /// The name of the configuration file in the working directory.
 pub(crate) const CONFIG: &str = "engine.toml";

@@ -34,6 +34,10 @@ pub(crate) struct Fact {
 }
 
 impl Composition {
+    #[cfg_attr(
+        not(any(feature = "chain", feature = "cow", feature = "http", feature = "store")),
+        allow(dead_code, reason = "a build without capabilities adds none")
+    )]
     fn add(&mut self, extension: impl Extension) {
         self.host = std::mem::take(&mut self.host).with(extension);
     }

@@ -11,7 +11,7 @@ mod error_code;
 mod exit_code;
 mod report;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "runtime"))]
 mod kept;
 
 #[cfg(feature = "runtime")]

@@ -64,6 +64,7 @@ impl ConfigFile {
     }
 
     /// The absolute path of the file. `None` if there is no file.
+    #[cfg(any(test, feature = "runtime"))]
     pub(crate) fn absolute(&self) -> Option<PathBuf> {
         let absolute = || std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         self.exists().then(absolute)
@@ -82,6 +83,7 @@ impl ConfigFile {
     }
 
     /// The role of the state directory, for the end of an error.
+    #[cfg(feature = "runtime")]
     pub(crate) fn state_directory(&self) -> String {
         let path = self.path.display();
         match self.choice {

@@ -1,6 +1,8 @@
 //! `log_level` and `log_format` of `[engine]`.
 
-use nexum_config::document::{ConfigError, Defaults, Section, toml_string};
+use nexum_config::document::{ConfigError, Section};
+#[cfg(feature = "runtime")]
+use nexum_config::document::{Defaults, toml_string};
 use serde::Deserialize;
 
 /// The most bytes of `log_level`: directives for a few dozen targets.

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 #[cfg(feature = "runtime")]
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, Defaults, Section};
+#[cfg(feature = "runtime")]
+use nexum_config::document::Defaults;
+use nexum_config::document::{ConfigErrors, Section};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
