@@ -433,7 +433,7 @@ Examples:
   nexum errors                    list all codes
   nexum errors module-not-found   meaning, usual cause, and what to do")]
     Errors {
-        /// The code, as in error[CODE]
+        /// The code, which errors show in brackets
         code: Option<String>,
         /// Output format
         #[arg(long, value_enum, default_value_t)]

@@ -75,7 +75,7 @@ pub(crate) struct LogLevel {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Notify {
-    /// Send a test message to the webhook and the command of [notify]
+    /// Send a test message to the configured webhook and command
     Test {
         /// Output format
         #[arg(long, value_enum, default_value_t)]

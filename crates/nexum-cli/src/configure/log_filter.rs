@@ -54,7 +54,7 @@ impl Directives {
     /// # Errors
     ///
     /// If the text is not a filter, is blank, has control characters, or is longer than
-    /// [`LEVEL_BYTES_MAX`].
+    /// `LEVEL_BYTES_MAX`.
     pub(crate) fn parse(level: &str) -> Result<Self, String> {
         if !is_level(level) {
             return Err(not_a_level());

@@ -42,7 +42,7 @@ pub enum TimeKind {
 }
 
 impl TimeKind {
-    /// All kinds. [`Self::index`] is the index of each.
+    /// All kinds. `Self::index` returns the index of each.
     pub const ALL: [Self; 8] = [
         Self::Guest,
         Self::Host(HostCallKind::Chain),
