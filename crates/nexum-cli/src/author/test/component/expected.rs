@@ -103,7 +103,7 @@ mod tests {
     fn status(handled: u64, failed: u64, catching_up: &serde_json::Value) -> modules::Module {
         let module = json!({
             "name": "watch", "path": "watch.wasm", "digest": "", "capabilities": [], "subscriptions": [],
-            "stage": "running", "handled": handled, "failed": failed, "dead_letters": 0, "memory_bytes": 0,
+            "wanted": "running", "from": "command line", "stage": "running", "handled": handled, "failed": failed, "dead_letters": 0, "memory_bytes": 0,
             "catching_up": catching_up,
         });
         serde_json::from_value(module).unwrap()
