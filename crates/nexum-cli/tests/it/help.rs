@@ -68,7 +68,9 @@ fn every_command_has_a_help_of_80_columns() {
     if cfg!(all(feature = "author", feature = "runtime")) {
         insta::assert_snapshot!("help", help(&dir, &[], COLUMNS));
     }
-    for command in commands {
+    // `check --online` needs the runtime.
+    let is_whole = |command: &String| cfg!(feature = "runtime") || command != "check";
+    for command in commands.into_iter().filter(is_whole) {
         insta::assert_snapshot!(format!("help_{command}"), transcript(&dir, &[command]));
     }
 }
