@@ -67,6 +67,7 @@ async fn entries_of_journal(run: &Running, count: u64) {
 async fn a_stopped_module_stays_stopped_until_its_start() {
     let site = Site::new();
     let run = site.run(&["journal", "noop"]).await;
+    run.until("list", || run.modules() == ["journal", "noop"]).await;
     run.chain.mine(2);
     entries_of_journal(&run, 2).await;
     let journal = name("journal");
@@ -91,6 +92,7 @@ async fn a_stopped_module_stays_stopped_until_its_start() {
     assert_eq!(run.stop().await, 2);
 
     let run = site.run(&["journal", "noop"]).await;
+    run.until("list", || run.modules() == ["journal", "noop"]).await;
     run.chain.mine(1);
     entries_of_journal(&run, 1).await;
     assert_eq!(run.stop().await, 2);

@@ -59,7 +59,7 @@ fn is_in_use(endpoint: &EndpointReport) -> bool {
 }
 
 #[tokio::test]
-async fn a_chain_that_nobody_used_reports_nothing_that_nexum_does_not_know() {
+async fn an_unused_chain_reports_nothing_that_nexum_does_not_know() {
     let node = Node::start().await;
     let report = source(&chains(&node.http_url())).report();
     assert_eq!((report.head, report.following, report.trouble), (None, None, None));
