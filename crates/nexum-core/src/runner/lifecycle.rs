@@ -238,6 +238,10 @@ impl Runner {
     /// or a command arrives.
     pub(super) async fn ensure_instance(&mut self) -> Result<(), StepError> {
         while self.life.instance().is_none() && !self.mailbox.is_interrupted() {
+            // A refused module leaves no trace.
+            if !self.is_strict {
+                self.begin_all().await?;
+            }
             let context = HandlerContext {
                 failures: self.failures.of_init,
                 ..self.transaction.context()

@@ -29,7 +29,9 @@ impl Runner {
             let topic = feed.topic();
             let last = self.transaction.cursors().get(topic).and_then(|cursor| cursor.last);
             let next = feed.next(last).await;
-            self.begin(index);
+            if self.begin(index) {
+                self.commit_start().await?;
+            }
             let mut failed = None;
             match next {
                 Next::Pending => {
@@ -80,16 +82,37 @@ impl Runner {
         Ok(false)
     }
 
-    /// Records where the topic of a feed starts for this module, as soon as that is known.
-    fn begin(&mut self, index: usize) {
+    /// Records where each topic starts for this module, as far as that is known. A module then starts
+    /// there after a restart, even if its first `init` or its first event never ended.
+    pub(super) async fn begin_all(&mut self) -> Result<(), StepError> {
+        let mut is_new = false;
+        for index in 0..self.feeds.len() {
+            is_new |= self.begin(index);
+        }
+        if is_new {
+            self.commit_start().await?;
+        }
+        Ok(())
+    }
+
+    /// Records where the topic of a feed starts for this module, as soon as that is known. Returns
+    /// whether the start is new, and so not durable.
+    fn begin(&mut self, index: usize) -> bool {
         let feed = &mut self.feeds[index];
         let topic = feed.topic();
-        if let (None, Some(live_from)) = (self.transaction.cursors().get(topic), feed.live_from()) {
-            let last = None;
-            self.transaction.advance_cursor(Cursor { topic, live_from, last });
-            // The first event can take long.
-            self.feeds[index].reach(last);
-        }
+        let (None, Some(live_from)) = (self.transaction.cursors().get(topic), feed.live_from()) else {
+            return false;
+        };
+        let last = None;
+        self.transaction.advance_cursor(Cursor { topic, live_from, last });
+        // The first event can take long.
+        self.feeds[index].reach(last);
+        true
+    }
+
+    /// Makes new starts durable before the first event.
+    async fn commit_start(&mut self) -> Result<(), StepError> {
+        Ok(self.transaction.commit_cursors(&settled(&self.feeds)).await?)
     }
 
     /// Updates the status of a topic. `failed` is the failure of its source.

@@ -147,6 +147,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// Commits the cursors, with all waiting changes. They are durable when this returns.
+    pub(super) async fn commit_cursors(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
+        self.write(settled).await
+    }
+
     /// Makes the cursors durable soon. If deferred events exist, their commit has to come first, so
     /// nothing happens.
     pub(super) fn hand_in_cursors(&mut self) {

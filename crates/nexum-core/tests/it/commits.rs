@@ -101,13 +101,24 @@ async fn until_blocks(run: &Run, store: &FaultyStore, module: &str, expected: &[
 
 #[tokio::test]
 async fn commits_that_come_while_one_is_made_become_one_transaction() {
-    let mut journals = Journals::new();
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
     let names: Vec<String> = (0..40).map(|number| format!("m{number}")).collect();
+    let journals = || {
+        let all = names.iter();
+        all.fold(Journals::over(store.clone()), |all, name| {
+            all.module(name, &[TEST_CHAIN_ID])
+        })
+    };
+    // The modules commit their starts.
+    let begun = journals().setup.start().await;
+    begun.chain.mine(1);
     for name in &names {
-        journals = journals.module(name, &[TEST_CHAIN_ID]);
+        begun.handled(name, 1).await;
     }
-    let store = journals.store.clone();
-    let run = journals.setup.start().await;
+    let chain = begun.chain.at_head();
+    begun.stop().await;
+
+    let run = journals().setup.start_at_head(chain).await;
     run.stage("m39", Stage::Running).await;
     let before = store.written();
     store.hold_writes(true);

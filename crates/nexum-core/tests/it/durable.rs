@@ -340,3 +340,27 @@ async fn a_removal_cancels_a_load() {
     assert_eq!(rows.keys().collect::<Vec<_>>(), [&name("noop")]);
     assert_eq!(run.stop().await, 0);
 }
+
+#[tokio::test]
+async fn a_module_whose_init_never_succeeded_begins_where_it_was_first_loaded() {
+    let site = Site::new();
+    let module = |fixture: &str| {
+        let mut config = config(fixture);
+        config.name = Some(name("module"));
+        move |host: HostBuilder| host.module(config)
+    };
+    let run = site.run_with(&["noop"], module("bad-init")).await;
+    run.until("modules", || run.modules() == ["module", "noop"]).await;
+    let status = run.handle.module(&name("module")).expect("a module");
+    run.until("failure", || status.failed() > 0).await;
+    run.chain.mine(2);
+    run.handles("noop").await;
+    assert_eq!(run.stop().await, 2);
+
+    let run = site.run_with(&["noop"], module("journal")).await;
+    run.until("modules", || run.modules() == ["module", "noop"]).await;
+    run.chain.mine(1);
+    let status = run.handle.module(&name("module")).expect("a module");
+    run.until("events", || status.handled() >= 3).await;
+    assert_eq!(run.stop().await, 2);
+}

@@ -146,17 +146,27 @@ async fn a_module_that_gives_up_too_many_events_is_dead_until_it_is_revived() {
 #[tokio::test]
 async fn a_store_that_fails_is_no_reason_to_give_a_module_up() {
     let store = FaultyStore::new(Arc::new(MemoryStore::new()));
-    let mut setup = trying(1, &["fuel-bomb"]);
-    setup.config = "[engine.limits]\nfuel_per_event = 1000000\n".to_owned();
-    setup.store = Arc::new(store.clone());
-    let run = setup.start().await;
+    let setup = || {
+        let mut setup = trying(1, &["fuel-bomb"]);
+        setup.config = "[engine.limits]\nfuel_per_event = 1000000\n".to_owned();
+        setup.store = Arc::new(store.clone());
+        setup
+    };
+    // The module commits its start.
+    let begun = setup().start().await;
+    begun.chain.mine(1);
+    begun.failed("fuel-bomb", 1).await;
+    let chain = begun.chain.at_head();
+    begun.stop().await;
+
+    let run = setup().start_at_head(chain).await;
     run.stage("fuel-bomb", Stage::Running).await;
     store.fail_writes(true);
     run.chain.mine(1);
     // Each time the dead letter cannot be stored, more often than a module may fail in a row.
     run.failed("fuel-bomb", 4).await;
     store.fail_writes(false);
-    let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block"];
+    let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block", "11155111:1:block"];
     run.until("the dead letter", kept).await;
     assert_ne!(run.status("fuel-bomb").stage(), Stage::Dead);
 }
