@@ -9,9 +9,8 @@ const UPDATE: &str = "INSTA_UPDATE";
 pub(crate) fn is_kept(page: &str, text: &str) {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).join(page);
     if std::env::var_os(UPDATE).is_some_and(|update| update == "always") {
-        if let Err(error) = std::fs::write(&path, text) {
-            panic!("cannot write {}: {error}", path.display());
-        }
+        let written = std::fs::write(&path, text);
+        assert!(written.is_ok(), "cannot write {}: {written:?}", path.display());
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     // The whole texts are too long to read.
