@@ -194,7 +194,7 @@ impl Supervisor {
             modules: modules.clone(),
             sources: sources.clone(),
         };
-        let (committer, commits) = Committer::new(store.clone(), policy, clock);
+        let (committer, commits) = Committer::new(store.clone(), policy, clock.clone());
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
             store,
@@ -209,6 +209,7 @@ impl Supervisor {
             expected,
             lost: Vec::new(),
             lost_chains,
+            clock,
         };
         store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
@@ -252,6 +253,7 @@ struct Run {
     expected: Expected,
     lost: Vec<SourceError>,
     lost_chains: LostChains,
+    clock: Arc<dyn Clock>,
 }
 
 /// A request that waits for the end of a runner.
@@ -312,7 +314,7 @@ impl Run {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
                         tracing::error!(error = %Causes(&error), "a chain is lost");
-                        self.lost_chains.lose(&error);
+                        self.lost_chains.lose(&error, self.clock.now_ms());
                         self.lost.push(error);
                     }
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),

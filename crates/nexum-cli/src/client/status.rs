@@ -190,7 +190,10 @@ fn why(module: &Module, now_ms: u64) -> String {
             time(suspension.until_ms)
         ));
     }
-    if let (Some(reason), false) = (&module.reason, is_usual(module.stage)) {
+    if let (Some(reason), false) = (
+        &module.reason,
+        is_usual(module.stage) || module.stage == Stage::Suspended,
+    ) {
         let mut text = first_line(reason);
         let next = module.events.as_ref().and_then(|events| events.next_try_ms);
         match (next, module.reason_since_ms) {

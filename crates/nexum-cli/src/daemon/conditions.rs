@@ -190,11 +190,6 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
         }
     }
     found.extend(store_failure);
-    let troubles: BTreeMap<_, _> = supervisor
-        .chain_reports()
-        .into_iter()
-        .filter_map(|report| Some((report.chain_id, report.trouble?.since_ms)))
-        .collect();
     found.extend(
         supervisor
             .troubled_chains()
@@ -203,19 +198,23 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
                 kind: ConditionKind::ChainOutage,
                 module: None,
                 chain: Some(chain),
-                text: format!("nexum cannot follow chain {chain}: {reason}"),
-                since_ms: troubles.get(&chain).copied(),
+                text: format!("nexum cannot follow chain {chain}: {}", reason.text),
+                since_ms: Some(reason.since_ms),
                 hint: "`nexum chains` shows the endpoints, and `nexum status` the modules that wait".to_owned(),
             }),
     );
-    found.extend(refused.into_iter().map(|RefusedModule { name, reason, .. }| Condition {
-        kind: ConditionKind::ModuleRefused,
-        module: Some(name),
-        chain: None,
-        text: format!("nexum refused the module: {reason}"),
-        since_ms: None,
-        hint: "correct its files, check them with `nexum check`, and run `nexum module load`".to_owned(),
-    }));
+    found.extend(refused.into_iter().map(
+        |RefusedModule {
+             name, reason, since_ms, ..
+         }| Condition {
+            kind: ConditionKind::ModuleRefused,
+            module: Some(name),
+            chain: None,
+            text: format!("nexum refused the module: {reason}"),
+            since_ms: Some(since_ms),
+            hint: "correct its files, check them with `nexum check`, and run `nexum module load`".to_owned(),
+        },
+    ));
     found
 }
 

@@ -64,7 +64,10 @@ impl HealthCheck {
             });
         }
         let refused = self.refused.missing(&self.host).into_iter();
-        problems.extend(refused.map(|refused| of_module(refused.name, format!("refused: {}", refused.reason), None)));
+        problems.extend(refused.map(|refused| {
+            let reason = format!("refused: {}", refused.reason);
+            of_module(refused.name, reason, Some(refused.since_ms))
+        }));
         for loading in loading {
             let name = &loading.meta.name;
             if self.host.get(name).is_err() {
@@ -91,8 +94,7 @@ impl HealthCheck {
                 since_ms,
             };
             if let Some(reason) = lost.get(&chain.chain_id) {
-                let since_ms = chain.trouble.as_ref().map(|trouble| trouble.since_ms);
-                problems.push(problem(reason, since_ms));
+                problems.push(problem(&reason.text, Some(reason.since_ms)));
             } else if let Some(most) = head_age {
                 match head_age_ms(&chain) {
                     None => problems.push(problem("nexum has read no block", None)),

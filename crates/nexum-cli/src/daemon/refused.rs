@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
+use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::{HostHandle, LoadErrors};
 use parking_lot::Mutex;
 
@@ -23,21 +24,26 @@ struct Start {
 }
 
 /// Why nexum refused the modules of one file.
-#[derive(Default)]
 struct Reasons {
     /// The path without the content of variables.
     shown: PathBuf,
+    /// The time of the first refusal, in milliseconds since the Unix epoch.
+    since_ms: u64,
     lines: Vec<String>,
 }
 
 impl Refused {
     /// Records errors of the start.
     pub(super) fn add(&self, errors: &LoadErrors) {
+        let now_ms = SystemClock::new().now_ms();
         let reasons = &mut self.0.lock().reasons;
         for error in errors {
             let lines = error.lines().into_iter().map(|(line, _)| line);
-            let of_file = reasons.entry(absolute(&error.path)).or_default();
-            of_file.shown = error.path.shown_absolute();
+            let of_file = reasons.entry(absolute(&error.path)).or_insert_with(|| Reasons {
+                shown: error.path.shown_absolute(),
+                since_ms: now_ms,
+                lines: Vec::new(),
+            });
             of_file.lines.extend(lines);
         }
     }
@@ -93,6 +99,7 @@ fn refused(name: Option<&ModuleName>, source: &str, reasons: &Reasons) -> Refuse
         name: name.map_or_else(|| path.display().to_string(), ModuleName::to_string),
         path,
         source: source.to_owned(),
+        since_ms: reasons.since_ms,
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Module {
     pub(crate) stage: Stage,
     /// The reason of the stage. It can contain text of the module, and have several lines.
     pub(crate) reason: Option<String>,
-    /// The time since which the module is in the stage, in milliseconds since the Unix epoch, if it is known.
+    /// The time since which the module is in the stage, in milliseconds since the Unix epoch.
     pub(crate) reason_since_ms: Option<u64>,
     /// Handled events. For a module that only answers queries, answered queries.
     pub(crate) handled: u64,
@@ -67,6 +67,8 @@ pub(crate) struct RefusedModule {
     /// Where the module comes from.
     pub(crate) source: String,
     pub(crate) reason: String,
+    /// The time of the refusal, in milliseconds since the Unix epoch.
+    pub(crate) since_ms: u64,
 }
 
 /// Why nexum refuses the calls of a module, and for how long.
@@ -250,9 +252,11 @@ impl Module {
             path,
             source,
             reason,
+            since_ms,
         } = refused;
         Self {
             reason: Some(reason),
+            reason_since_ms: Some(since_ms),
             from: source,
             ..Self::idle(name, path, Stage::Refused)
         }
@@ -263,6 +267,7 @@ impl Module {
         let AbsentModule {
             entry: ModuleEntry { name, config },
             removed,
+            since_ms,
         } = absent;
         let path = config.path.shown().to_owned();
         let name = name.map_or_else(|| path.display().to_string(), |name| name.to_string());
@@ -277,7 +282,7 @@ impl Module {
         Self {
             wanted,
             reason: Some(reason),
-            reason_since_ms: removed.map(|act| act.at_ms),
+            reason_since_ms: Some(since_ms),
             from: config.source.to_string(),
             ..Self::idle(name, path, stage)
         }
@@ -335,6 +340,7 @@ impl Module {
         let module = pool.module();
         let meta = &module.meta;
         let queries = Queries::of(pool);
+        let reason = pool.reason();
         Self {
             name: pool.name().to_string(),
             version: meta.version.clone(),
@@ -347,8 +353,8 @@ impl Module {
             wanted: Wanted::Running,
             from: module.origin.source.to_string(),
             stage: queries.stage(),
-            reason: None,
-            reason_since_ms: None,
+            reason: Some(reason.text.to_string()),
+            reason_since_ms: Some(reason.since_ms),
             handled: pool.handled(),
             failed: pool.failed(),
             dead_letters: 0,

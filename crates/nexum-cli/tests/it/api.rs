@@ -10,12 +10,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 
 use serde_json::{Value, json};
 
 use crate::Dir;
-use crate::running::{Log, spawn, terminate};
+use crate::running::{Log, Started, spawn, terminate};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -25,7 +24,7 @@ const TEN_MEGABYTES: usize = 10 << 20;
 /// A daemon that serves a module for queries, with a port.
 struct Running {
     dir: Dir,
-    child: Child,
+    child: Started,
     log: Log,
     port: String,
 }
@@ -298,4 +297,25 @@ fn the_command_line_explains_each_code() {
     error: there is no error code `no-such-code`
       hint: list the codes with `nexum errors`
     ");
+}
+
+#[test]
+fn a_stream_ends_with_an_event_when_the_daemon_stops() {
+    let running = Running::start("");
+    let mut stream = running.socket();
+    let request = "GET /v1/events HTTP/1.1\r\nhost: nexum\r\naccept: text/event-stream\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut begin = Vec::new();
+    while !begin.ends_with(b": nexum\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a comment");
+        begin.push(byte[0]);
+    }
+    running.stop();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).expect("the end of the stream");
+    assert!(
+        rest.contains("event: end\ndata: {\"reason\":\"nexum is stopping\"}\n"),
+        "{rest}"
+    );
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::running::Start as _;
 use crate::{Dir, Ran};
 
 /// A module with a handler for blocks and one for transfers.
@@ -341,7 +342,7 @@ fn an_interrupt_ends_the_wait_for_another_nexum() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let mut nexum = command(&dir, &["watch"]);
         nexum.env("NEXUM_CACHE_DIR", dir.path().join("cache"));
-        let mut child = nexum.stderr(Stdio::piped()).spawn().expect("the binary");
+        let mut child = nexum.stderr(Stdio::piped()).start();
         let stderr = BufReader::new(child.stderr.take().expect("stderr"));
         let waits = "nexum waits for the cache, which another nexum uses to make componentize-qjs-0.4.5 ...";
         let mut lines = stderr.lines().map(|line| line.expect("UTF-8"));
@@ -373,11 +374,7 @@ fn main() {{
         ),
     );
     let mut nexum = command(&dir, &[]);
-    let child = nexum
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary");
+    let child = nexum.stdout(Stdio::piped()).stderr(Stdio::piped()).start();
     let mut open = fs::File::open(&pipe).expect("the pipe, when the build script opens it");
     let mut first = [0];
     open.read_exact(&mut first).expect("the build script runs");

@@ -13,7 +13,7 @@ use nexum_testing::{Anvil, guests};
 use serde_json::Value;
 
 use crate::Dir;
-use crate::running::{Log, RUNNING, terminate};
+use crate::running::{Log, RUNNING, Start as _, terminate};
 
 /// The content of each file in a bundle, by its name.
 fn unpacked(path: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -226,11 +226,7 @@ async fn a_bundle_shows_no_secret_of_the_configuration() {
         command
     };
     let mut run = command(&["run"]);
-    let mut child = run
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary");
+    let mut child = run.stdout(Stdio::null()).stderr(Stdio::piped()).start();
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);
     anvil.mine(1).await;

@@ -1,7 +1,7 @@
 //! A component that occupies the compiler delays nothing else, and its compiler ends with the process that waits for it.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use nexum_testing::{Anvil, guests};
@@ -12,7 +12,7 @@ use crate::Dir;
 use crate::control::{json, until};
 use crate::metrics::Exporting;
 use crate::processes::{children, gone, send};
-use crate::running::{Log, RUNNING, spawn};
+use crate::running::{Log, RUNNING, Start as _, Started, spawn};
 use crate::state::EXPORT;
 
 /// How long something is waited for: far longer than a slow machine needs, and shorter than the compilation of [`endless`] may take.
@@ -70,7 +70,7 @@ async fn compiler_of(parent: u32) -> u32 {
 }
 
 /// Waits for the end of a child of this process, and returns the code or the signal that ended it.
-async fn ended(mut child: Child) -> (Option<i32>, Option<i32>) {
+async fn ended(mut child: Started) -> (Option<i32>, Option<i32>) {
     use std::os::unix::process::ExitStatusExt as _;
     let deadline = Instant::now() + WAIT_MAX;
     loop {
@@ -193,7 +193,7 @@ async fn a_signal_ends_a_check_that_compiles_and_its_compiler() {
         std::fs::create_dir(&scratch).expect("a directory");
         let mut command = dir.command(&["check"]);
         let command = command.env("TMPDIR", &scratch).stdout(Stdio::null());
-        let child = command.spawn().expect("the binary starts");
+        let child = command.start();
         let compiler = compiler_of(child.id()).await;
         send(signal, child.id());
         assert_eq!(ended(child).await, expected, "{signal}");

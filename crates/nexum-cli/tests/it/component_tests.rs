@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::developing::{BLOCKS, BUILD, project};
 use crate::processes::{below, gone, send};
+use crate::running::Start as _;
 use crate::{Dir, Ran};
 
 fn test_component(dir: &Dir, more: &[&str]) -> Ran {
@@ -126,7 +127,7 @@ async fn a_signal_leaves_no_process() {
              std::process::Command::new(\"sh\").args([\"-c\", script]).status().unwrap();",
         );
         let mut command = dir.command(&["test", "--component", "--build-with", BUILD]);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary");
+        let mut child = command.stdout(Stdio::piped()).start();
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
         assert!(lines.any(|line| line.expect("UTF-8") == "begun"), "{signal}");
         let processes = below(child.id());

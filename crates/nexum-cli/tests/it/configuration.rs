@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use nexum_testing::guests;
 use serde_json::{Value, json};
 
-use crate::running::{Log, terminate};
+use crate::running::{Log, Start as _, terminate};
 use crate::{Dir, Ran};
 
 /// The configuration of a daemon that needs no chain.
@@ -72,7 +72,7 @@ fn first_record(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> (Value,
     let mut command = dir.command(args);
     let command = command.envs(variables.iter().copied());
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+    let mut child = command.start();
     let log = Log::of(&mut child);
     let lines = log.until(|line| line.contains("modules are loaded"));
     terminate(&child);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{Log, RUNNING, spawn, terminate};
+use crate::running::{Log, RUNNING, Started, spawn, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -160,17 +160,17 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
 }
 
 /// Starts a daemon with these modules on a chain, and waits until it runs.
-pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
+pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> Started {
     start_logged(dir, anvil, modules, args).0
 }
 
 /// Starts a daemon like [`start`]. Returns the rest of its log too.
-pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
+pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> (Started, Log) {
     start_on(dir, &format!("rpc_url = {:?}\n", anvil.ws_url()), modules, args)
 }
 
 /// Starts a daemon like [`start_logged`] on a chain with this configuration.
-pub(crate) fn start_on(dir: &Dir, chain: &str, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
+pub(crate) fn start_on(dir: &Dir, chain: &str, modules: &str, args: &[&str]) -> (Started, Log) {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     dir.write("engine.toml", format!("{restart}[chains.11155111]\n{chain}{modules}"));
     let mut child = spawn(dir, args);

@@ -54,6 +54,7 @@ fn a_module_that_can_do_without_it_is_told_unsupported() {
 #[tokio::test]
 #[cfg(all(feature = "chain", not(feature = "cow")))]
 async fn a_module_that_can_do_without_it_runs() {
+    use crate::running::Start as _;
     let (dir, anvil) = (Dir::new(), nexum_testing::Anvil::start());
     anvil.mine(2).await;
     submitter(
@@ -70,7 +71,7 @@ async fn a_module_that_can_do_without_it_runs() {
     command
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+    let mut child = command.start();
     let lines = crate::running::read_until(&mut child, |line| line.contains("request: unsupported"));
     crate::running::terminate(&child);
     let ended = child.wait_with_output().expect("an end");

@@ -6,7 +6,7 @@ mod rust;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::Dir;
 use crate::processes::send;
+use crate::running::{Start as _, Started};
 
 /// The longest wait for a line: a slow machine compiles the SDK for minutes.
 const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -31,7 +32,7 @@ const ERRORS: &str = "stderr.log";
 
 /// A running `nexum dev`. Dropping the value kills it.
 pub(crate) struct Dev {
-    pub(crate) child: Child,
+    pub(crate) child: Started,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
 }
@@ -46,7 +47,7 @@ impl Dev {
         command.stderr(std::fs::File::create(dir.path().join(ERRORS)).expect("a file"));
         change(&mut command);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = command.start();
         let stdout = BufReader::new(child.stdout.take().expect("stdout"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || stdout.lines().for_each(|line| drop(sender.send(line.expect("UTF-8")))));

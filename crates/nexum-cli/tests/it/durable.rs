@@ -3,23 +3,21 @@
 mod chains;
 mod shutdown;
 
-use std::process::Child;
-
 use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json as value};
 
 use crate::Dir;
 use crate::control::{BLOCKS, LIST, done, json, start_logged, until};
-use crate::running::terminate;
+use crate::running::{Started, terminate};
 
 /// Stops a daemon as a service manager does.
-fn end(child: Child) {
+fn end(child: Started) {
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 
 /// Ends a daemon without a chance to write anything.
-fn kill(mut child: Child) {
+fn kill(mut child: Started) {
     child.kill().expect("a signal");
     child.wait().expect("an end");
 }
@@ -183,6 +181,8 @@ async fn a_disabled_module_is_listed_checked_and_not_wanted() {
         shown(&dir, "other"),
         ("disabled".into(), "disabled".into(), "engine.toml:9".into())
     );
+    let modules = json(&dir, &LIST);
+    assert!(module(&modules, "other")["reason_since_ms"].is_u64(), "{modules:#}");
     let started = dir.nexum(&["module", "start", "other"]);
     assert_eq!(started.code, Some(2));
     assert!(

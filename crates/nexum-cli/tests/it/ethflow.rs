@@ -1,7 +1,5 @@
 //! The module `ethflow` on a chain with the contracts of CoW Protocol.
 
-use std::process::Child;
-
 use alloy_primitives::{Address, B256, Bytes, U256};
 use nexum_testing::cow::ethflow::abi::{self, EthFlowOrder};
 use nexum_testing::cow::ethflow::{ETHFLOW, PICKY_USER};
@@ -10,7 +8,7 @@ use nexum_testing::guests;
 use serde_json::{Value, json};
 
 use crate::Dir;
-use crate::running::{Log, RUNNING, spawn, terminate};
+use crate::running::{Log, RUNNING, Started, spawn, terminate};
 
 /// The most questions until an expected answer. Each takes some milliseconds.
 const QUESTIONS_MAX: usize = 2_000;
@@ -26,7 +24,7 @@ const ETHER: u64 = 1_000_000_000_000_000_000;
 /// The daemon with the module.
 struct Running {
     dir: Dir,
-    child: Child,
+    child: Started,
     log: Log,
 }
 

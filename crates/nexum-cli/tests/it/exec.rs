@@ -9,11 +9,12 @@ mod signals;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nexum_testing::guests;
 
+use crate::running::{Start as _, Started};
 use crate::{Dir, Ran};
 
 /// The longest wait for anything: far longer than a slow machine needs.
@@ -58,10 +59,10 @@ impl Dir {
     }
 
     /// Starts an errand, with a pipe for its input and a pipe for its output.
-    fn pipe_errand(&self, args: &[&str]) -> Child {
+    fn pipe_errand(&self, args: &[&str]) -> Started {
         let mut command = self.errand(&[], args);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.spawn().expect("the binary")
+        command.start()
     }
 
     fn run_errand(&self, options: &[&str], args: &[&str]) -> Ran {

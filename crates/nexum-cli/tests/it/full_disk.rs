@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Dir;
 use crate::control::until;
-use crate::running::{Log, terminate};
+use crate::running::{Log, Start as _, terminate};
 
 const STATUS: [&str; 3] = ["status", "--format", "json"];
 
@@ -48,7 +48,7 @@ async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
         .current_dir(dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+    let mut child = command.start();
     let log = Log::of(&mut child);
     record(&log, "following the chain");
     anvil.mine(1).await;

@@ -2,17 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Child;
 
 use serde_json::{Value, json};
 
 use crate::Dir;
-use crate::running::{read_until, spawn, terminate};
+use crate::running::{Started, read_until, spawn, terminate};
 
 /// A daemon that serves the fixture.
 struct Running {
     dir: Dir,
-    child: Child,
+    child: Started,
     address: String,
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Child;
 use std::sync::mpsc::{self, Receiver};
 
 use nexum_testing::{Answer, LogSpec, Node, guests};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Dir;
 use crate::control::until;
-use crate::running::{Log, RUNNING, spawn, terminate};
+use crate::running::{Log, RUNNING, Started, spawn, terminate};
 
 pub(crate) const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 pub(crate) const TOKEN: &str = "0x1111111111111111111111111111111111111111";
@@ -87,7 +86,7 @@ impl Site {
 
     /// Starts the daemon. The records of the module before it follows the chain belong to the rest of the
     /// log, too.
-    fn start(&self) -> (Child, Log) {
+    fn start(&self) -> (Started, Log) {
         let mut child = spawn(&self.dir, &["run"]);
         let log = Log::of(&mut child);
         log.until_all(&RUNNING);

@@ -1,7 +1,7 @@
 //! The log in memory, the events, the log level and the notifications of a running daemon.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Dir;
 use crate::control::{json, start, start_logged};
-use crate::running::{Log, RUNNING, spawn, terminate};
+use crate::running::{Log, RUNNING, Start as _, Started, spawn, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ fn module(name: &str) -> String {
 
 /// The lines on stdout of a command that follows. Dropping it kills the command.
 struct Followed {
-    child: Child,
+    _child: Started,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
@@ -36,11 +36,7 @@ struct Followed {
 impl Followed {
     fn start(dir: &Dir, args: &[&str]) -> Self {
         let mut command = dir.command(args);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).start();
         let stdout = BufReader::new(child.stdout.take().expect("stdout"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -50,7 +46,7 @@ impl Followed {
                 .for_each(|line| drop(sender.send(line)))
         });
         Self {
-            child,
+            _child: child,
             lines,
             seen: Vec::new(),
         }
@@ -68,13 +64,6 @@ impl Followed {
             meanwhile().await;
             sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

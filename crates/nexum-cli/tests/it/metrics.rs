@@ -6,7 +6,7 @@ mod prometheus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use nexum_testing::{Answer, Anvil, Block, Node, guests};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{Log, RUNNING, terminate};
+use crate::running::{Log, RUNNING, Start as _, Started, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// A daemon that exports metrics.
 pub(crate) struct Exporting {
-    child: Child,
+    child: Started,
     log: Log,
     address: String,
 }
@@ -61,7 +61,7 @@ impl Exporting {
         dir.write("engine.toml", format!("{metrics}{config}"));
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = command.start();
         let log = Log::of(&mut child);
         let lines = log.until_all(records);
         let line = lines.iter().find(|line| line.contains(records[0]));

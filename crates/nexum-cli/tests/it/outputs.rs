@@ -1,13 +1,13 @@
 //! Stdout and stderr that fail: a full disk, a closed pipe, a reader that stops reading.
 
 use std::fs::{File, OpenOptions};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use nexum_testing::{Anvil, guests};
 
 use crate::Dir;
 use crate::control::until;
-use crate::running::terminate;
+use crate::running::{Start as _, Started, terminate};
 
 const STATUS: [&str; 3] = ["status", "--format", "json"];
 
@@ -34,7 +34,7 @@ async fn prepared(level: &str) -> (Anvil, Dir) {
 
 /// Waits until the module has handled three more blocks, then stops nexum, which must exit
 /// normally.
-async fn works_and_stops(anvil: &Anvil, dir: &Dir, mut child: Child) {
+async fn works_and_stops(anvil: &Anvil, dir: &Dir, mut child: Started) {
     anvil.mine(3).await;
     let socket = dir.path().join("data/nexum.sock");
     while !socket.exists() {
@@ -58,11 +58,7 @@ async fn works_and_stops(anvil: &Anvil, dir: &Dir, mut child: Child) {
 async fn a_full_disk_below_the_log_and_the_output_ends_nothing() {
     let (anvil, dir) = prepared("debug").await;
     let mut run = dir.command(&["run"]);
-    let child = run
-        .stdout(full_disk())
-        .stderr(full_disk())
-        .spawn()
-        .expect("the binary starts");
+    let child = run.stdout(full_disk()).stderr(full_disk()).start();
     works_and_stops(&anvil, &dir, child).await;
 }
 
@@ -70,11 +66,7 @@ async fn a_full_disk_below_the_log_and_the_output_ends_nothing() {
 async fn a_closed_pipe_behind_the_log_and_the_output_ends_nothing() {
     let (anvil, dir) = prepared("debug").await;
     let mut run = dir.command(&["run"]);
-    let mut child = run
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).start();
     drop((child.stdout.take(), child.stderr.take()));
     works_and_stops(&anvil, &dir, child).await;
 }
@@ -88,11 +80,7 @@ async fn a_reader_that_stops_reading_the_log_blocks_nothing_and_lost_lines_are_c
     let config = std::fs::read_to_string(dir.path().join("engine.toml")).expect("the configuration");
     dir.write("engine.toml", format!("{config}[metrics]\nlisten = \"{port}\"\n"));
     let mut run = dir.command(&["run"]);
-    let mut child = run
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).start();
     let unread = (child.stdout.take(), child.stderr.take());
     // The pipe takes 64 KiB and the queue 4,096 lines; each block adds some hundred at this level.
     loop {

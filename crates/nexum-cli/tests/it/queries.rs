@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::Dir;
-use crate::running::{read_until, spawn, terminate};
+use crate::running::{Started, read_until, spawn, terminate};
 
 /// The largest query, equal to the core's bound.
 const INPUT_BYTES_MAX: usize = 1 << 20;
@@ -15,7 +15,7 @@ const INPUT_BYTES_MAX: usize = 1 << 20;
 /// A daemon that serves only the fixture.
 struct Running {
     dir: Dir,
-    child: Child,
+    child: Started,
     address: String,
 }
 
@@ -212,7 +212,12 @@ fn a_module_that_keeps_failing_is_suspended_and_a_reload_ends_that() {
     let reloaded = running.dir.nexum(&["module", "reload", "echo"]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
     assert_eq!(running.ask("hello").2, b"hello");
-    assert_eq!(running.json(&["status", "--format", "json"])[0]["stage"], "serving");
+    let serving = &running.json(&["status", "--format", "json"])[0];
+    assert_eq!(
+        (&serving["stage"], &serving["reason"]),
+        (&"serving".into(), &"the module answers queries".into())
+    );
+    assert!(serving["reason_since_ms"].is_u64(), "{serving}");
     running.stop();
 }
 

@@ -1,18 +1,18 @@
 //! The reload of the configuration: SIGHUP and `nexum reload`.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json};
 
-use crate::running::{Log, terminate};
+use crate::running::{Log, Start as _, Started, terminate};
 use crate::systemd::Systemd;
 use crate::{Dir, Ran};
 
-/// A daemon. Dropping it kills the process.
+/// A daemon.
 struct Daemon<'a> {
     dir: &'a Dir,
-    child: Child,
+    child: Started,
     log: Log,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Daemon<'a> {
         dir.write("engine.toml", config);
         let mut run = dir.command(&["run"]);
         let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = run.spawn().expect("the binary starts");
+        let mut child = run.start();
         let log = Log::of(&mut child);
         let daemon = Self { dir, child, log };
         daemon.log.until(|line| line.contains("modules are loaded"));
@@ -71,14 +71,6 @@ impl<'a> Daemon<'a> {
     fn stop(mut self) {
         terminate(&self.child);
         assert_eq!(self.child.wait().expect("an end").code(), Some(0));
-    }
-}
-
-impl Drop for Daemon<'_> {
-    fn drop(&mut self) {
-        // The process may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -274,7 +266,7 @@ fn reloads_at_once_happen_one_after_another() {
     let reload = || {
         let mut reload = dir.command(&["reload"]);
         let reload = reload.stdout(Stdio::piped()).stderr(Stdio::piped());
-        reload.spawn().expect("the binary starts")
+        reload.start()
     };
     let reloads = [reload(), reload(), reload()];
     daemon.hang_up();

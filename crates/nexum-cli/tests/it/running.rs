@@ -1,8 +1,9 @@
 //! `nexum run` on a real node.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead, BufReader};
+use std::ops::{Deref, DerefMut};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
 use nexum_testing::{Anvil, guests};
@@ -54,11 +55,56 @@ pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec
     Log::of(child).until(found)
 }
 
+/// A process of a test. Dropping it kills the process, so that a failed test leaves none behind.
+#[derive(Debug)]
+pub(crate) struct Started(Option<Child>);
+
+impl Started {
+    pub(crate) fn wait_with_output(mut self) -> io::Result<Output> {
+        self.0.take().expect("a child").wait_with_output()
+    }
+}
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("a child")
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("a child")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // The process may have ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a process that does not outlive its test.
+pub(crate) trait Start {
+    fn start(&mut self) -> Started;
+}
+
+impl Start for Command {
+    fn start(&mut self) -> Started {
+        Started(Some(self.spawn().expect("the binary starts")))
+    }
+}
+
 /// Starts a daemon, whose log the test reads.
-pub(crate) fn spawn(dir: &Dir, args: &[&str]) -> Child {
+pub(crate) fn spawn(dir: &Dir, args: &[&str]) -> Started {
     let mut command = dir.command(args);
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().expect("the binary starts")
+    command.start()
 }
 
 pub(crate) fn terminate(child: &Child) {
@@ -95,8 +141,7 @@ async fn handles_blocks_and_stops(rpc_url: &str) {
         .command(&["run"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+        .start();
     let lines = read_until(&mut child, |line| line.contains("event handled"));
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
@@ -144,11 +189,7 @@ async fn the_environment_sets_the_log_level_and_no_directive_shows_a_secret() {
     );
     let mut command = dir.command(&["run"]);
     command.env("RUST_LOG", format!("{LEVEL},{directives}"));
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).start();
     let lines = read_until(&mut child, |line| line.contains("event handled"));
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
@@ -184,8 +225,7 @@ fn a_table_says_what_is_about_to_run() {
         .command(&["run"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+        .start();
     read_until(&mut child, |line| line.contains("modules are loaded"));
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
@@ -245,7 +285,7 @@ async fn everything_in_the_state_directory_is_for_its_user_alone() {
     let mut command = Command::new("sh");
     let command = command.current_dir(dir.path()).args(["-c", &run]);
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+    let mut child = command.start();
     read_until(&mut child, |line| line.contains("event handled"));
     let mut directories = vec![data];
     while let Some(directory) = directories.pop() {
@@ -307,7 +347,7 @@ async fn the_daemon_may_open_as_many_files_as_the_system_permits() {
     let mut command = Command::new("sh");
     let command = command.current_dir(dir.path()).args(["-c", &run]);
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+    let mut child = command.start();
     read_until(&mut child, |line| line.contains("event handled"));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
     let line = limits.lines().find(|line| line.starts_with("Max open files"));

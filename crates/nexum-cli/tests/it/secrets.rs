@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::Dir;
-use crate::running::{Log, terminate};
+use crate::running::{Log, Start as _, terminate};
 
 const SECRET: &str = "hunter2";
 
@@ -89,7 +89,7 @@ fn a_path_shows_as_the_operator_wrote_it() {
 
     let mut run = dir.command(&["run"]);
     run.env("SECRET", SECRET).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = run.spawn().expect("the binary starts");
+    let mut child = run.start();
     let log = Log::of(&mut child);
     let mut logged = log.until(|line| line.contains("modules are loaded"));
     let second = output(&dir, &["run"]);

@@ -9,7 +9,7 @@ use nexum_store::StoreConfig;
 use nexum_testing::{Anvil, guests};
 
 use crate::control::{json, start, start_logged};
-use crate::running::terminate;
+use crate::running::{Start as _, Started, terminate};
 use crate::{Dir, Ran};
 
 /// An export of a module with two keys.
@@ -215,14 +215,14 @@ fn module(name: &str) -> String {
 
 /// A daemon with a module for events and one for queries. Its state also contains a module that is
 /// not loaded.
-async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
+async fn running(dir: &Dir, anvil: &Anvil) -> Started {
     let modules = module("noop") + &module("query-echo");
     let child = start(dir, anvil, &modules, &["run"]);
     anvil.mine(2).await;
     child
 }
 
-fn stop(child: std::process::Child) {
+fn stop(child: Started) {
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
@@ -419,8 +419,7 @@ async fn what_is_large_is_streamed_and_half_of_it_is_refused() {
         .command(&["state", "import"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+        .start();
     let mut stdin = import.stdin.take().expect("a pipe");
     stdin.write_all(whole.as_bytes()).expect("it reads");
     drop(stdin);
@@ -458,7 +457,7 @@ async fn a_module_is_loaded_when_an_import_has_ended() {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        command.spawn().expect("the binary starts")
+        command.start()
     };
 
     let mut import = spawn(&["state", "import"]);

@@ -2,29 +2,26 @@
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use nexum_testing::{WAIT_MAX, guests};
 
 use crate::Dir;
-use crate::running::{Log, terminate};
+use crate::running::{Log, Start as _, Started, terminate};
 
 /// The socket of systemd, and the lines of its messages so far.
 pub(crate) struct Systemd(UnixDatagram, RefCell<Vec<String>>);
 
 impl Systemd {
     /// Starts a daemon for this systemd.
-    pub(crate) fn start(dir: &Dir, variables: &[(&str, &str)]) -> (Self, Child) {
+    pub(crate) fn start(dir: &Dir, variables: &[(&str, &str)]) -> (Self, Started) {
         let path = dir.path().join("notify.sock");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
         let mut run = dir.command(&["run"]);
         let run = run.env("NOTIFY_SOCKET", &path).envs(variables.iter().copied());
         let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
-        (
-            Self(socket, RefCell::default()),
-            run.spawn().expect("the binary starts"),
-        )
+        (Self(socket, RefCell::default()), run.start())
     }
 
     /// The lines of the next messages until one has this line.

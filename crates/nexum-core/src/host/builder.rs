@@ -326,7 +326,12 @@ impl HostBuilder {
             warnings,
             selection,
         } = inspection::inspect(&loader, self.modules, selection).await;
-        let entries = Entries::new(self.run.store.clone(), selection.configured, self.rows);
+        let entries = Entries::new(
+            self.run.store.clone(),
+            selection.configured,
+            self.rows,
+            self.run.clock.clone(),
+        );
         entries.supersede(&selection.superseded).await;
         let sources = self.sources.into_values();
         Inspection {

@@ -1,6 +1,7 @@
 //! The entries for modules that a host knows, and what the operator wants of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use nexum_config::engine::{EntrySource, ModuleConfig};
@@ -8,6 +9,7 @@ use nexum_config::names::ModuleName;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::clock::Clock;
 use crate::state::{self, Act, OperatorRow, OperatorRows, Wanted};
 use crate::store::{self, StateStore, StoreError};
 
@@ -27,6 +29,9 @@ pub struct AbsentModule {
     pub entry: ModuleEntry,
     /// The command that removed the module. `None` if its entry says `enabled = false`.
     pub removed: Option<Act>,
+    /// The time of the removal, or the time since which nexum knows that the entry disables the module,
+    /// in milliseconds since the Unix epoch.
+    pub since_ms: u64,
 }
 
 /// How long a command of an operator has effect.
@@ -47,8 +52,8 @@ pub(super) struct Entries(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Arc<dyn StateStore>,
-    /// The modules of the configuration or of the command line, in their order.
-    configured: Mutex<Vec<ModuleEntry>>,
+    configured: Mutex<Configured>,
+    clock: Arc<dyn Clock>,
     rows: Mutex<OperatorRows>,
     /// The modules whose last change is not in the store, because the store failed.
     unstored: Mutex<BTreeSet<ModuleName>>,
@@ -56,11 +61,42 @@ struct Shared {
     turns: Mutex<HashMap<ModuleName, Weak<tokio::sync::Mutex<()>>>>,
 }
 
+/// The modules of the configuration or of the command line.
+#[derive(Debug, Default)]
+struct Configured {
+    /// The entries, in their order.
+    entries: Vec<ModuleEntry>,
+    /// The time since which nexum knows that an entry disables the module of this path, in milliseconds
+    /// since the Unix epoch.
+    disabled: BTreeMap<PathBuf, u64>,
+}
+
+impl Configured {
+    /// Replaces the entries. A module that stays disabled keeps its time.
+    fn replace(&mut self, entries: Vec<ModuleEntry>, now_ms: u64) {
+        let disabled = entries.iter().filter(|entry| !entry.config.enabled).map(|entry| {
+            let path = entry.config.path.to_path_buf();
+            let since_ms = self.disabled.get(&path).copied().unwrap_or(now_ms);
+            (path, since_ms)
+        });
+        self.disabled = disabled.collect();
+        self.entries = entries;
+    }
+}
+
 impl Entries {
-    pub(super) fn new(store: Arc<dyn StateStore>, configured: Vec<ModuleEntry>, rows: OperatorRows) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn StateStore>,
+        entries: Vec<ModuleEntry>,
+        rows: OperatorRows,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let mut configured = Configured::default();
+        configured.replace(entries, clock.now_ms());
         Self(Arc::new(Shared {
             store,
             configured: Mutex::new(configured),
+            clock,
             rows: Mutex::new(rows),
             unstored: Mutex::default(),
             turns: Mutex::default(),
@@ -69,17 +105,17 @@ impl Entries {
 
     /// The modules of the configuration or of the command line.
     pub(super) fn configured(&self) -> Vec<ModuleEntry> {
-        self.0.configured.lock().clone()
+        self.0.configured.lock().entries.clone()
     }
 
-    pub(super) fn set_configured(&self, configured: Vec<ModuleEntry>) {
-        *self.0.configured.lock() = configured;
+    pub(super) fn set_configured(&self, entries: Vec<ModuleEntry>) {
+        self.0.configured.lock().replace(entries, self.0.clock.now_ms());
     }
 
     /// The configured entry of this name, if the module is enabled.
     pub(super) fn enabled(&self, name: &ModuleName) -> Option<ModuleConfig> {
         let configured = self.0.configured.lock();
-        let mut enabled = configured.iter().filter(|entry| entry.config.enabled);
+        let mut enabled = configured.entries.iter().filter(|entry| entry.config.enabled);
         let found = enabled.find(|entry| entry.name.as_ref() == Some(name));
         found.map(|entry| entry.config.clone())
     }
@@ -88,6 +124,7 @@ impl Entries {
     pub(super) fn is_disabled(&self, name: &ModuleName) -> bool {
         let configured = self.0.configured.lock();
         let mut named = configured
+            .entries
             .iter()
             .filter(|entry| entry.name.as_ref() == Some(name))
             .peekable();
@@ -120,11 +157,18 @@ impl Entries {
             let row = rows.get(entry.name.as_ref()?)?;
             row.removed.clone().filter(|_| row.wanted() == Wanted::Removed)
         };
-        let absent = |entry: ModuleEntry| {
-            let removed = removed(&entry);
-            (removed.is_some() || !entry.config.enabled).then_some(AbsentModule { entry, removed })
+        let configured = self.0.configured.lock();
+        let absent = |entry: &ModuleEntry| {
+            let removed = removed(entry);
+            let disabled = configured.disabled.get(&*entry.config.path).copied();
+            let since_ms = removed.as_ref().map(|act| act.at_ms).or(disabled)?;
+            Some(AbsentModule {
+                entry: entry.clone(),
+                removed,
+                since_ms,
+            })
         };
-        self.configured().into_iter().filter_map(absent).collect()
+        configured.entries.iter().filter_map(absent).collect()
     }
 
     /// Waits until no other command of the operator to this module is in progress.

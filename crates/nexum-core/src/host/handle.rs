@@ -20,6 +20,7 @@ use crate::module::load_errors::LoadErrors;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Loader;
 use crate::query::QueryPool;
+use crate::reason::Reason;
 use crate::runner::ModuleStatus;
 use crate::state::OperatorRows;
 use crate::supervisor::{Reloaded, RunningModule, SteerError, SupervisorHandle};
@@ -113,8 +114,8 @@ impl HostHandle {
         self.supervisor.query(name)
     }
 
-    /// The chains that do not advance, with the reason for each.
-    pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
+    /// The chains that do not advance, with the reason for each, and since when.
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Reason> {
         self.supervisor.troubled_chains()
     }
 

@@ -45,6 +45,8 @@ pub struct QueryPool {
 #[derive(Debug, Default)]
 struct Shared {
     breaker: Breaker,
+    /// The time since which no suspension interrupts the answers, in milliseconds since the Unix epoch.
+    serving_since_ms: u64,
     /// Idle instances, in the order of their last use.
     idle: Vec<Idle>,
     requests: u64,
@@ -105,6 +107,7 @@ impl QueryPool {
             metrics: QueryMetrics::new(&module.meta.name),
             shared: Mutex::new(Shared {
                 breaker: Breaker::new(module.restart),
+                serving_since_ms: module.meta.clock.now_ms(),
                 ..Shared::default()
             }),
             module,

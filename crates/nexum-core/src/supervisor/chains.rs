@@ -8,12 +8,19 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{ChainLogs, EventSource, SourceError, TopicHandle};
+use crate::reason::Reason;
 use crate::state::HeaderStore;
 use crate::store::committer::Lazy;
 use crate::store::{self, StateStore, StoreError};
 
 /// The chains that have a source.
 pub(super) type Sources = BTreeMap<ChainId, Arc<dyn EventSource>>;
+
+/// The chains whose sources have trouble, with the reasons.
+pub(super) fn troubles(sources: &Sources) -> BTreeMap<ChainId, Reason> {
+    let trouble = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
+    sources.iter().filter_map(trouble).collect()
+}
 
 /// The chains that modules follow or need.
 pub(super) struct Chains {

@@ -8,17 +8,18 @@ use nexum_config::topic::{ChainId, ChainTopic};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
-use super::chains::Sources;
+use super::chains::{Sources, troubles};
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
 use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
 use crate::bus::report::SourceReport;
-use crate::bus::source::{EventSource, SourceError, TopicHandle};
+use crate::bus::source::{SourceError, TopicHandle};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
+use crate::reason::Reason;
 use crate::runner::{Agreement, ModuleStatus};
 use crate::store::Batch;
 use crate::store::committer::Committer;
@@ -28,7 +29,7 @@ const REQUESTS_MAX: usize = 16;
 
 /// The chains that nexum lost, with the reasons.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
+pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, Reason>>>);
 
 /// Steers a run: finds, adds and removes modules. A clone is cheap.
 #[derive(Clone, Debug)]
@@ -106,8 +107,12 @@ pub(super) struct Prepared {
 }
 
 impl LostChains {
-    pub(super) fn lose(&self, error: &SourceError) {
-        self.0.lock().insert(error.chain_id, error.reason_with_causes());
+    pub(super) fn lose(&self, error: &SourceError, now_ms: u64) {
+        let reason = Reason {
+            text: error.reason_with_causes().into(),
+            since_ms: now_ms,
+        };
+        self.0.lock().insert(error.chain_id, reason);
     }
 }
 
@@ -146,17 +151,14 @@ impl SupervisorHandle {
     }
 
     /// The chains that nexum lost, with the reasons. nexum follows them again only after a restart.
-    pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
+    pub fn lost_chains(&self) -> BTreeMap<ChainId, Reason> {
         self.lost_chains.0.lock().clone()
     }
 
-    /// The chains that do not advance, with the reasons: the lost ones, and the ones whose source has
+    /// The chains that do not advance, with the reasons, and since when: the lost ones, and the ones whose source has
     /// [trouble](crate::bus::source::EventSource::trouble).
-    pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
-        let troubled = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| {
-            Some((*chain_id, source.trouble()?.text.to_string()))
-        };
-        let mut chains: BTreeMap<_, _> = self.sources.iter().filter_map(troubled).collect();
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Reason> {
+        let mut chains = troubles(&self.sources);
         chains.extend(self.lost_chains());
         chains
     }

@@ -1,17 +1,12 @@
 //! The regular look at the modules of a run: whether their chains have trouble, and whether they are
 //! behind. A module that waits for its next block cannot notice either by itself.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::topic::ChainId;
 use tokio_util::sync::CancellationToken;
 
-use super::chains::Sources;
+use super::chains::{Sources, troubles};
 use super::modules::Modules;
-use crate::bus::source::EventSource;
-use crate::reason::Reason;
 
 /// The interval between two looks: an operator sees the trouble of a chain a second after its source
 /// knows it, and a look takes microseconds for each module.
@@ -32,15 +27,10 @@ impl Look {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            let troubles = self.troubles();
+            let troubles = troubles(&self.sources);
             for status in self.modules.all_events() {
                 status.look(&troubles);
             }
         }
-    }
-
-    fn troubles(&self) -> BTreeMap<ChainId, Reason> {
-        let trouble = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
-        self.sources.iter().filter_map(trouble).collect()
     }
 }

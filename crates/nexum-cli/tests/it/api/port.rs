@@ -110,3 +110,28 @@ fn a_port_without_a_private_token_is_refused() {
     let checked = dir.nexum(&["check"]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
+
+#[test]
+fn a_reload_replaces_the_token_of_the_open_port() {
+    let running = Running::start("");
+    let new = TOKEN.replace('0', "1");
+    // The file keeps its mode.
+    running.dir.write("admin.token", format!("{new}\n"));
+    let reloaded = running.dir.nexum(&["reload", "--reason", "a new token"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    for (token, status) in [(TOKEN, 401), (new.as_str(), 200)] {
+        let header = format!("authorization: Bearer {token}");
+        assert_eq!(ask(&running, "GET /v1/modules", &header, b"").status, status, "{token}");
+    }
+    let records = running.stop();
+    let audit: Vec<_> = records
+        .iter()
+        .filter(|record| record["command"] == "config_reload")
+        .collect();
+    assert_eq!(audit.len(), 1, "{audit:#?}");
+    assert_eq!(
+        (&audit[0]["reason"], &audit[0]["outcome"]),
+        (&json!("a new token"), &json!("ok"))
+    );
+    assert!(audit[0]["uid"].is_u64(), "{}", audit[0]);
+}

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::process::Child;
 use std::time::Duration;
 
 use nexum_testing::cow::{Address, CowChain, Twap};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::Dir;
-use crate::running::{self, RUNNING};
+use crate::running::{self, RUNNING, Started};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -35,7 +34,7 @@ pub(super) struct Tower {
 
 /// A running daemon. Dropping the value kills it.
 struct Daemon {
-    child: Child,
+    child: Started,
     progress: watch::Receiver<Progress>,
 }
 
@@ -193,7 +192,7 @@ fn manifest() -> String {
 
 impl Daemon {
     /// Reads the log of a process until it ends.
-    fn of(mut child: Child) -> Self {
+    fn of(mut child: Started) -> Self {
         let log = BufReader::new(child.stderr.take().expect("a log"));
         let (sender, progress) = watch::channel(Progress {
             missing: RUNNING.to_vec(),

@@ -3,6 +3,7 @@
 use super::super::breaker::{Change, Pass, Verdict};
 use super::super::{QueryError, Suspension};
 use super::{QueryPool, Shared, discard};
+use crate::reason::Reason;
 
 /// The call whose end the breaker waits for, until it ends. The drop of an unfinished call, whose
 /// caller has gone, makes room for another one.
@@ -24,6 +25,21 @@ impl QueryPool {
     /// Why and until when the module is suspended, if it is.
     pub fn suspension(&self) -> Option<Suspension> {
         self.shared().breaker.suspension().cloned()
+    }
+
+    /// Why the module is suspended, or that it answers queries, and since when.
+    pub fn reason(&self) -> Reason {
+        let shared = self.shared();
+        match shared.breaker.suspension() {
+            Some(suspension) => Reason {
+                text: suspension.reason.as_str().into(),
+                since_ms: suspension.since_ms,
+            },
+            None => Reason {
+                text: "the module answers queries".into(),
+                since_ms: shared.serving_since_ms,
+            },
+        }
     }
 
     /// Ends the suspension of a module that is removed or replaced, and discards its idle instances.
@@ -67,7 +83,9 @@ impl QueryPool {
             }
             Some(Change::Closed(Suspension { since_ms, .. })) => {
                 self.metrics.suspended(false);
-                let seconds = clock.now_ms().saturating_sub(since_ms) / 1_000;
+                let now_ms = clock.now_ms();
+                shared.serving_since_ms = now_ms;
+                let seconds = now_ms.saturating_sub(since_ms) / 1_000;
                 tracing::info!(target: "nexum::query", module, seconds, "the module answers again");
             }
         }
