@@ -43,7 +43,6 @@ pub(crate) fn raise_open_files() {
 
 /// The variables with which systemd addresses this process. A child that has them could report in its
 /// name.
-#[cfg(feature = "author")]
 const SERVICE_VARIABLES: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -54,7 +53,6 @@ const SERVICE_VARIABLES: [&str; 6] = [
 ];
 
 /// Takes from a child process the variables that are for this process alone.
-#[cfg(feature = "author")]
 pub(crate) fn without_service(command: &mut std::process::Command) {
     for name in SERVICE_VARIABLES {
         command.env_remove(name);
