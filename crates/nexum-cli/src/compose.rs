@@ -68,6 +68,16 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     composition
 }
 
+/// Reads the `[store]` section alone, for a command that opens the state.
+///
+/// # Errors
+///
+/// All errors in the section.
+pub(crate) fn store_config(config: &Config) -> Result<StoreConfig, ConfigErrors> {
+    let section = config.sections.get(STORE_SECTION);
+    Ok(section.map(StoreConfig::from_section).transpose()?.unwrap_or_default())
+}
+
 /// Probes every endpoint of the configured chains, and compares the clock with their heads.
 pub(crate) async fn probe(config: &Config) -> Vec<Finding> {
     chain::probe(config).await

@@ -59,22 +59,31 @@ pub(crate) struct Configuration {
     pub(crate) notices: Vec<String>,
 }
 
-/// Reads the configuration: the file `named` by the command line, or the one that
-/// [`ConfigFile::choose`] finds. Without a file, every setting has its default.
+/// Reads the configuration for a command that needs only the state directory: it asks the running
+/// daemon, or opens the state. Other values can be faulty: an operator's shell has neither the
+/// variables nor the credentials of the service.
 ///
 /// # Errors
 ///
-/// All errors in the sections that the binary itself reads. Each capability checks its own section.
+/// If the file cannot be read or is not TOML, or does not name the state directory correctly.
 #[cfg(feature = "runtime")]
-pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals> {
+pub(crate) fn configure_state_dir(named: Option<&Path>) -> Result<Configuration, Refusals> {
     let mut errors = Vec::new();
     let configuration = configure_all(named, &mut errors)?;
+    let Config { engine, root, .. } = &configuration.config;
+    let has_engine = root.as_ref().is_some_and(|root| root.keys().any(|key| key == "engine"));
+    // A table that is not read, because of other errors, may name the directory.
+    if engine.is_some() || !has_engine {
+        errors.retain(|error| error.is_about("engine.state_dir"));
+    }
     ConfigErrors::check(errors)?;
     Ok(configuration)
 }
 
-/// Reads the configuration as [`configure`] does, and adds its errors to `errors`. The result has
-/// the defaults of the faulty parts.
+/// Reads the configuration: the file `named` by the command line, or the one that
+/// [`ConfigFile::choose`] finds. Without a file, every setting has its default. Adds to `errors` all
+/// errors in the sections that the binary itself reads. The result has the defaults of the faulty
+/// parts. Each capability checks its own section.
 ///
 /// # Errors
 ///

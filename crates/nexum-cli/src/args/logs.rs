@@ -77,6 +77,8 @@ pub(crate) struct LogLevel {
 pub(crate) enum Notify {
     /// Send a test message to the configured webhook and command
     Test {
+        #[command(flatten)]
+        why: Why,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,

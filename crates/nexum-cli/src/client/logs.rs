@@ -209,8 +209,8 @@ pub(crate) fn log_level(client: &Client<'_>, args: &args::LogLevel) -> Result<u8
 
 /// `nexum notify`: tests the receivers of notifications.
 pub(crate) fn notify(client: &Client<'_>, command: &Notify) -> Result<u8, Refusals> {
-    let Notify::Test { format } = command;
-    let results: Vec<NotifyResult> = client.post(NOTIFY_TEST)?;
+    let Notify::Test { why, format } = command;
+    let results: Vec<NotifyResult> = client.because(why).post(NOTIFY_TEST)?;
     let has_failed = results.iter().any(|result| result.error.is_some());
     match format {
         Format::Json => json_on_stdout(&results)?,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::args::{Config, ConfigFormat, Files, ShowConfig};
 use crate::client::Client;
 use crate::client::reload::running;
-use crate::configure::{Configuration, configure};
+use crate::configure::{Configuration, configure_state_dir};
 use crate::effective::effective;
 use crate::exit_code::STOPPED;
 use crate::modules::{Plan, Settings};
@@ -60,7 +60,7 @@ fn of_files(files: &Files, has_defaults: bool) -> Result<EffectiveConfig, Refusa
 
 /// The configuration of the running daemon.
 fn of_daemon(files: &Files, has_defaults: bool) -> Result<EffectiveConfig, Refusals> {
-    let Configuration { file, config, .. } = configure(files.config.as_deref())?;
+    let Configuration { file, config, .. } = configure_state_dir(files.config.as_deref())?;
     let mut shown = running(&Client::of(&config.state_dir).configured_by(&file))?;
     let is_shown = |setting: &ShownSetting| has_defaults || setting.origin != SettingOrigin::Default;
     shown.settings.retain(is_shown);

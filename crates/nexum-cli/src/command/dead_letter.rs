@@ -7,7 +7,7 @@ use nexum_core::store::StateStore;
 use super::state::open_here;
 use crate::args::{DeadLetter, Running};
 use crate::client::{self, Client};
-use crate::configure::{Configuration, configure};
+use crate::configure::{Configuration, configure_state_dir};
 use crate::exit_code::STOPPED;
 use crate::protocol::DEAD_LETTERS_PER_ANSWER_MAX;
 use crate::protocol::dead_letters::Letter;
@@ -21,7 +21,7 @@ use crate::state::no_module;
 ///
 /// The reason of a failure.
 pub(super) fn dead_letter(running: &Running, command: &DeadLetter) -> Result<u8, Refusals> {
-    let Configuration { file, config, .. } = configure(running.config.as_deref())?;
+    let Configuration { file, config, .. } = configure_state_dir(running.config.as_deref())?;
     let client = Client::of(&config.state_dir).configured_by(&file);
     let (module, purpose) = match command {
         DeadLetter::List { module, .. } => (module, "nexum dead-letter list"),

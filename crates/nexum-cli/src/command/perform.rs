@@ -1,7 +1,5 @@
 //! Carries out a command of the command line.
 
-use nexum_config::document::ConfigErrors;
-
 use super::completions::completions;
 use super::man::man;
 use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, inspect, state};
@@ -9,7 +7,7 @@ use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
 use crate::client::{self, Client, chains, health, logs, query, reload, status};
-use crate::configure::{Configuration, configure, configure_all};
+use crate::configure::{Configuration, configure_state_dir};
 use crate::daemon;
 use crate::exit_code::STOPPED;
 use crate::report::Refusals;
@@ -40,7 +38,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Status(args) => ask(&args.running, |client| status::status(client, &args)),
         Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
-        Command::Health(args) => health::health(&args, || configure(args.running.config.as_deref())),
+        Command::Health(args) => health::health(&args, || configure_state_dir(args.running.config.as_deref())),
         Command::Limits {
             module,
             running,
@@ -83,11 +81,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let mut errors = Vec::new();
-    let Configuration { file, config, .. } = configure_all(running.config.as_deref(), &mut errors)?;
-    // The daemon runs with an earlier configuration, so only an error in its place matters.
-    if errors.iter().any(|error| error.is_about("engine.state_dir")) {
-        ConfigErrors::check(errors)?;
-    }
+    let Configuration { file, config, .. } = configure_state_dir(running.config.as_deref())?;
     question(&Client::of(&config.state_dir).configured_by(&file))
 }

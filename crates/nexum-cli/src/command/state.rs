@@ -6,7 +6,6 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use nexum_config::document::ConfigErrors;
 use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
@@ -15,8 +14,8 @@ use nexum_store::{Backend, has_state};
 
 use crate::args::State;
 use crate::client::Client;
-use crate::compose::compose;
-use crate::configure::{ConfigFile, Configuration, configure};
+use crate::compose;
+use crate::configure::{ConfigFile, Configuration, configure_state_dir};
 use crate::error_code::ErrorCode;
 use crate::exit_code::STOPPED;
 use crate::protocol::error::ErrorBody;
@@ -90,7 +89,7 @@ fn as_the_daemon(refusal: Refusal) -> Refusals {
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
     let Configuration {
         file, config, notices, ..
-    } = configure(config)?;
+    } = configure_state_dir(config)?;
     for notice in notices {
         errln!("{notice}");
     }
@@ -156,10 +155,7 @@ fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> R
 
 /// Opens the state in this process. Another process that tries to open it meanwhile shows `purpose`.
 pub(super) fn open_here(config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusals> {
-    let mut errors = Vec::new();
-    let store = compose(config, &mut errors).store;
-    ConfigErrors::check(errors)?;
-    Ok(open(&store, config, purpose)?)
+    Ok(open(&compose::store_config(config)?, config, purpose)?)
 }
 
 fn name(command: &State) -> &'static str {
@@ -213,9 +209,7 @@ fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals>
 
 /// Makes a backup the state of this configuration. No daemon may have the state open.
 fn restore(config: &Config, file: &Path, replace: bool) -> Result<u8, Refusals> {
-    let mut errors = Vec::new();
-    let store = compose(config, &mut errors).store;
-    ConfigErrors::check(errors)?;
+    let store = compose::store_config(config)?;
     if store.backend != Backend::Redb {
         let refusal = Refusal::new(format!(
             "a backup cannot be restored with the back-end {}",

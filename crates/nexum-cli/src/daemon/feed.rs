@@ -62,7 +62,7 @@ pub(super) fn event_of(record: &Record) -> Option<EventRecord> {
     })
 }
 
-/// An operator's command with its fields, such as `module stop uid=1000 outcome=ok`.
+/// An operator's command with its fields, such as `command by=uid 1000 command=module_stop outcome=ok`.
 fn command_of(record: &Record) -> String {
     let fields = record.fields.iter().map(|(name, value)| match value {
         Value::String(text) => format!(" {name}={text}"),

@@ -3,6 +3,8 @@
 //! A log that cannot be written never stops the daemon. A separate thread writes the lines. If
 //! stderr fails or its reader is too slow, nexum drops lines and counts them.
 
+mod journal;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, Write};
@@ -23,6 +25,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::journal::JournalLines;
 use super::levels::LogLevel;
 use super::records::{Capture, Records};
 use crate::compose;
@@ -81,14 +84,28 @@ pub(super) fn start(filter: Filter, format: LogFormat) -> Result<Log, Refusals> 
         level: LogLevel::new(filter),
         _writer: writer,
     };
-    let started = log.subscriber(lines, format).try_init();
+    let form = match format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Pretty if journal::is_stderr() => Form::Journal,
+        LogFormat::Pretty => Form::Pretty,
+    };
+    let started = log.subscriber(lines, form).try_init();
     started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
     log.level.bound_foreign_records();
     Ok(log)
 }
 
+/// The form of the lines.
+enum Form {
+    /// Text with a time.
+    Pretty,
+    /// Text for the journal of systemd, with a priority.
+    Journal,
+    Json,
+}
+
 /// The layer that writes lines.
-fn lines<S, W>(writer: W, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S, W>(writer: W, form: Form) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -99,9 +116,11 @@ where
         .log_internal_errors(false)
         .with_ansi(stderr_has_colours())
         .with_timer(SystemTime);
-    match format {
-        LogFormat::Pretty => layer.fmt_fields(HarmlessFields(DefaultFields::new())).boxed(),
-        LogFormat::Json => {
+    let fields = HarmlessFields(DefaultFields::new());
+    match form {
+        Form::Pretty => layer.fmt_fields(fields).boxed(),
+        Form::Journal => layer.event_format(JournalLines::new()).fmt_fields(fields).boxed(),
+        Form::Json => {
             let layer = layer.json().flatten_event(true);
             layer.with_current_span(false).with_span_list(false).boxed()
         }
@@ -137,12 +156,12 @@ impl Lost {
 impl Log {
     /// Writes lines of the operator's level, and keeps the last records. Neither ever gets a record
     /// of a target with secrets.
-    fn subscriber<W>(&self, writer: W, format: LogFormat) -> impl Subscriber + Send + Sync + use<W>
+    fn subscriber<W>(&self, writer: W, form: Form) -> impl Subscriber + Send + Sync + use<W>
     where
         W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
     {
         tracing_subscriber::registry()
-            .with(self.level.only_shown(lines(writer, format)))
+            .with(self.level.only_shown(lines(writer, form)))
             .with(Capture(self.records.clone()))
             .with(self.level.gate())
             // Not a directive of the level: a more specific directive of the operator would override it.
@@ -225,7 +244,7 @@ mod tests {
             _writer: writer,
         };
         let file = Arc::new(tempfile::tempfile().unwrap());
-        let subscriber = log.subscriber(Arc::clone(&file), LogFormat::Json);
+        let subscriber = log.subscriber(Arc::clone(&file), Form::Json);
         tracing::subscriber::with_default(subscriber, || work(&log));
         let mut text = String::new();
         io::Seek::rewind(&mut &*file).unwrap();

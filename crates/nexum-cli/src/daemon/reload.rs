@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::difference::{difference, needs_restart};
+use super::api::audit::By;
 use super::codes::code_of_change;
 use super::levels::LogLevel;
 use super::systemd::Service;
@@ -38,6 +39,9 @@ use crate::report::{Refusal, Refusals};
 
 /// The most reloads that wait for another one. Each is from an operator who waits for its end.
 const WAITING_MAX: usize = 8;
+
+/// The command in the audit record of SIGHUP: the operation of `POST /v1/reload`.
+const COMMAND: &str = "config_reload";
 
 /// The errors of a reload, with the code of the first one. Nothing was changed.
 pub(crate) type Failure = (ErrorCode, Refusals);
@@ -160,8 +164,9 @@ impl Reloader {
                 Some(Request { dry_run: false, done }) => drop(done.send(self.reload(parts).await)),
                 None => {
                     tracing::info!("SIGHUP: nexum reloads its configuration");
-                    // The log has the outcome.
-                    drop(self.reload(parts).await);
+                    let record = By::hangup(COMMAND).continues();
+                    let outcome = self.reload(parts).await;
+                    record.ended(outcome.map(drop).map_err(|(code, _)| code.word()));
                 }
             }
         }

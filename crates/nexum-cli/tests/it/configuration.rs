@@ -2,10 +2,11 @@
 
 use std::process::{Output, Stdio};
 
-use nexum_testing::guests;
+use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json};
 
-use crate::running::{Log, Start as _, terminate};
+use crate::control::{BLOCKS, LIST, until};
+use crate::running::{Log, RUNNING, Start as _, terminate};
 use crate::{Dir, Ran};
 
 /// The configuration of a daemon that needs no chain.
@@ -156,4 +157,124 @@ fn files_and_credentials_reach_the_daemon_and_show_nowhere() {
         String::from_utf8(printed).expect("UTF-8"),
     ]);
     assert!(lines.iter().all(|line| !line.contains(key)), "{lines:#?}");
+}
+
+/// The commands that ask the running daemon or read its state.
+const WITH_A_DAEMON: &[&[&str]] = &[
+    &["status"],
+    &["chains"],
+    &["health"],
+    &["health", "--format", "nagios"],
+    &["limits", "keeper"],
+    &["logs"],
+    &["events"],
+    &["log-level"],
+    &["log-level", "debug"],
+    &["notify", "test"],
+    &["module", "list"],
+    &["module", "stop", "keeper"],
+    &["module", "start", "keeper"],
+    &["module", "restart", "keeper"],
+    &["module", "reload", "keeper"],
+    &["query", "echo", "--input", "hello"],
+    &["dead-letter", "retry", "keeper", "--all"],
+    &["dead-letter", "skip", "keeper", "--all"],
+    &["reload", "--dry-run"],
+    &["reload"],
+    &["config", "show", "--running"],
+];
+
+/// The commands that also read the state while no daemon runs.
+const ON_THE_STATE: &[&[&str]] = &[
+    &["dead-letter", "list", "keeper"],
+    &["state", "list"],
+    &["state", "get", "keeper", "a"],
+    &["state", "scan", "keeper"],
+    &["state", "export", "keeper"],
+    &["state", "verify"],
+];
+
+#[tokio::test]
+async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path().join("credentials")).expect("a directory");
+    dir.write("credentials/rpc-key", "key\n");
+    dir.write(
+        "keeper.toml",
+        format!("[capabilities]\nrequired = [\"store\"]\n{BLOCKS}[config]\nevery = \"set a 1\"\n"),
+    );
+    let [keeper, echo] = ["keeper", "query-echo"].map(|name| guests::component(name).display().to_string());
+    let engine = format!(
+        "[engine]\nlog_level = \"${{LEVEL_OF_THE_SERVICE}}\"\n\
+         [chains.11155111]\nrpc_url = \"{}/?key=${{cred:rpc-key}}\"\n\
+         [notify]\ncommand = [\"${{NOTIFIER_OF_THE_SERVICE}}\"]\n\
+         [metrics]\nlisten = \"${{METRICS_OF_THE_SERVICE}}\"\n\
+         [[modules]]\npath = {keeper:?}\nmanifest = \"keeper.toml\"\nname = \"keeper\"\n\
+         [[modules]]\npath = {echo:?}\nname = \"echo\"\n[modules.config]\nkey = \"${{cred:rpc-key}}\"\n",
+        anvil.http_url()
+    );
+    dir.write("engine.toml", &engine);
+    let credentials = dir.path().join("credentials").display().to_string();
+    let run = dir
+        .command(&["run"])
+        .envs([
+            ("CREDENTIALS_DIRECTORY", credentials.as_str()),
+            ("LEVEL_OF_THE_SERVICE", "info"),
+            ("NOTIFIER_OF_THE_SERVICE", "/bin/true"),
+            ("METRICS_OF_THE_SERVICE", "127.0.0.1:0"),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = run.expect("the binary starts");
+    let log = Log::of(&mut child);
+    log.until_all(&RUNNING);
+    anvil.mine(1).await;
+    until(&dir, &LIST, |modules| {
+        let mut modules = modules.as_array().expect("modules").iter();
+        modules.any(|module| module["name"] == "keeper" && module["handled"].as_u64() >= Some(1))
+    })
+    .await;
+    let check = |commands: &[&[&str]]| {
+        for command in commands {
+            let ran = dir.nexum(command);
+            assert_eq!(ran.code, Some(0), "{command:?}: {}{}", ran.stdout, ran.stderr);
+        }
+    };
+    check(WITH_A_DAEMON);
+    check(ON_THE_STATE);
+    check(&[&["state", "backup", "running.redb"]]);
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    check(ON_THE_STATE);
+    check(&[
+        &["state", "backup", "stopped.redb"],
+        &["state", "export", "keeper", "keeper.jsonl"],
+        &["state", "purge", "keeper", "--yes"],
+        &["state", "import", "keeper.jsonl"],
+        &["state", "compact"],
+        &["state", "restore", "stopped.redb", "--replace"],
+    ]);
+    // Only the state directory counts, and for the state the store.
+    dir.write(
+        "engine.toml",
+        engine.replace("log_level = \"", "state_dir = \"${STATE_OF_THE_SERVICE}"),
+    );
+    for command in [WITH_A_DAEMON, ON_THE_STATE].concat() {
+        let ran = dir.nexum(command);
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(2), "{command:?}: {shown}");
+        assert!(shown.contains("engine.state_dir: "), "{command:?}: {shown}");
+        assert!(!shown.contains("rpc_url"), "{command:?}: {shown}");
+    }
+    dir.write(
+        "engine.toml",
+        format!("{engine}[store]\nbackend = \"${{STORE_OF_THE_SERVICE}}\"\n"),
+    );
+    for command in ON_THE_STATE {
+        let ran = dir.nexum(command);
+        assert_eq!(ran.code, Some(2), "{command:?}: {}", ran.stdout);
+        assert!(ran.stderr.contains("store.backend: "), "{command:?}: {}", ran.stderr);
+    }
 }

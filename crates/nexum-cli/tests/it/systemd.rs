@@ -1,6 +1,8 @@
 //! The messages to systemd.
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 
@@ -15,12 +17,17 @@ pub(crate) struct Systemd(UnixDatagram, RefCell<Vec<String>>);
 impl Systemd {
     /// Starts a daemon for this systemd.
     pub(crate) fn start(dir: &Dir, variables: &[(&str, &str)]) -> (Self, Started) {
+        Self::start_logging_to(dir, variables, Stdio::piped())
+    }
+
+    /// Starts a daemon for this systemd, with this stderr.
+    fn start_logging_to(dir: &Dir, variables: &[(&str, &str)], stderr: Stdio) -> (Self, Started) {
         let path = dir.path().join("notify.sock");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
         let mut run = dir.command(&["run"]);
         let run = run.env("NOTIFY_SOCKET", &path).envs(variables.iter().copied());
-        let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
+        let run = run.stdout(Stdio::null()).stderr(stderr);
         (Self(socket, RefCell::default()), run.start())
     }
 
@@ -76,6 +83,63 @@ fn systemd_learns_when_nexum_is_ready_and_when_it_stops() {
     assert_eq!(position(&lines, "STOPPING=1"), None, "{lines:?}");
     assert_eq!(lines.iter().filter(|line| *line == "READY=1").count(), 1, "{lines:?}");
     assert_eq!(position(&end, "READY=1"), None, "{end:?}");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+/// The log of a daemon whose stderr is the journal.
+fn journal(log_format: &str) -> String {
+    let dir = Dir::new();
+    let path = guests::component("query-echo").display().to_string();
+    let engine = format!("[engine]\nlog_format = {log_format:?}\n");
+    dir.write("engine.toml", format!("{engine}[[modules]]\npath = {path:?}\n"));
+    let journal = File::create_new(dir.path().join("journal")).expect("a file");
+    let is = journal.metadata().expect("a file");
+    let stream = format!("{}:{}", is.dev(), is.ino());
+    let (systemd, mut child) = Systemd::start_logging_to(&dir, &[("JOURNAL_STREAM", &stream)], journal.into());
+    systemd.until("READY=1");
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    std::fs::read_to_string(dir.path().join("journal")).expect("the log")
+}
+
+#[test]
+fn the_journal_gets_the_priority_of_each_line_and_no_time() {
+    let log = journal("pretty");
+    assert!(log.contains("<6> INFO nexum::"), "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with("<4> WARN ") || line.starts_with("<6> INFO "), "{line}");
+    }
+}
+
+#[test]
+fn the_journal_gets_json_as_any_other_reader_does() {
+    let log = journal("json");
+    assert!(log.contains("modules are loaded"), "{log}");
+    for line in log.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(record["timestamp"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_command_of_notify_gets_none_of_systemds_variables() {
+    let dir = Dir::new();
+    let path = guests::component("query-echo").display().to_string();
+    let notify = "[notify]\ncommand = [\"/bin/sh\", \"-c\", \"env > variables\"]\n";
+    dir.write("engine.toml", format!("{notify}[[modules]]\npath = {path:?}\n"));
+    let of_operator = ("OF_THE_OPERATOR", "kept");
+    let (systemd, mut child) = Systemd::start(&dir, &[("WATCHDOG_USEC", "60000000"), of_operator]);
+    let _log = Log::of(&mut child);
+    systemd.until("READY=1");
+    let sent = dir.nexum(&["notify", "test"]);
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    let variables = std::fs::read_to_string(dir.path().join("variables")).expect("the variables");
+    let has = |name: &str| variables.lines().any(|line| line.starts_with(&format!("{name}=")));
+    assert!(has(of_operator.0), "{variables}");
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC"] {
+        assert!(!has(name), "{variables}");
+    }
+    terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
 

@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Acting {
             by: match by.actor() {
                 audit::Actor::Process(Peer { uid: Some(uid), .. }) => Actor::User(uid),
                 audit::Actor::Token(_) => Actor::Token,
-                audit::Actor::Process(_) | audit::Actor::Unknown => Actor::Unknown,
+                audit::Actor::Process(_) | audit::Actor::Hangup | audit::Actor::Unknown => Actor::Unknown,
             },
             at_ms: SystemClock::new().now_ms(),
             reason: by.reason().map(str::to_owned),

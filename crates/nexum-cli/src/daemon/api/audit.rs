@@ -1,7 +1,7 @@
 //! Audit records: the sender of each command, the reason, and the outcome.
 //!
 //! Every request that is not a GET leaves one record, unless its handler says that it changes nothing
-//! ([`By::changes_state`]).
+//! ([`By::changes_state`]). So does a reload that SIGHUP requests ([`By::hangup`]).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,12 +18,10 @@ use parking_lot::Mutex;
 
 use super::error::ApiError;
 use super::openapi::Operations;
+use crate::daemon::feed::AUDIT;
 use crate::daemon::peer::Peer;
 use crate::error_code::ErrorCode;
 use crate::protocol::reason::{REASON_BYTES_MAX, REASON_HEADER, decoded};
-
-/// The log target of audit records.
-pub(super) const TARGET: &str = "nexum::audit";
 
 /// The outcome of a command that succeeded.
 const OK: &str = "ok";
@@ -38,16 +36,19 @@ pub(crate) enum Actor {
     Process(Peer),
     /// A client with the token, at this address.
     Token(SocketAddr),
+    /// SIGHUP. The system does not name its sender.
+    Hangup,
     /// The system does not tell.
     Unknown,
 }
 
-/// `uid 1000` or `token`.
+/// `uid 1000`, `token` or `SIGHUP`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(Peer { uid: Some(uid), .. }) => write!(f, "uid {uid}"),
             Self::Token(_) => f.write_str("token"),
+            Self::Hangup => f.write_str("SIGHUP"),
             Self::Process(_) | Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -78,6 +79,17 @@ struct Record {
 }
 
 impl By {
+    /// The sender of this command is SIGHUP.
+    pub(crate) fn hangup(command: &str) -> Self {
+        Self(Arc::new(Inner {
+            actor: Actor::Hangup,
+            reason: None,
+            command: command.into(),
+            event: None,
+            record: Mutex::default(),
+        }))
+    }
+
     pub(crate) fn actor(&self) -> Actor {
         self.0.actor
     }
@@ -115,7 +127,7 @@ impl By {
     /// If the sender is not a process on the socket.
     pub(crate) fn must_be_local(&self) -> Result<(), ApiError> {
         match self.actor() {
-            Actor::Process(_) => Ok(()),
+            Actor::Process(_) | Actor::Hangup => Ok(()),
             Actor::Token(_) | Actor::Unknown => {
                 let error = "a command that names a file is accepted only on the socket";
                 Err(ApiError::new(ErrorCode::LocalOnly, error))
@@ -132,15 +144,14 @@ impl By {
             ..
         } = &*self.0;
         let record = record.lock();
-        let (uid, pid, address) = match actor {
-            Actor::Process(peer) => (peer.uid, peer.pid, None),
-            Actor::Token(address) => (None, None, Some(address.to_string())),
-            Actor::Unknown => (None, None, None),
+        let (pid, address) = match actor {
+            Actor::Process(peer) => (peer.pid, None),
+            Actor::Token(address) => (None, Some(address.to_string())),
+            Actor::Hangup | Actor::Unknown => (None, None),
         };
         tracing::info!(
-            target: TARGET,
+            target: AUDIT,
             by = %actor,
-            uid,
             pid,
             address,
             command = record.command.unwrap_or(command),

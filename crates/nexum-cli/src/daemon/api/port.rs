@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::error::ApiError;
 use crate::configure::{Admin, Token};
+use crate::daemon::feed::AUDIT;
 use crate::daemon::listen::{self, Bounds};
 use crate::error_code::ErrorCode;
 use crate::report::Refusal;
@@ -89,7 +90,7 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
         let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let address = address.map(|ConnectInfo(address)| address.to_string());
         tracing::warn!(
-            target: super::audit::TARGET,
+            target: AUDIT,
             address,
             requests = extent.attempts,
             "a request has no valid token"

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command as Program};
 
 use super::delivery::Failed;
-use crate::process;
+use crate::process::without_service;
 
 /// The most bytes of a program's stderr that an error shows: a few lines.
 const STDERR_BYTES_MAX: u64 = 1_024;
@@ -41,7 +41,7 @@ impl Command {
     pub(super) async fn deliver(&self, body: &str) -> Result<(), Failed> {
         let program = &self.program;
         let mut command = Program::new(program);
-        process::without_service(command.as_std_mut());
+        without_service(command.as_std_mut());
         let spawned = command
             .args(&self.arguments)
             .stdin(Stdio::piped())

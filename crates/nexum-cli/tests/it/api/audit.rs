@@ -1,6 +1,11 @@
 //! Audit records.
 
+use std::process::Command;
+
+use nexum_testing::Anvil;
+
 use super::*;
+use crate::control::{BLOCKS, done, start_on, until};
 
 #[test]
 fn each_command_leaves_a_record_and_a_question_leaves_none() {
@@ -68,12 +73,9 @@ fn each_command_leaves_a_record_and_a_question_leaves_none() {
                     .as_str()
                     .is_some_and(|address| address.starts_with("127.0.0.1:"))
             );
-            assert!(record["uid"].is_null() && record["pid"].is_null());
+            assert!(record["pid"].is_null());
         } else {
-            assert_eq!(
-                (&record["by"], &record["uid"]),
-                (&json!(format!("uid {uid}")), &json!(uid))
-            );
+            assert_eq!(record["by"], json!(format!("uid {uid}")));
             assert!(
                 record["pid"].as_u64() > Some(1) && record["address"].is_null(),
                 "{record}"
@@ -88,4 +90,97 @@ fn running_file(audit: &[&Value]) -> String {
     let file = load.expect("a load")["module"].as_str().expect("a file");
     assert!(file.ends_with("/query-echo.wasm"), "{file}");
     file.to_owned()
+}
+
+/// The sender, the command, its module, the reason and the outcome of a record.
+fn shown(record: &Value) -> String {
+    let field = |name: &str| record[name].as_str().unwrap_or("-").to_owned();
+    ["by", "command", "module", "reason", "outcome"].map(field).join(" | ")
+}
+
+#[tokio::test]
+async fn each_command_leaves_one_record_with_its_sender_reason_and_outcome() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("keeper");
+    dir.write(
+        "nexum.toml",
+        format!("[capabilities]\nrequired = [\"store\"]\n{BLOCKS}[config]\nevery = \"fail\"\n"),
+    );
+    let noop = nexum_testing::guests::component("noop").display().to_string();
+    let engine = format!(
+        "[engine]\nlog_format = \"json\"\n[notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat > message\"]\n\
+         [[modules]]\npath = {noop:?}\n"
+    );
+    let (mut child, log) = start_on(&dir, &format!("rpc_url = {:?}\n", anvil.ws_url()), &engine, &["run"]);
+    done(
+        &dir,
+        &["module", "load", "keeper.wasm", "--reason", "load"],
+        "keeper is loaded",
+    );
+    anvil.mine(2).await;
+    let letters = ["dead-letter", "list", "keeper", "--format", "json"];
+    let two = until(&dir, &letters, |letters| letters[1].is_object()).await;
+    let event = two[0]["event"].as_str().expect("an event");
+    let commands = [
+        (
+            &["dead-letter", "retry", "keeper", event][..],
+            "dead_letter_retry | keeper",
+            "event-failed",
+        ),
+        (
+            &["dead-letter", "skip", "keeper", event],
+            "dead_letter_skip | keeper",
+            "ok",
+        ),
+        (&["module", "stop", "keeper"], "module_stop | keeper", "ok"),
+        (&["module", "start", "keeper"], "module_start | keeper", "ok"),
+        (&["module", "restart", "keeper"], "module_restart | keeper", "ok"),
+        (&["module", "reload", "keeper"], "module_reload | keeper", "ok"),
+        (&["log-level", "info"], "log_level_set | -", "ok"),
+        (&["log-level", "--reset"], "log_level_set | -", "ok"),
+        (&["notify", "test"], "notify_test | -", "ok"),
+        (&["reload"], "config_reload | -", "ok"),
+        (&["module", "remove", "keeper"], "module_remove | keeper", "ok"),
+    ];
+    for (number, (command, _, outcome)) in commands.iter().enumerate() {
+        let reason = format!("--reason=ticket {number}");
+        let ran = dir.nexum(&[command, &[&*reason][..]].concat());
+        assert_eq!(ran.code == Some(0), *outcome == "ok", "{command:?}: {}", ran.stderr);
+    }
+    let is_of_hangup = |line: &str| line.contains("nexum::audit") && line.contains("SIGHUP");
+    let hang_up = || {
+        let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        log.until(is_of_hangup)
+    };
+    let mut lines = hang_up();
+    dir.write("engine.toml", "[engine]\nstate_dir = 1\n");
+    lines.extend(hang_up());
+    terminate(&child);
+    lines.extend(log.until(|_| false));
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    let records: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|record: &Value| record["target"] == "nexum::audit")
+        .collect();
+    let uid = format!("uid {}", rustix::process::getuid().as_raw());
+    let of_operator = commands
+        .iter()
+        .enumerate()
+        .map(|(number, (_, command, outcome))| format!("{uid} | {command} | ticket {number} | {outcome}"));
+    let loaded = format!("{uid} | module_load | keeper | load | ok");
+    let of_signals = ["ok", "config-invalid"].map(|outcome| format!("SIGHUP | config_reload | - | - | {outcome}"));
+    let found: Vec<_> = records.iter().map(shown).collect();
+    let expected: Vec<_> = [loaded].into_iter().chain(of_operator).chain(of_signals).collect();
+    assert_eq!(found, expected);
+    for record in &records {
+        let command = record["command"].as_str().expect("a command");
+        assert_eq!(
+            record["event"] == event,
+            command.starts_with("dead_letter_"),
+            "{record}"
+        );
+    }
 }
