@@ -21,7 +21,7 @@ use std::sync::Arc;
 use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
 use expected::Expected;
-use handle::{LostChains, Request};
+use handle::{Inbox, LostChains};
 use look::Look;
 use modules::Modules;
 use shutdown::Deadline;
@@ -85,7 +85,7 @@ impl RunSettings {
 pub struct Supervisor {
     settings: RunSettings,
     handle: SupervisorHandle,
-    requests: mpsc::Receiver<Request>,
+    inbox: Inbox,
     /// The runners of the modules that handle events, in the order of their addition.
     modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
     /// The parts of modules that answer queries.
@@ -108,11 +108,11 @@ pub struct Report {
 impl Supervisor {
     /// Creates a supervisor without modules and chains.
     pub fn new(settings: RunSettings) -> Self {
-        let (handle, requests) = SupervisorHandle::new();
+        let (handle, inbox) = SupervisorHandle::new();
         Self {
             settings,
             handle,
-            requests,
+            inbox,
             modules: Vec::new(),
             queries: Vec::new(),
         }
@@ -175,7 +175,7 @@ impl Supervisor {
                     shutdown,
                 },
             handle,
-            requests,
+            inbox,
             modules: added,
             queries: asked,
         } = self;
@@ -219,7 +219,7 @@ impl Supervisor {
         // Dropping the set ends the look.
         let mut looking = JoinSet::new();
         looking.spawn(look.run(stop.clone()));
-        run.watch(&stop, requests).await;
+        run.watch(&stop, inbox).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();
         let mut report = run.finish(stopped, &deadline).await;
@@ -300,7 +300,7 @@ impl Run {
 
     /// Serves requests and watches tasks. Returns when the caller stops the run, or when no work is
     /// left.
-    async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
+    async fn watch(&mut self, stop: &CancellationToken, mut inbox: Inbox) {
         let mut looks = tokio::time::interval(modules::LOOK_EVERY);
         loop {
             let left = self.expected.left.clone();
@@ -319,7 +319,8 @@ impl Run {
                     }
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
-                Some(request) = requests.recv() => self.serve(request).await,
+                Some(ping) = inbox.pings.recv() => ping.answer(),
+                Some(request) = inbox.requests.recv() => self.serve_until(stop, request, &mut inbox.pings).await,
                 now = looks.tick() => self.modules.discard_old(now),
             }
             if let Some(reason) = self.is_over() {

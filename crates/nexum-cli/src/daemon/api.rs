@@ -31,6 +31,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
+use tokio_util::task::TaskTracker;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -68,7 +69,8 @@ fn router(answering: Answering) -> Router<ApiState> {
         .merge(state::upload_routes())
         .merge(few(query::routes().with_state(answering)));
     let operations = Operations::of(&document());
-    with_fallbacks(routes.layer(from_fn_with_state(operations, audit::audit)))
+    let commands = TaskTracker::new();
+    with_fallbacks(routes.layer(from_fn_with_state((operations, commands), audit::audit)))
 }
 
 /// Gives requests that no route takes an error response.

@@ -45,6 +45,10 @@ pub enum Lasts {
     Unstored(StoreError),
 }
 
+/// The turn of one of the operator's commands to a module. It ends with its last clone.
+#[derive(Clone, Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "a lock")] Arc<OwnedMutexGuard<()>>);
+
 /// The entries of a host, and the operator's rows. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Entries(Arc<Shared>);
@@ -172,7 +176,7 @@ impl Entries {
     }
 
     /// Waits until no other command of the operator to this module is in progress.
-    pub(super) async fn turn(&self, name: &ModuleName) -> OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, name: &ModuleName) -> Turn {
         let lock = {
             let mut turns = self.0.turns.lock();
             turns.retain(|_, lock| lock.strong_count() > 0);
@@ -183,18 +187,21 @@ impl Entries {
                 lock
             })
         };
-        lock.lock_owned().await
+        Turn(Arc::new(lock.lock_owned().await))
     }
 
-    /// Changes the operator's row of a module, and returns when the change is durable. The caller has the
-    /// [turn](Self::turn). The change begins when the caller first polls the future, and then needs no
-    /// caller.
-    pub(super) async fn change(&self, name: &ModuleName, change: impl FnOnce(&mut OperatorRow)) -> Lasts {
+    /// Changes the operator's row of a module, and returns when the change is durable. The change begins
+    /// when the caller first polls the future, and then needs no caller: it keeps the turn until its end.
+    pub(super) async fn change(&self, name: &ModuleName, turn: &Turn, change: impl FnOnce(&mut OperatorRow)) -> Lasts {
         let Some(row) = self.changed(name, change) else {
             return self.lasts();
         };
-        let module = name.clone();
-        let write = move |store: &dyn StateStore| state::set_operator_row(store, &module, &row);
+        let (module, turn) = (name.clone(), turn.clone());
+        let write = move |store: &dyn StateStore| {
+            let written = state::set_operator_row(store, &module, &row);
+            drop(turn);
+            written
+        };
         match store::blocking(&self.0.store, write).await {
             Ok(()) => {
                 self.0.unstored.lock().remove(name);
@@ -230,8 +237,8 @@ impl Entries {
                 module,
                 "the configuration has the module now, and replaces what the operator loaded with `nexum module load`"
             );
-            let _turn = self.turn(name).await;
-            if let Lasts::Unstored(error) = self.change(name, |row| row.loaded = None).await {
+            let turn = self.turn(name).await;
+            if let Lasts::Unstored(error) = self.change(name, &turn, |row| row.loaded = None).await {
                 tracing::error!(module, %error, "the state store failed: the next start of nexum repeats this");
             }
         }

@@ -14,8 +14,8 @@ use crate::supervisor::SteerError;
 /// host ends.
 ///
 /// A command changes the run even if the store fails. The result says how long the effect
-/// [lasts](Lasts). If the caller drops a future, the command may or may not have taken effect, in the
-/// run and in the store alike.
+/// [lasts](Lasts). Drive each future to its end, for example in a task: a dropped future may leave the
+/// command without an effect, or with an effect that ends with the process.
 #[derive(Debug)]
 pub struct Operator<'a> {
     host: &'a HostHandle,
@@ -37,11 +37,14 @@ impl Operator<'_> {
     /// Fails if there is no module of this name that handles events.
     pub async fn stop(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
-        let _turn = entries.turn(name).await;
+        let turn = entries.turn(name).await;
         let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
         let act = self.act.clone();
         // The first poll makes the runner stop, so that the run and the store agree if the caller leaves.
-        let (stopped, lasts) = tokio::join!(status.stop(), entries.change(name, |row| row.stopped = Some(act)));
+        let (stopped, lasts) = tokio::join!(
+            status.stop(),
+            entries.change(name, &turn, |row| row.stopped = Some(act))
+        );
         stopped?;
         Ok(lasts)
     }
@@ -53,9 +56,9 @@ impl Operator<'_> {
     /// Fails if there is no module of this name that handles events, or if it is dead.
     pub async fn start(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
-        let _turn = entries.turn(name).await;
+        let turn = entries.turn(name).await;
         let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
-        let (started, lasts) = tokio::join!(status.start(), entries.change(name, |row| row.stopped = None));
+        let (started, lasts) = tokio::join!(status.start(), entries.change(name, &turn, |row| row.stopped = None));
         started?;
         Ok(lasts)
     }
@@ -68,9 +71,9 @@ impl Operator<'_> {
     /// Fails if there is no module of this name that handles events, or if the store fails.
     pub async fn restart(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
-        let _turn = entries.turn(name).await;
+        let turn = entries.turn(name).await;
         let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
-        let (restarted, lasts) = tokio::join!(status.restart(), entries.change(name, |row| row.stopped = None));
+        let (restarted, lasts) = tokio::join!(status.restart(), entries.change(name, &turn, |row| row.stopped = None));
         restarted?;
         Ok(lasts)
     }
@@ -93,7 +96,7 @@ impl Operator<'_> {
         let entries = &host.entries;
         // Without a wait for a load of this name in progress, which has the turn.
         host.check_free(&name)?;
-        let _turn = entries.turn(&name).await;
+        let turn = entries.turn(&name).await;
         let configured = entries.enabled(&name);
         let same = configured
             .as_ref()
@@ -116,7 +119,7 @@ impl Operator<'_> {
                 },
             };
         };
-        let lasts = entries.change(&name, change).await;
+        let lasts = entries.change(&name, &turn, change).await;
         Ok((name, lasts))
     }
 
@@ -131,7 +134,7 @@ impl Operator<'_> {
         let entries = &self.host.entries;
         // Before the turn, which the load has.
         let was_loading = self.host.cancel_load(name).await;
-        let _turn = entries.turn(name).await;
+        let turn = entries.turn(name).await;
         let row = entries.row(name);
         let is_configured = entries.enabled(name).is_some();
         let is_here = was_loading || self.host.get(name).is_ok();
@@ -146,7 +149,7 @@ impl Operator<'_> {
                 ..OperatorRow::default()
             };
         };
-        let (removed, lasts) = tokio::join!(self.host.remove(name), entries.change(name, change));
+        let (removed, lasts) = tokio::join!(self.host.remove(name), entries.change(name, &turn, change));
         match removed {
             // It was refused, or its load has been cancelled.
             Err(SteerError::NoModule(_)) => Ok(lasts),

@@ -143,7 +143,8 @@ impl Runner {
             switch,
             agreement,
         } = replacement;
-        let is_running = self.mailbox.target() == TargetState::Running;
+        // A module that waits for its chains calls its first `init` after the wait.
+        let is_running = self.mailbox.target() == TargetState::Running && self.awaited.is_empty();
         if is_running && !self.life.is_ready() {
             let reloaded = self.transaction.reload().await;
             reloaded.map_err(|error| CommandError::Store(error.into()))?;

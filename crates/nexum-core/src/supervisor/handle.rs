@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot};
 
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
@@ -39,6 +39,7 @@ pub struct SupervisorHandle {
     pub(super) sources: Sources,
     pub(super) expected: Expected,
     requests: mpsc::Sender<Request>,
+    pings: mpsc::Sender<Ping>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
     loads: Arc<RwLock<()>>,
 }
@@ -67,6 +68,24 @@ pub(super) enum Request {
     Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests the committer.
     Committer(oneshot::Sender<Result<Committer, SteerError>>),
+}
+
+/// A question whether the supervisor works.
+#[derive(Debug)]
+pub(super) struct Ping(oneshot::Sender<()>);
+
+impl Ping {
+    pub(super) fn answer(self) {
+        // The caller may have left.
+        let _ = self.0.send(());
+    }
+}
+
+/// The requests to a supervisor.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) pings: mpsc::Receiver<Ping>,
 }
 
 /// The new parts of a module.
@@ -117,17 +136,23 @@ impl LostChains {
 }
 
 impl SupervisorHandle {
-    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
-        let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
+    pub(super) fn new() -> (Self, Inbox) {
+        let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
+        let (pings, pinging) = mpsc::channel(1);
         let handle = Self {
             modules: Modules::default(),
             lost_chains: LostChains::default(),
             sources: Sources::new(),
             expected: Expected::default(),
             requests,
+            pings,
             loads: Arc::default(),
         };
-        (handle, receiver)
+        let inbox = Inbox {
+            requests: waiting,
+            pings: pinging,
+        };
+        (handle, inbox)
     }
 
     /// All modules, by name.
@@ -274,7 +299,12 @@ impl SupervisorHandle {
 
     /// Replaces the parts of a module whose runner starts, ends, or does not exist.
     pub(super) async fn exchange(&self, exchange: Exchange) -> Result<(), SteerError> {
-        let _may_load = self.loads.read().await;
+        let _may_load = self.may_load().await;
+        self.exchange_now(exchange).await
+    }
+
+    /// Replaces the parts of a module. The caller [may load](Self::may_load).
+    pub(super) async fn exchange_now(&self, exchange: Exchange) -> Result<(), SteerError> {
         self.ask(|done| Request::Exchange(exchange, done)).await
     }
 
@@ -326,9 +356,13 @@ impl SupervisorHandle {
         Ok(committer.commit(Batch::default()).await?)
     }
 
-    /// Returns when the supervisor has answered a request, or has ended.
+    /// Returns when the supervisor has answered, or has ended. A request that waits for the store does not
+    /// delay the answer.
     pub async fn responds(&self) {
-        drop(self.ask(Request::Committer).await);
+        let (done, answer) = oneshot::channel();
+        if self.pings.send(Ping(done)).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     /// Keeps the run from ending for lack of modules until the result is dropped.
@@ -336,8 +370,18 @@ impl SupervisorHandle {
         self.expected.expect()
     }
 
-    pub(super) async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
-        let _may_load = self.loads.read().await;
+    async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
+        let _may_load = self.may_load().await;
+        self.add_now(modules, is_initial).await
+    }
+
+    /// Waits until nothing prevents the addition of modules, and delays what would.
+    pub(super) async fn may_load(&self) -> RwLockReadGuard<'_, ()> {
+        self.loads.read().await
+    }
+
+    /// Adds modules. The caller [may load](Self::may_load).
+    pub(super) async fn add_now(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
         let request = |done| Request::Add {
             modules,
             is_initial,

@@ -1,13 +1,15 @@
 //! The requests to a run in progress.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use nexum_config::document::nearest;
 use nexum_config::names::ModuleName;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::error::SteerError;
-use super::handle::{Exchange, Prepared, Request, RunnerChange};
+use super::handle::{Exchange, Ping, Prepared, Request, RunnerChange};
 use super::start::{StartError, check_sources};
 use super::{Ending, Run};
 use crate::module::loaded::Loaded;
@@ -19,7 +21,26 @@ use crate::state::{self, ModuleId};
 use crate::store::{self, StateStore, StoreError};
 
 impl Run {
-    pub(super) async fn serve(&mut self, request: Request) {
+    /// Serves a request, and answers pings meanwhile: the store can take long. A stop abandons the
+    /// request.
+    pub(super) async fn serve_until(
+        &mut self,
+        stop: &CancellationToken,
+        request: Request,
+        pings: &mut mpsc::Receiver<Ping>,
+    ) {
+        let mut serving = pin!(self.serve(request));
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = &mut serving => return,
+                Some(ping) = pings.recv() => ping.answer(),
+            }
+        }
+    }
+
+    async fn serve(&mut self, request: Request) {
         // The caller may have left.
         match request {
             Request::Add {

@@ -39,7 +39,8 @@ impl SupervisorHandle {
     /// new modules, and the removed modules end after their current events.
     ///
     /// The parts of a module that gains or loses its runner are exchanged before the decision. They stay
-    /// exchanged if a later step fails, which only a failure of the store causes.
+    /// exchanged if a later exchange fails, because the store fails or another command removes its module.
+    /// The log then names them.
     ///
     /// # Errors
     ///
@@ -50,6 +51,16 @@ impl SupervisorHandle {
             reloaded,
             removed,
         } = change;
+        // First, because a task on the stored state can prevent it for long, and a runner that waits for the
+        // decision handles no event.
+        let starts_parts = |module: &Loaded| {
+            let keeps_runner = self.module(&module.meta.name).is_ok() && module.events.is_some();
+            !keeps_runner
+        };
+        let _may_load = match added.is_empty() && !reloaded.iter().any(starts_parts) {
+            true => None,
+            false => Some(self.may_load().await),
+        };
         let mut waiting = Waiting::default();
         let mut exchanges = Vec::new();
         // In the order of the names, so that two changes cannot wait for each other.
@@ -64,12 +75,20 @@ impl SupervisorHandle {
         waiting.all_ready().await?;
         let names: Vec<_> = added.iter().map(|module| module.meta.name.clone()).collect();
         self.add_all(added).await?;
+        let mut exchanged = Vec::new();
         for exchange in exchanges {
             let name = exchange.name.clone();
-            if let Err(error) = self.exchange(exchange).await {
+            if let Err(error) = self.exchange_now(exchange).await {
+                if !exchanged.is_empty() {
+                    tracing::error!(
+                        modules = exchanged.join(", "),
+                        "the change failed, and these modules have changed"
+                    );
+                }
                 self.remove_all(names).await;
                 return Err((name, error));
             }
+            exchanged.push(name.to_string());
         }
         waiting.decide().await;
         self.remove_all(removed).await;
@@ -115,7 +134,7 @@ impl SupervisorHandle {
             return Ok(());
         };
         let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
-        let taken = self.add(modules, false).await.map_err(|error| (first, error))?;
+        let taken = self.add_now(modules, false).await.map_err(|error| (first, error))?;
         match taken.first().map(|module| module.meta.name.clone()) {
             None => Ok(()),
             Some(name) => {

@@ -364,3 +364,32 @@ async fn a_module_whose_init_never_succeeded_begins_where_it_was_first_loaded() 
     run.until("events", || status.handled() >= 3).await;
     assert_eq!(run.stop().await, 2);
 }
+
+#[tokio::test]
+async fn a_command_whose_caller_leaves_is_stored_before_the_next_one() {
+    let site = Site::new();
+    let run = site.run(&["noop"]).await;
+    run.until("modules", || run.modules() == ["noop"]).await;
+    let module = name("noop");
+    site.store.hold_writes(true);
+    tokio::select! {
+        stopped = run.handle.operator(act()).stop(&module) => panic!("{stopped:?}"),
+        () = run.until("write", || site.store.held() == 1) => {}
+    }
+    let started = async {
+        let started = run.handle.operator(act()).start(&module).await.expect("a start");
+        assert!(matches!(started, Lasts::AcrossRestarts), "{started:?}");
+    };
+    let released = async {
+        tokio::task::yield_now().await;
+        // The start has its turn after the write of the stop.
+        assert_eq!(site.store.held(), 1);
+        site.store.hold_writes(false);
+    };
+    tokio::join!(started, released);
+    let view = site.store.view().expect("a view");
+    let rows = nexum_core::state::operator_rows(&*view).expect("the rows");
+    assert!(rows.is_empty(), "{rows:?}");
+    drop(view);
+    assert_eq!(run.stop().await, 1);
+}

@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use nexum_config::harmless::harmless;
 use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
 use super::openapi::Operations;
@@ -193,9 +194,10 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
     }
 }
 
-/// Adds [`By`] to a request, and writes its record.
+/// Adds [`By`] to a request, and writes its record. A command runs in a task of its own, so that it ends
+/// and leaves its record even if the client leaves.
 pub(super) async fn audit(
-    State(operations): State<Operations>,
+    State((operations, commands)): State<(Operations, TaskTracker)>,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
@@ -224,12 +226,19 @@ pub(super) async fn audit(
         }),
     }));
     request.extensions_mut().insert(by.clone());
-    let response = next.run(request).await;
-    if !by.0.record.lock().is_left_out {
-        let code = response.extensions().get::<ErrorCode>();
-        by.write(code.map_or(OK, |code| code.word()));
+    if is_read {
+        return next.run(request).await;
     }
-    response
+    let command = async move {
+        let response = next.run(request).await;
+        if !by.0.record.lock().is_left_out {
+            let code = response.extensions().get::<ErrorCode>();
+            by.write(code.map_or(OK, |code| code.word()));
+        }
+        response
+    };
+    let ended = commands.spawn(command).await;
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 fn actor(request: &Request) -> Actor {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nexum_core::supervisor::Shutdown;
+use nexum_core::ChangeError;
+use nexum_core::supervisor::{Shutdown, SteerError};
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
@@ -125,4 +126,27 @@ async fn a_store_that_hangs_does_not_hold_a_shutdown() {
         "{abandoned:?}"
     );
     site.store.hold_writes(false);
+}
+
+#[tokio::test]
+async fn a_load_that_waits_for_the_store_holds_neither_a_shutdown_nor_the_watchdog() {
+    let site = Site::new();
+    let (zero, _) = shutdown(Duration::ZERO);
+    let mut run = site.run_with(&["noop"], |host| host.shutdown(zero)).await;
+    run.until("module", || run.modules() == ["noop"]).await;
+    site.store.hold_writes(true);
+    let handle = run.handle.clone();
+    let ended = async {
+        run.until("write", || site.store.held() == 1).await;
+        run.handle.supervisor().responds().await;
+        run.cancel();
+        run.ended().await
+    };
+    let (loaded, (report, _)) = tokio::join!(handle.load(config("journal")), ended);
+    site.store.hold_writes(false);
+    assert!(
+        matches!(loaded, Err(ChangeError::Host(SteerError::NotRunning))),
+        "{loaded:?}"
+    );
+    assert!(report.abandoned.is_empty(), "{:?}", report.abandoned);
 }
