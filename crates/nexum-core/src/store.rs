@@ -88,7 +88,7 @@ pub trait StateStore: Send + Sync + Debug + 'static {
 /// The location of a store's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The file or directory.
+    /// The file or directory, or the name of a database.
     pub path: PathBuf,
     /// The free bytes of the file system at the path. `None` if the system does not say.
     pub free_bytes: Option<u64>,
@@ -223,6 +223,12 @@ pub enum StoreError {
         found: u32,
         /// The format of this program.
         expected: u32,
+    },
+    /// Another process writes the store now. No later write of this process succeeds.
+    #[error("another process has taken over the state: epoch {epoch} of this process has ended")]
+    Fenced {
+        /// The number of the period in which this process was allowed to write.
+        epoch: u64,
     },
 }
 
