@@ -35,7 +35,7 @@ impl Page {
         format!(
             "SELECT key, value FROM (\
                  SELECT key, value, sum(octet_length(value)) OVER (ORDER BY key) - octet_length(value) AS before \
-                 FROM (SELECT key, value FROM nexum_rows WHERE key >= $1 {and} ORDER BY key LIMIT {PAGE_ROWS}) AS some\
+                 FROM (SELECT key, value FROM nexum_rows WHERE key >= $1 {and} ORDER BY key LIMIT {PAGE_ROWS}) AS found\
              ) AS sized WHERE before < {PAGE_BYTES} ORDER BY key"
         )
     }
