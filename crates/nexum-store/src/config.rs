@@ -1,7 +1,5 @@
 //! `[store]` of `engine.toml`.
 
-mod postgres;
-
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,12 +13,9 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
+use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
-
-pub use postgres::{PostgresConfig, SCHEMA, TlsMode};
-
-use postgres::{KEYS, RawPostgres, RawTls};
 
 /// The range of `cursor_flush_ms`. A shorter time is no gain, because the commit of an event with
 /// writes flushes the cursor anyway. After a crash, the events of a minute are few enough to handle

@@ -17,6 +17,7 @@
 //!   database has one writing process.
 
 mod config;
+mod database;
 mod error;
 
 mod backend;
@@ -48,9 +49,9 @@ pub use backend::Backend;
 #[cfg(feature = "redb")]
 pub use backup::{BackupError, backup};
 pub use config::{
-    CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, PostgresConfig, REPLAY_COMMIT_EVENTS_RANGE, SCHEMA,
-    StoreConfig, TlsMode, has_state,
+    CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
+pub use database::{PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, durability_warnings, init};

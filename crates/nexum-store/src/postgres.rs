@@ -19,6 +19,7 @@
 
 mod connect;
 mod durability;
+mod page;
 mod pool;
 mod schema;
 mod view;
@@ -42,7 +43,7 @@ use self::connect::Connector;
 use self::pool::{FrozenPool, Readers};
 use self::view::PostgresView;
 use self::writer::{Changes, Writer};
-use crate::config::PostgresConfig;
+use crate::database::PostgresConfig;
 use crate::error::{OpenError, PostgresError};
 
 /// How much longer the store waits than the server works on a statement: the time of the answer on a

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// The environment variable with the directory of the server's programs. Without it, `PATH` is searched.
 const VARIABLE: &str = "NEXUM_POSTGRES";
 
-/// The user of the server where the tests are those of root, as which PostgreSQL refuses to run: nobody.
+/// The user of the server where the tests are those of root, as which PostgreSQL refuses to run.
 const SERVER_UID: u32 = 65_534;
 
 /// The user of the database, and its password.

@@ -21,7 +21,7 @@ use tokio_postgres::{Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{ANSWER_WAIT, failed};
-use crate::config::{PostgresConfig, TlsMode};
+use crate::database::{PostgresConfig, TlsMode};
 use crate::error::PostgresError;
 
 /// The largest password file: far more than any password has.

@@ -4,7 +4,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::Connector;
-use crate::config::PostgresConfig;
+use crate::database::PostgresConfig;
 use crate::error::PostgresError;
 
 /// The settings, each with the values that lose acknowledged commits, and the loss.

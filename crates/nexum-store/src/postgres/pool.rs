@@ -11,7 +11,7 @@ use tokio_postgres::Statement;
 
 use super::connect::{Backoff, Connector, Session};
 use super::failed;
-use super::view::Page;
+use super::page::Page;
 use crate::error::PostgresError;
 
 /// The connections of current views. Each carries many requests at a time, so that two use the server's

@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 
 use super::connect::Connector;
-use crate::config::PostgresConfig;
+use crate::database::PostgresConfig;
 use crate::error::PostgresError;
 
 /// The SQL state of a write whose epoch has ended.

@@ -1,4 +1,4 @@
-//! What only the back-end on PostgreSQL promises: fences, killed servers, bounded waits, no secrets.
+//! The back-end on PostgreSQL: fences, killed servers, bounded waits, no secrets in texts.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

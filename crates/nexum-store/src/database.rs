@@ -48,22 +48,22 @@ pub enum TlsMode {
 }
 
 /// The keys as the file has them.
-pub(super) struct RawPostgres {
-    pub(super) url: Option<String>,
-    pub(super) password_file: Option<PathBuf>,
-    pub(super) schema: Option<String>,
-    pub(super) tls: Option<RawTls>,
+pub(crate) struct RawPostgres {
+    pub(crate) url: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) schema: Option<String>,
+    pub(crate) tls: Option<RawTls>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawTls {
+pub(crate) struct RawTls {
     mode: Option<TlsMode>,
     ca: Option<PathBuf>,
 }
 
 /// The keys that only this back-end has.
-pub(super) const KEYS: [&str; 4] = ["url", "password_file", "schema", "tls"];
+pub(crate) const KEYS: [&str; 4] = ["url", "password_file", "schema", "tls"];
 
 impl PostgresConfig {
     /// The settings for the database at an address, with the defaults of the others.
@@ -79,7 +79,7 @@ impl PostgresConfig {
     }
 
     /// Validates the keys. Adds the errors to `errors`.
-    pub(super) fn from_raw(raw: RawPostgres, section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
+    pub(crate) fn from_raw(raw: RawPostgres, section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let url = section.required("url", raw.url, errors)?;
         let mut config = Self::new(url);
         if !["postgres://", "postgresql://"]
