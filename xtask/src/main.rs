@@ -30,6 +30,7 @@ mod guests;
 mod isolation;
 mod nexum;
 mod package;
+mod postgres;
 mod prometheus;
 mod schemathesis;
 mod toolchain;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     anvil, cache, contracts,
     guests::{self, Selection},
-    process, prometheus, schemathesis,
+    postgres, process, prometheus, schemathesis,
     tools::{self, NEXTEST},
     workspace,
 };
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
         .env(anvil::VARIABLE, &anvil)
         .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
+        .env(postgres::VARIABLE, postgres::ensure()?)
         .env(schemathesis::VARIABLE, schemathesis::ensure()?)
         .envs(prometheus::ensure()?);
     // Every service of continuous integration sets this variable.

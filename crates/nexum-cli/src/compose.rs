@@ -372,10 +372,14 @@ mod store {
 }
 
 /// The features that add back-ends of the state to the one in every build.
+#[cfg(feature = "store-postgres")]
+const POSTGRES: &[&str] = &["store-postgres"];
+#[cfg(not(feature = "store-postgres"))]
+const POSTGRES: &[&str] = &[];
 #[cfg(feature = "store-sled")]
-const BACKENDS: &[&str] = &["store-sled"];
+const SLED: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
-const BACKENDS: &[&str] = &[];
+const SLED: &[&str] = &[];
 
 /// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
 /// of compiled components, of `--watch`, and of the state.
@@ -422,7 +426,8 @@ pub(crate) fn features() -> Vec<&'static str> {
         cow::FEATURES,
         http::FEATURES,
         store::FEATURES,
-        BACKENDS,
+        POSTGRES,
+        SLED,
     ]
     .concat()
 }

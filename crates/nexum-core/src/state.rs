@@ -16,6 +16,7 @@ mod dead_letter;
 mod headers;
 mod module;
 mod operator;
+mod row_cache;
 pub(crate) mod rows;
 pub(crate) mod scope;
 mod undo;
@@ -33,6 +34,7 @@ pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use operator::{
     Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, set_operator_row,
 };
+pub use row_cache::RowCache;
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 pub use usage::Usage;
@@ -79,7 +81,6 @@ pub fn modules(view: &dyn View) -> Result<Vec<(ModuleName, ModuleId)>, StoreErro
     rows::scan(
         view,
         &prefix,
-        None,
         &mut |key, value| match (rows::name_of(key), rows::number(value)) {
             (Ok(name), Ok(number)) => {
                 modules.push((name, ModuleId(number)));

@@ -3,6 +3,7 @@
 //!
 //! [`state`](crate::state) defines the keys and values. A back-end does not depend on them.
 
+mod answer;
 pub(crate) mod committer;
 mod memory;
 mod metrics;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crate::BoxError;
 
+pub use answer::{Answer, wait};
 pub use memory::MemoryStore;
 
 /// The most bytes of a key.
@@ -22,9 +24,12 @@ pub const KEY_BYTES_MAX: usize = 2_048;
 
 /// An ordered map from bytes to bytes.
 ///
-/// Every method may block on a disk. The committer makes almost every [`write`](Self::write).
-/// Writes for modules that do not run happen beside it, so the store must serialise concurrent
-/// writes.
+/// A method may block its thread on a disk, or for a bounded time on a network, so the core calls it
+/// on a [blocking thread](blocking). The exceptions are [`view`](Self::view), which never waits for
+/// a network, and the methods with an [`Answer`]. Host functions use only these.
+///
+/// The committer makes almost every [`write`](Self::write). Writes for modules that do not run happen
+/// beside it, so the store must serialise concurrent writes.
 pub trait StateStore: Send + Sync + Debug + 'static {
     /// Returns a view of the current content. Later writes may be visible in the view, so a reader
     /// ensures that no write changes the rows that it reads: a module's rows only change with the
@@ -43,6 +48,12 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     ///
     /// Fails if the store is not readable.
     fn frozen(&self) -> Result<Box<dyn View>, StoreError>;
+
+    /// The view of [`frozen`](Self::frozen), for code that must not block its thread on a network.
+    /// The default answers at once.
+    fn frozen_async(&self) -> Answer<'_, Box<dyn View>> {
+        answer::at_once(self.frozen())
+    }
 
     /// Applies all changes of the batch in order, or none of them. The changes must be durable when
     /// this returns. After an error the store has all of them or none, never a part. The next call
@@ -77,13 +88,17 @@ pub trait StateStore: Send + Sync + Debug + 'static {
 /// The location of a store's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The file or directory.
+    /// The file or directory, or the name of a database.
     pub path: PathBuf,
     /// The free bytes of the file system at the path. `None` if the system does not say.
     pub free_bytes: Option<u64>,
 }
 
 /// A view of a store's content.
+///
+/// A method with an [`Answer`] must not block its thread on a network. Its default answers at once,
+/// which suits a store on this machine: a page in memory takes about a microsecond to read, less than
+/// a switch to another thread.
 pub trait View: Send + Sync + Debug {
     /// The value of a key.
     ///
@@ -91,6 +106,11 @@ pub trait View: Send + Sync + Debug {
     ///
     /// Fails if the store is not readable.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// [`get`](Self::get) for host functions.
+    fn get_async<'a>(&'a self, key: &'a [u8]) -> Answer<'a, Option<Vec<u8>>> {
+        answer::at_once(self.get(key))
+    }
 
     /// Passes the keys between two bounds and their values to `visit`, in order, until it breaks
     /// off. Bounds in the wrong order contain no keys. The view must not read much further than it
@@ -100,6 +120,11 @@ pub trait View: Send + Sync + Debug {
     ///
     /// Fails if the store is not readable.
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError>;
+
+    /// [`scan`](Self::scan) for host functions.
+    fn scan_async<'a>(&'a self, range: Range<'a>, visit: &'a mut VisitAsync<'_>) -> Answer<'a, ()> {
+        answer::at_once(self.scan(range, visit))
+    }
 }
 
 /// The keys between two bounds.
@@ -116,6 +141,9 @@ pub fn is_empty(range: Range<'_>) -> bool {
 
 /// Receives a key and its value, and decides whether the scan continues.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// A [`Visit`] that can move to another thread.
+pub type VisitAsync<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + Send + 'a;
 
 /// Changes to a store, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,6 +223,12 @@ pub enum StoreError {
         found: u32,
         /// The format of this program.
         expected: u32,
+    },
+    /// Another process writes the store now. No later write of this process succeeds.
+    #[error("another process has taken over the state: epoch {epoch} of this process has ended")]
+    Fenced {
+        /// The number of the period in which this process was allowed to write.
+        epoch: u64,
     },
 }
 

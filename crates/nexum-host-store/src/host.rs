@@ -1,7 +1,7 @@
 //! The WIT implementation.
 //!
-//! The guest's own thread reads from the store: a page in memory takes about a microsecond, less
-//! than a switch to another thread.
+//! A store on this machine answers on the guest's own thread. A store over a network answers later,
+//! and the thread serves other guests meanwhile.
 
 use std::ops::ControlFlow;
 
@@ -27,7 +27,7 @@ impl local_store::Host for View<'_, ()> {
         if let Err(error) = check(&key) {
             return Ok(Err(error));
         }
-        let value = self.scope.get(key.as_bytes())?;
+        let value = self.scope.get(key.as_bytes()).await?;
         self.spend_call(value.as_ref().map_or(0, Vec::len))?;
         Ok(Ok(value))
     }
@@ -40,7 +40,7 @@ impl local_store::Host for View<'_, ()> {
         }
         self.scope
             .spend(Limit::StoreBytesWritten, (key.len() + value.len()) as u64)?;
-        answer(self.scope.set(key.into_bytes(), value))
+        answer(self.scope.set(key.into_bytes(), value).await)
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), HostError>> {
@@ -50,7 +50,7 @@ impl local_store::Host for View<'_, ()> {
             return Ok(Err(error));
         }
         self.scope.spend(Limit::StoreBytesWritten, key.len() as u64)?;
-        answer(self.scope.delete(key.as_bytes()))
+        answer(self.scope.delete(key.as_bytes()).await)
     }
 
     async fn list_keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, HostError>> {
@@ -61,14 +61,15 @@ impl local_store::Host for View<'_, ()> {
         }
         let left = self.scope.left(Limit::ResponseBytes);
         let (mut keys, mut bytes) = (Vec::new(), 0);
-        self.scope.keys(prefix.as_bytes(), &mut |key| {
+        let mut visit = |key: &[u8]| {
             bytes += key.len() as u64 + LISTED_KEY_BYTES;
             if bytes > left {
                 return ControlFlow::Break(());
             }
             keys.push(String::from_utf8_lossy(key).into_owned());
             ControlFlow::Continue(())
-        })?;
+        };
+        self.scope.keys(prefix.as_bytes(), &mut visit).await?;
         // A list that does not fit ends the event: the guest would take a part of it for the whole.
         self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(Ok(keys))

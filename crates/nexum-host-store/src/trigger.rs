@@ -71,7 +71,7 @@ impl local_store::Host for View<'_, ()> {
         }
         let left = self.scope.left(Limit::ResponseBytes);
         let (mut keys, mut bytes) = (0, 0);
-        self.scope.keys(prefix.as_bytes(), &mut |key| {
+        let mut visit = |key: &[u8]| {
             keys += 1;
             bytes += key.len() as u64 + LISTED_KEY_BYTES;
             if bytes > left {
@@ -79,7 +79,8 @@ impl local_store::Host for View<'_, ()> {
             } else {
                 ControlFlow::Continue(())
             }
-        })?;
+        };
+        self.scope.keys(prefix.as_bytes(), &mut visit).await?;
         self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(Ok(keys))
     }
@@ -108,8 +109,8 @@ impl local_store::Host for View<'_, ()> {
         };
         let after = (!start_after.is_empty()).then_some(start_after.as_bytes());
         let mut page = Page::new(limit, scan_limit, filter);
-        self.scope
-            .entries(prefix.as_bytes(), after, &mut |key, value| page.visit(key, value))?;
+        let mut visit = |key: &[u8], value: Option<&[u8]>| page.visit(key, value);
+        self.scope.entries(prefix.as_bytes(), after, &mut visit).await?;
         self.spend_call(page.read)?;
         self.scope.spend(Limit::ResponseBytes, page.bytes)?;
         Ok(Ok(page.page))
@@ -134,7 +135,7 @@ impl local_store::Host for View<'_, ()> {
             WriteOp::Set(KeyValue { key, value }) => (key.into_bytes(), Some(value)),
             WriteOp::Delete(key) => (key.into_bytes(), None),
         });
-        Ok(answer(self.scope.apply(writes))?.map_err(Fault::from))
+        Ok(answer(self.scope.apply(writes).await)?.map_err(Fault::from))
     }
 }
 

@@ -17,19 +17,22 @@ pub enum Backend {
     /// A directory of files. A commit in a large batch costs less than with redb, but a power
     /// failure can lose more.
     Sled,
+    /// A PostgreSQL database.
+    Postgres,
     /// No file: the state ends with the process.
     Memory,
 }
 
 impl Backend {
-    /// The back-ends with a file.
-    pub(crate) const DURABLE: [Self; 2] = [Self::Redb, Self::Sled];
+    /// The back-ends with a file in a state directory.
+    pub(crate) const IN_A_DIRECTORY: [Self; 2] = [Self::Redb, Self::Sled];
 
     /// The name in `[store] backend`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
             Self::Sled => "sled",
+            Self::Postgres => "postgres",
             Self::Memory => "memory",
         }
     }
@@ -39,6 +42,7 @@ impl Backend {
         match self {
             Self::Redb => cfg!(feature = "redb"),
             Self::Sled => cfg!(feature = "sled"),
+            Self::Postgres => cfg!(feature = "postgres"),
             Self::Memory => true,
         }
     }
@@ -48,7 +52,7 @@ impl Backend {
         match self {
             Self::Redb => Some(REDB_FILE),
             Self::Sled => Some("state.sled"),
-            Self::Memory => None,
+            Self::Postgres | Self::Memory => None,
         }
     }
 
@@ -57,6 +61,7 @@ impl Backend {
         let feature = match self {
             Self::Redb => "runtime",
             Self::Sled => "store-sled",
+            Self::Postgres => "store-postgres",
             Self::Memory => return None,
         };
         Some(format!("build nexum with `--features {feature}`"))

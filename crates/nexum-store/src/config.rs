@@ -1,6 +1,7 @@
 //! `[store]` of `engine.toml`.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
+use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
-use crate::error::OpenError;
+use crate::error::{OpenError, PostgresError};
 
 /// The range of `cursor_flush_ms`. A shorter time is no gain, because the commit of an event with
 /// writes flushes the cursor anyway. After a crash, the events of a minute are few enough to handle
@@ -28,12 +30,19 @@ pub const REPLAY_COMMIT_EVENTS_RANGE: RangeInclusive<u64> = 1..=10_000;
 /// modules, and the index of many.
 pub const CACHE_BYTES: u64 = 64 << 20;
 
+/// Default of `cache_bytes` with PostgreSQL, where each row in the cache saves a request.
+const CACHE_BYTES_REMOTE: u64 = 256 << 20;
+
+/// Default of `cursor_flush_ms` with PostgreSQL: a flush of the cursors of 10,000 modules takes the
+/// database a quarter of a second.
+const CURSOR_FLUSH_REMOTE: Duration = Duration::from_secs(10);
+
 /// The range of `cache_bytes`. Less than a MiB does not hold the pages of one commit, and more than
 /// a TiB is a typing error.
 pub const CACHE_BYTES_RANGE: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
 /// The validated `[store]` table: where the state is, and when it becomes durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreConfig {
     /// The back-end. Default [`Backend::Redb`].
@@ -42,6 +51,8 @@ pub struct StoreConfig {
     pub policy: CommitPolicy,
     /// The approximate memory of the back-end's cache, in bytes. Default [`CACHE_BYTES`].
     pub cache_bytes: usize,
+    /// The database of the back-end [`Backend::Postgres`].
+    pub postgres: Option<PostgresConfig>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +62,10 @@ struct Raw {
     cursor_flush_ms: Option<u64>,
     replay_commit_events: Option<u64>,
     cache_bytes: Option<u64>,
+    url: Option<String>,
+    password_file: Option<PathBuf>,
+    schema: Option<String>,
+    tls: Option<RawTls>,
 }
 
 impl Default for StoreConfig {
@@ -59,6 +74,7 @@ impl Default for StoreConfig {
             backend: Backend::default(),
             policy: CommitPolicy::default(),
             cache_bytes: saturating_usize(CACHE_BYTES),
+            postgres: None,
         }
     }
 }
@@ -77,12 +93,17 @@ impl StoreConfig {
             backend,
             policy,
             cache_bytes,
+            postgres: _,
         } = Self::default();
         let keys = vec![
             ("backend", Some(toml_string(&backend.to_string()))),
             ("cursor_flush_ms", Some(policy.cursor_flush.as_millis().to_string())),
             ("replay_commit_events", Some(policy.replay_commit_events.to_string())),
             ("cache_bytes", Some(cache_bytes.to_string())),
+            ("url", None),
+            ("password_file", None),
+            ("schema", None),
+            ("tls", None),
         ];
         vec![("store", keys)]
     }
@@ -104,10 +125,24 @@ impl StoreConfig {
                 None => error,
             });
         }
-        ConfigErrors::check(errors)?;
         let mut config = Self::default();
         if let Some(raw) = raw {
             set(&mut config.backend, raw.backend);
+            if config.backend == Backend::Postgres {
+                config.cache_bytes = saturating_usize(CACHE_BYTES_REMOTE);
+                config.policy.cursor_flush = CURSOR_FLUSH_REMOTE;
+                let raw = RawPostgres {
+                    url: raw.url,
+                    password_file: raw.password_file,
+                    schema: raw.schema,
+                    tls: raw.tls,
+                };
+                config.postgres = PostgresConfig::from_raw(raw, section, &mut errors);
+            } else {
+                let foreign = KEYS.into_iter().filter(|key| section.keys().any(|found| found == *key));
+                let error = |key| section.error(key, "only the back-end postgres has this key");
+                errors.extend(foreign.map(error));
+            }
             set(
                 &mut config.policy.cursor_flush,
                 raw.cursor_flush_ms.map(Duration::from_millis),
@@ -118,21 +153,48 @@ impl StoreConfig {
             );
             set(&mut config.cache_bytes, raw.cache_bytes.map(saturating_usize));
         }
+        ConfigErrors::check(errors)?;
         Ok(config)
     }
 
-    /// Opens the state in a directory. Creates a missing directory, with access for its owner only.
-    /// `purpose` is a few words for other processes that try to open the state, such as
-    /// `nexum run`. Blocks on the disk; after a crash, a back-end may check the whole file.
+    /// Opens the state: in a directory, or in the database of the back-end. Creates a missing directory,
+    /// with access for its owner only. `purpose` is a few words for other processes that try to open the
+    /// state, such as `nexum run`. Blocks on the disk or the database; after a crash, a back-end may
+    /// check the whole file.
     ///
     /// # Errors
     ///
     /// [`OpenError`] if another process has the state open, if another back-end or version of nexum
     /// wrote it, or if it cannot be read.
     pub fn open(&self, state_dir: &MaskedPath, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
+        if self.backend == Backend::Postgres {
+            let open = OPEN_POSTGRES.ok_or(OpenError::NotBuilt(self.backend))?;
+            let database = self.postgres.as_ref().ok_or(PostgresError::Url)?;
+            return open(database, self.cache_bytes, purpose);
+        }
         directory::open(self.backend, self.cache_bytes, state_dir, purpose).map_err(|error| error.masked(state_dir))
     }
+
+    /// Whether there may be state: in the directory, or in the database of the back-end.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub fn has_state(&self, state_dir: &MaskedPath) -> Result<bool, OpenError> {
+        match self.backend {
+            Backend::Postgres => Ok(true),
+            _ => has_state(state_dir),
+        }
+    }
 }
+
+/// Opens the state in a database, with a cache of this many bytes for its rows.
+type OpenPostgres = fn(&PostgresConfig, usize, &str) -> Result<Arc<dyn StateStore>, OpenError>;
+
+#[cfg(feature = "postgres")]
+const OPEN_POSTGRES: Option<OpenPostgres> = Some(crate::postgres::open);
+#[cfg(not(feature = "postgres"))]
+const OPEN_POSTGRES: Option<OpenPostgres> = None;
 
 /// Whether a directory contains state of any back-end. A missing directory contains none.
 ///

@@ -34,7 +34,7 @@ fn opener(backend: Backend) -> Option<Open> {
     match backend {
         Backend::Redb => REDB,
         Backend::Sled => SLED,
-        Backend::Memory => None,
+        Backend::Postgres | Backend::Memory => None,
     }
 }
 
@@ -219,7 +219,7 @@ fn refuse_emptied(path: &Path) -> Result<(), OpenError> {
 
 /// Refuses a directory with the file of another back-end.
 pub(crate) fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
-    for found in Backend::DURABLE {
+    for found in Backend::IN_A_DIRECTORY {
         if found != wanted
             && let Some(name) = found.file_name()
             && exists(&directory.join(name))?
@@ -236,7 +236,7 @@ pub(crate) fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), Open
 
 /// Whether a directory contains state of any back-end.
 pub(crate) fn has_state(directory: &Path) -> Result<bool, OpenError> {
-    for backend in Backend::DURABLE {
+    for backend in Backend::IN_A_DIRECTORY {
         if let Some(name) = backend.file_name()
             && exists(&directory.join(name))?
         {

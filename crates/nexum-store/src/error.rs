@@ -1,4 +1,6 @@
-//! The errors of opening a state directory.
+//! The errors of opening a state.
+
+mod postgres;
 
 use std::fmt;
 use std::io;
@@ -11,7 +13,9 @@ use nexum_core::store::StoreError;
 
 use crate::backend::Backend;
 
-/// Why a state directory cannot be opened.
+pub use postgres::PostgresError;
+
+/// Why a state cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -72,6 +76,9 @@ pub enum OpenError {
         /// The fault of the rows.
         source: StoreError,
     },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
 }
 
 impl OpenError {
@@ -85,7 +92,7 @@ impl OpenError {
             | Self::Emptied { path }
             | Self::Irregular { path }
             | Self::State { path, .. } => *path = state_dir.shown_of(path),
-            Self::NotBuilt(_) => {}
+            Self::NotBuilt(_) | Self::Postgres(_) => {}
         }
         self
     }
@@ -104,6 +111,7 @@ impl Hint for OpenError {
                  `nexum state import` into a new `state_dir` under {wanted}"
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
+            Self::Postgres(error) => error.hint(),
             Self::Emptied { .. } | Self::Irregular { .. } | Self::Database { .. } => {
                 Some("restore a backup with `nexum state restore --replace`; or move the file away, and modules begin again without state".to_owned())
             }

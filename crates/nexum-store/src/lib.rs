@@ -4,7 +4,8 @@
 //! # How data flows
 //!
 //! The core commits to the store that the embedder chooses. [`StoreConfig::open`] opens it: redb or
-//! sled in a state directory (the features `redb` and `sled`), or memory. The store contains the
+//! sled in a state directory (the features `redb` and `sled`), PostgreSQL (the feature `postgres`),
+//! or memory. The store contains the
 //! cursors of all modules, and the values that modules write through the crate `nexum-host-store`.
 //! A program without that capability still needs a durable back-end for the cursors.
 //!
@@ -12,9 +13,11 @@
 //!
 //! - A batch that a durable back-end has acknowledged survives a crash. No batch survives in part.
 //! - A back-end that failed reopens its database by itself, as soon as possible.
-//! - A state directory has one open process, one back-end and one format of rows.
+//! - A state directory has one open process, one back-end and one format of rows. A schema of a
+//!   database has one writing process.
 
 mod config;
+mod database;
 mod error;
 
 mod backend;
@@ -23,6 +26,8 @@ mod directory;
 mod location;
 mod lock;
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(any(feature = "redb", feature = "sled"))]
@@ -46,7 +51,10 @@ pub use backup::{BackupError, backup};
 pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
-pub use error::{Holder, OpenError};
+pub use database::{PostgresConfig, SCHEMA, TlsMode};
+pub use error::{Holder, OpenError, PostgresError};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, durability_warnings, init};
 #[cfg(feature = "redb")]
 pub use restore::{REPLACED, RestoreError, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

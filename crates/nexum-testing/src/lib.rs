@@ -9,6 +9,7 @@
 //! - [`Relay`]: a proxy between a client and a node, which can fail at random.
 //! - [`Daemon`]: a nexum process, with its log, its metrics and its answers.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
+//! - [`Postgres`]: a real database server.
 //! - [`Records`]: captured log records.
 //! - [`Counts`]: captured metrics.
 //! - [`tls`]: TLS with certificates of a test's own authority.
@@ -39,6 +40,7 @@ pub use node::{
     WAIT_MAX,
 };
 pub use order_book::OrderBook;
+pub use postgres::Postgres;
 pub use proxy::run_with_proxy;
 pub use records::{Record, Records};
 pub use relay::Relay;
@@ -52,6 +54,7 @@ mod daemon;
 mod draw;
 mod listener;
 mod node;
+mod postgres;
 mod proxy;
 mod records;
 mod relay;

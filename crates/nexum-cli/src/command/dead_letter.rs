@@ -4,7 +4,7 @@
 use nexum_config::names::ModuleName;
 use nexum_core::store::StateStore;
 
-use super::state::open_here;
+use super::state::{has_state, open_here};
 use crate::args::{DeadLetter, Running};
 use crate::client::{self, Client};
 use crate::configure::{Configuration, configure_state_dir};
@@ -32,8 +32,7 @@ pub(super) fn dead_letter(running: &Running, command: &DeadLetter) -> Result<u8,
         return client::dead_letter(&client, command);
     }
     // Without a state, the refusal says that no daemon runs.
-    let has_state = nexum_store::has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
-    if !has_state {
+    if !has_state(&config)? {
         return client::dead_letter(&client, command);
     }
     show(&*open_here(&config, purpose)?, module, command)

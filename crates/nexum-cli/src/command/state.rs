@@ -10,7 +10,7 @@ use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
-use nexum_store::{Backend, has_state};
+use nexum_store::{Backend, StoreConfig};
 
 use crate::args::State;
 use crate::client::Client;
@@ -139,8 +139,7 @@ fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> R
     if client.is_answered() {
         return Ok(Target::There(client));
     }
-    let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
-    if !has_state && !matches!(command, State::Import { .. }) {
+    if !has_state(config)? && !matches!(command, State::Import { .. }) {
         let (directory, role) = (config.state_dir.display(), file.state_directory());
         let refusal = Refusal::new(format!("there is no state in {directory}, {role}"));
         return Err(refusal
@@ -151,6 +150,12 @@ fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> R
         config,
         &format!("nexum state {}", name(command)),
     )?))
+}
+
+/// Whether there may be state.
+pub(super) fn has_state(config: &Config) -> Result<bool, Refusals> {
+    let found = compose::store_config(config)?.has_state(&config.state_dir);
+    Ok(found.map_err(|error| Refusal::of(&error))?)
 }
 
 /// Opens the state in this process. Another process that tries to open it meanwhile shows `purpose`.

@@ -12,7 +12,7 @@ use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::{Report, Shutdown, SteerError};
 use nexum_core::{HostBuilder, Inspection, LoadErrors};
-use nexum_store::has_state;
+use nexum_store::StoreConfig;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         errors: _,
         facts: _,
     } = plan;
-    refuse_nothing(no_modules.as_ref(), &config.state_dir)?;
+    refuse_nothing(no_modules.as_ref(), &store, &config.state_dir)?;
     let running = Running::new(&file, &files, &config, &filter);
     let origin = filter.origin.clone();
     let log = logging::start(filter, log_format)?;
@@ -108,10 +108,11 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
 
 /// Refuses a start without modules, unless an earlier run left a state: an operator may have loaded
 /// modules.
-fn refuse_nothing(no_modules: Option<&Refusal>, state_dir: &MaskedPath) -> Result<(), Refusal> {
-    match no_modules {
-        Some(refusal) if !has_state(state_dir).map_err(|error| Refusal::of(&error))? => Err(refusal.clone()),
-        _ => Ok(()),
+fn refuse_nothing(no_modules: Option<&Refusal>, store: &StoreConfig, state_dir: &MaskedPath) -> Result<(), Refusal> {
+    let Some(refusal) = no_modules else { return Ok(()) };
+    match store.has_state(state_dir).map_err(|error| Refusal::of(&error))? {
+        true => Ok(()),
+        false => Err(refusal.clone()),
     }
 }
 

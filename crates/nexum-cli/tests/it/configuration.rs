@@ -226,8 +226,8 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
         ])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn();
-    let mut child = run.expect("the binary starts");
+        .start();
+    let mut child = run;
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);
     anvil.mine(1).await;

@@ -159,6 +159,7 @@ fn the_version_names_the_features() {
         ("cow", cfg!(feature = "cow")),
         ("http", cfg!(feature = "http")),
         ("store", cfg!(feature = "store")),
+        ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];
     let features: Vec<_> = all.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();

@@ -173,7 +173,7 @@ pub fn dead_letter(view: &dyn View, name: &ModuleName, event: &str) -> Result<Op
 /// Fails if the store is not readable.
 pub fn scan(view: &dyn View, name: &ModuleName, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
-    rows::scan(view, &rows::state(id, prefix), None, &mut |row, value| {
+    rows::scan(view, &rows::state(id, prefix), &mut |row, value| {
         visit(rows::guest_key(row), value)
     })
 }
@@ -203,7 +203,7 @@ pub fn export(
         if flow.is_break() {
             break;
         }
-        rows::scan(view, &prefix, None, &mut |key, value| {
+        rows::scan(view, &prefix, &mut |key, value| {
             flow = match row(key, value) {
                 Ok(row) => visit(row),
                 Err(error) => {
@@ -361,7 +361,7 @@ pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreErr
 /// Deletes the rows that belong to no module, in batches.
 pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
     let mut ids = Vec::new();
-    rows::scan(&*store.view()?, &rows::orphans(), None, &mut |key, _| {
+    rows::scan(&*store.view()?, &rows::orphans(), &mut |key, _| {
         ids.extend(rows::id_of(key));
         ControlFlow::Continue(())
     })?;
@@ -374,7 +374,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
         ] {
             loop {
                 let mut batch = Batch::default();
-                rows::scan(&*store.view()?, &prefix, None, &mut |key, _| {
+                rows::scan(&*store.view()?, &prefix, &mut |key, _| {
                     batch.remove(key.to_vec());
                     if batch.bytes() < BATCH_BYTES {
                         ControlFlow::Continue(())
@@ -397,13 +397,21 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
 
 /// The number of a module, if the store has it.
 pub(super) fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
-    let row = view.get(&rows::module(name))?;
+    id_in(view.get(&rows::module(name))?)
+}
+
+/// [`find`] for host functions.
+pub(super) async fn find_async(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
+    id_in(view.get_async(&rows::module(name)).await?)
+}
+
+fn id_in(row: Option<Vec<u8>>) -> Result<Option<ModuleId>, StoreError> {
     row.map(|row| Ok(ModuleId(rows::number(&row)?))).transpose()
 }
 
 fn count(view: &dyn View, prefix: &[u8]) -> Result<u64, StoreError> {
     let mut count = 0;
-    rows::scan(view, prefix, None, &mut |_, _| {
+    rows::scan(view, prefix, &mut |_, _| {
         count += 1;
         ControlFlow::Continue(())
     })?;

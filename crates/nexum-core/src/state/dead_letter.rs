@@ -109,7 +109,6 @@ pub(crate) fn dead_letters(
     rows::scan(
         view,
         &rows::dead_letters(id),
-        None,
         &mut |_, row| match DeadLetter::decode(row) {
             Ok(letter) => visit(letter),
             Err(error) => {
@@ -130,7 +129,7 @@ pub(crate) fn dead_letter(view: &dyn View, id: ModuleId, event: &EventId) -> Res
 /// The dead letter of a module with this event id, as text. Decodes no other letter.
 pub(crate) fn find_dead_letter(view: &dyn View, id: ModuleId, event: &str) -> Result<Option<DeadLetter>, StoreError> {
     let mut found = Ok(None);
-    rows::scan(view, &rows::dead_letters(id), None, &mut |_, row| {
+    rows::scan(view, &rows::dead_letters(id), &mut |_, row| {
         // The event id is the first field of the row.
         match postcard::take_from_bytes::<EventId>(row) {
             Ok((id, _)) if id.to_string() == event => found = DeadLetter::decode(row).map(Some),
@@ -144,7 +143,7 @@ pub(crate) fn find_dead_letter(view: &dyn View, id: ModuleId, event: &str) -> Re
 /// How many dead letters a module has, and how large they are.
 pub(super) fn count_dead_letters(view: &dyn View, id: ModuleId) -> Result<Letters, StoreError> {
     let mut letters = Letters::default();
-    rows::scan(view, &rows::dead_letters(id), None, &mut |_, row| {
+    rows::scan(view, &rows::dead_letters(id), &mut |_, row| {
         letters = letters.after(None, Some(row.len()));
         ControlFlow::Continue(())
     })?;

@@ -38,7 +38,7 @@ impl HeaderStore {
     /// Loads the stored headers of a chain.
     pub(crate) fn load(view: &dyn View, chain_id: ChainId, rows: Lazy) -> Result<Self, StoreError> {
         let mut kept = Kept::default();
-        rows::scan(view, &rows::headers(chain_id), None, &mut |key, _| {
+        rows::scan(view, &rows::headers(chain_id), &mut |key, _| {
             kept.order.push_back(key.to_vec());
             kept.known.insert(key.to_vec());
             ControlFlow::Continue(())
@@ -109,7 +109,6 @@ fn numbers(view: &dyn View, chain_id: ChainId) -> Result<HashMap<BlockHash, u64>
     rows::scan(
         view,
         &rows::headers(chain_id),
-        None,
         &mut |key, _| match rows::block_of(key) {
             Ok((_, position)) => {
                 numbers.insert(position.hash, position.number);

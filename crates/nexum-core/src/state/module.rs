@@ -229,7 +229,7 @@ mod tests {
     use crate::event::{EventKind, Handler};
     use crate::state::scope::EventScope;
     use crate::state::{Cursor, Progress, intern};
-    use crate::store::{MemoryStore, StateStore};
+    use crate::store::{MemoryStore, StateStore, wait};
 
     const TOPIC: Topic = Topic::Chain(ChainTopic {
         chain_id: 1,
@@ -344,10 +344,10 @@ mod tests {
             open(&mut scope);
             for (key, value) in writes {
                 let keys = scope.usage().keys;
-                let is_new = scope.get(&[*key]).expect("a view").is_none();
+                let is_new = wait(scope.get(&[*key])).expect("a view").is_none();
                 let done = match value {
-                    Some(length) => scope.set(vec![*key], vec![0; *length]),
-                    None => scope.delete(&[*key]),
+                    Some(length) => wait(scope.set(vec![*key], vec![0; *length])),
+                    None => wait(scope.delete(&[*key])),
                 };
                 let denied = value.is_some() && is_new && keys == KEYS_MAX;
                 assert_eq!(done.is_err(), denied, "key {key} of {keys}");
@@ -386,7 +386,7 @@ mod tests {
     /// The usage according to the rows.
     fn found(view: &dyn View, id: ModuleId) -> Usage {
         let mut usage = Usage::default();
-        rows::scan(view, &rows::states(id), None, &mut |key, value| {
+        rows::scan(view, &rows::states(id), &mut |key, value| {
             usage.keys += 1;
             usage.bytes += (rows::guest_key(key).len() + value.len()) as u64;
             std::ops::ControlFlow::Continue(())

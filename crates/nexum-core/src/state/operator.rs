@@ -202,7 +202,6 @@ pub fn operator_rows(view: &dyn View) -> Result<OperatorRows, StoreError> {
     rows::scan(
         view,
         &rows::operators(),
-        None,
         &mut |key, value| match (rows::name_of(key), decode(value)) {
             (Ok(name), Ok(row)) => {
                 found.insert(name, row);

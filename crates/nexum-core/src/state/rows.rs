@@ -3,7 +3,7 @@
 //! Numbers in keys are big-endian, so that the order of the bytes is the order of the numbers.
 //! Values with several fields have the postcard format of their types.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::{BlockHash, EventId, Position};
-use crate::store::{StoreError, View, Visit};
+use crate::store::{Range, StoreError, View, Visit, VisitAsync};
 
 /// A module's number in a store. Every row of the module has it in its key, so that modules are
 /// isolated from each other.
@@ -208,24 +208,38 @@ pub(crate) fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Result<T,
     postcard::from_bytes(value).map_err(|error| StoreError::Damaged(format!("{what}: {error}")))
 }
 
-/// Passes the rows whose key starts with `prefix` to `visit`. With `after`, starts after that key.
-pub(crate) fn scan(
+/// Passes the rows whose key starts with `prefix` to `visit`.
+pub(crate) fn scan(view: &dyn View, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    let end = end_of(prefix);
+    view.scan(range(prefix, end.as_deref(), None), visit)
+}
+
+/// [`scan`] for host functions. With `after`, starts after that key.
+pub(crate) async fn scan_async(
     view: &dyn View,
     prefix: &[u8],
     after: Option<&[u8]>,
-    visit: &mut Visit<'_>,
+    visit: &mut VisitAsync<'_>,
 ) -> Result<(), StoreError> {
+    let end = end_of(prefix);
+    view.scan_async(range(prefix, end.as_deref(), after), visit).await
+}
+
+/// The keys from `prefix` to `end`, or those after `after`.
+fn range<'a>(prefix: &'a [u8], end: Option<&'a [u8]>, after: Option<&'a [u8]>) -> Range<'a> {
     let from = match after {
         Some(after) if after >= prefix => Bound::Excluded(after),
         _ => Bound::Included(prefix),
     };
-    view.scan((from, Bound::Unbounded), &mut |key, value| {
-        if key.starts_with(prefix) {
-            visit(key, value)
-        } else {
-            ControlFlow::Break(())
-        }
-    })
+    (from, end.map_or(Bound::Unbounded, Bound::Excluded))
+}
+
+/// The first key after all keys that start with `prefix`. `None` if there is no such key.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {

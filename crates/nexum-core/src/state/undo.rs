@@ -98,7 +98,7 @@ impl UndoLog {
     pub(super) fn load(view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
         let mut log = Self::default();
         let mut damaged = None;
-        rows::scan(view, &rows::undos(id), None, &mut |key, value| {
+        rows::scan(view, &rows::undos(id), &mut |key, value| {
             let read = rows::sequence_of(key).and_then(|sequence| Ok((sequence, decode(value)?)));
             match read {
                 Ok((sequence, undo)) => {
@@ -178,7 +178,7 @@ impl UndoLog {
 pub(crate) fn passed(view: &dyn View, id: ModuleId, topic: Topic) -> Result<Vec<Position>, StoreError> {
     let mut passed: Vec<Position> = Vec::new();
     let mut damaged = None;
-    rows::scan(view, &rows::undos(id), None, &mut |_, value| match decode(value) {
+    rows::scan(view, &rows::undos(id), &mut |_, value| match decode(value) {
         Ok(undo) => {
             let before = undo.before.get(topic).and_then(|cursor| cursor.last);
             passed.extend(

@@ -52,7 +52,7 @@ impl StoreOutage {
             free_bytes,
             seconds = extent.seconds,
             attempts = extent.attempts,
-            hint = "free disk space, or repair the disk",
+            hint = "free disk space, or repair the disk or the database",
             "the state store cannot be {}: modules wait with their committed state, and nexum retries",
             self.access
         );

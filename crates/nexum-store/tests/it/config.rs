@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexum_config::document::Environment;
 use nexum_config::engine::Config;
 use nexum_core::CommitPolicy;
-use nexum_store::{Backend, CACHE_BYTES, StoreConfig};
+use nexum_store::{Backend, CACHE_BYTES, SCHEMA, StoreConfig, TlsMode};
 
 fn parse(table: &str) -> Result<StoreConfig, String> {
     let text = format!("[store]\n{table}");
@@ -65,5 +65,53 @@ fn what_makes_no_sense_is_refused() {
     ] {
         let error = parse(table).unwrap_err();
         assert!(error.contains(expected), "{table}: {error}");
+    }
+}
+
+#[test]
+fn a_database_has_its_keys() {
+    let config = parse(
+        "backend = 'postgres'\nurl = 'postgres://nexum:secret@db1,db2/nexum'\npassword_file = 'password'\nschema = 'one'\n\
+         tls = { mode = 'disable', ca = 'ca.pem' }",
+    );
+    let config = config.unwrap();
+    assert_eq!(config.backend, Backend::Postgres);
+    assert_eq!(config.cache_bytes, 256 << 20);
+    assert_eq!(config.policy.cursor_flush, Duration::from_secs(10));
+    assert!(!format!("{config:?}").contains("secret"));
+    let database = config.postgres.unwrap();
+    assert_eq!(database.url, "postgres://nexum:secret@db1,db2/nexum");
+    assert_eq!((&*database.schema, database.tls), ("one", TlsMode::Disable));
+    assert_eq!(database.ca.unwrap().shown(), Path::new("ca.pem"));
+    assert_eq!(database.password_file.unwrap().shown(), Path::new("password"));
+    let usual = parse("backend = 'postgres'\nurl = 'postgresql://db/nexum'").unwrap();
+    let usual = usual.postgres.unwrap();
+    assert_eq!(
+        (&*usual.schema, usual.tls, usual.ca),
+        (SCHEMA, TlsMode::VerifyFull, None)
+    );
+}
+
+#[test]
+fn a_database_without_its_address_is_refused() {
+    for (table, expected) in [
+        ("backend = 'postgres'", "store.url"),
+        (
+            "backend = 'postgres'\nurl = 'http://secret@db'",
+            "begins with postgres://",
+        ),
+        (
+            "backend = 'postgres'\nurl = 'postgres://db'\nschema = 'A b'",
+            "store.schema",
+        ),
+        (
+            "backend = 'postgres'\nurl = 'postgres://db'\ntls = { mode = 'prefer' }",
+            "verify-full",
+        ),
+        ("url = 'postgres://db'", "only the back-end postgres has this key"),
+    ] {
+        let error = parse(table).unwrap_err();
+        assert!(error.contains(expected), "{table}: {error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }

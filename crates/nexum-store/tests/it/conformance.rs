@@ -6,6 +6,7 @@ use std::ops::{Bound, ControlFlow};
 
 use nexum_core::store::{Batch, KEY_BYTES_MAX, View};
 use nexum_store::Backend;
+use nexum_testing::Postgres;
 
 use self::frozen::{
     a_frozen_view_delays_no_write, a_frozen_view_does_not_change, a_view_shows_a_batch_whole,
@@ -19,6 +20,14 @@ macro_rules! on_every_backend {
         on_every_backend!(@ memory Memory $($test)*);
         on_every_backend!(@ redb Redb $($test)*);
         on_every_backend!(@ sled Sled $($test)*);
+
+        /// A test for each would start a server for each.
+        #[test]
+        fn postgres() {
+            let server = Postgres::start();
+            $(eprintln!("{}", stringify!($test));
+            $test(&Fixture::in_database(&server));)*
+        }
     };
     (@ $module:ident $backend:ident $($test:ident)*) => {
         mod $module {

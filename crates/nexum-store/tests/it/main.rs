@@ -18,5 +18,6 @@ mod full;
 mod history;
 mod killed;
 mod model;
+mod postgres;
 mod support;
 mod transfer;

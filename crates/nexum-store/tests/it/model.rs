@@ -4,8 +4,10 @@ use std::ops::Bound;
 
 use nexum_core::store::Batch;
 use nexum_store::Backend;
+use nexum_testing::Postgres;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::support::{ALL, Fixture, Rows, rows, scan};
 
@@ -53,8 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn check(backend: Backend, steps: Vec<Step>) {
-    let fixture = Fixture::new(backend);
+fn check(fixture: &Fixture, steps: Vec<Step>) {
     let mut store = fixture.open();
     let mut model = Rows::new();
     for step in steps {
@@ -113,16 +114,31 @@ proptest! {
 
     #[test]
     fn memory_holds_what_a_map_would(steps in vec(step(), 0..40)) {
-        check(Backend::Memory, steps);
+        check(&Fixture::new(Backend::Memory), steps);
     }
 
     #[test]
     fn redb_holds_what_a_map_would(steps in vec(step(), 0..40)) {
-        check(Backend::Redb, steps);
+        check(&Fixture::new(Backend::Redb), steps);
     }
 
     #[test]
     fn sled_holds_what_a_map_would(steps in vec(step(), 0..40)) {
-        check(Backend::Sled, steps);
+        check(&Fixture::new(Backend::Sled), steps);
     }
+}
+
+#[test]
+fn postgres_holds_what_a_map_would() {
+    let server = Postgres::start();
+    let config = ProptestConfig {
+        cases: HISTORIES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let checked = TestRunner::new(config).run(&vec(step(), 0..40), |steps| {
+        check(&Fixture::in_database(&server), steps);
+        Ok(())
+    });
+    checked.unwrap();
 }

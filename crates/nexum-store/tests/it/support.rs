@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nexum_core::store::{Batch, MemoryStore, StateStore, View};
-use nexum_store::{Backend, StoreConfig};
+use nexum_store::{Backend, PostgresConfig, StoreConfig, init};
+use nexum_testing::Postgres;
 use tempfile::TempDir;
 
 pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -14,9 +15,9 @@ pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Every row.
 pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
-/// A state directory for one test.
+/// A state directory, or a schema of a database, for one test.
 pub(crate) struct Fixture {
-    backend: Backend,
+    config: StoreConfig,
     directory: TempDir,
     /// Exists as long as the process.
     memory: Arc<MemoryStore>,
@@ -24,11 +25,29 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new(backend: Backend) -> Self {
+        Self::of(config(backend))
+    }
+
+    /// A new schema with the tables.
+    pub(crate) fn in_database(server: &Postgres) -> Self {
+        let database = database(server);
+        wait_for(init(&database)).unwrap();
+        let mut config = config(Backend::Postgres);
+        config.postgres = Some(database);
+        Self::of(config)
+    }
+
+    fn of(config: StoreConfig) -> Self {
         Self {
-            backend,
+            config,
             directory: tempfile::tempdir().unwrap(),
             memory: Arc::default(),
         }
+    }
+
+    /// The settings of the database.
+    pub(crate) fn database(&self) -> &PostgresConfig {
+        self.config.postgres.as_ref().unwrap()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -37,9 +56,9 @@ impl Fixture {
 
     /// Opens the store, also again after it is dropped.
     pub(crate) fn open(&self) -> Arc<dyn StateStore> {
-        match self.backend {
+        match self.config.backend {
             Backend::Memory => self.memory.clone(),
-            backend => open(backend, &self.path()),
+            _ => self.config.open(&self.path().into(), "a test").unwrap(),
         }
     }
 }
@@ -52,6 +71,20 @@ pub(crate) fn config(backend: Backend) -> StoreConfig {
     let mut config = StoreConfig::default();
     config.backend = backend;
     config
+}
+
+/// The settings of a new schema.
+pub(crate) fn database(server: &Postgres) -> PostgresConfig {
+    let mut config = PostgresConfig::new(server.url());
+    config.password_file = Some(server.password_file().into());
+    config.schema = server.new_schema();
+    config
+}
+
+/// Runs a future that needs a runtime.
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(future)
 }
 
 /// A batch that sets keys.

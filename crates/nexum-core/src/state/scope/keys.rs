@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use nexum_config::limits::Limit;
 
 use super::{EventScope, SetError};
-use crate::state::admin::find;
+use crate::state::admin::find_async;
 use crate::state::{Change, Usage, rows};
 use crate::store::StoreError;
 
@@ -18,10 +18,10 @@ impl EventScope {
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.keys.get(key) {
             Some(change) => Ok(change.new.clone()),
-            None => self.before(key),
+            None => self.before(key).await,
         }
     }
 
@@ -32,9 +32,9 @@ impl EventScope {
     /// Fails if the module's state would exceed its limit of bytes or keys, or if this is a query.
     /// Then nothing has changed, and the handler can continue. Also fails if the store is not
     /// readable.
-    pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
+    pub async fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
         self.check_writable()?;
-        let (size, old) = self.current(&key)?;
+        let (size, old) = self.current(&key).await?;
         let after = self.changes.usage.after(size, Some((key.len() + value.len()) as u64));
         self.check_quota(after)?;
         self.changes.usage = after;
@@ -49,13 +49,16 @@ impl EventScope {
     ///
     /// Fails in the cases of [`Self::set`], for the module's state after all writes. Then nothing has
     /// changed.
-    pub fn apply(&mut self, writes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), SetError> {
+    pub async fn apply(
+        &mut self,
+        writes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), SetError> {
         self.check_writable()?;
         let writes: BTreeMap<_, _> = writes.into_iter().collect();
         let mut after = self.changes.usage;
         let mut olds = Vec::with_capacity(writes.len());
         for (key, value) in &writes {
-            let (size, old) = self.current(key)?;
+            let (size, old) = self.current(key).await?;
             after = after.after(size, value.as_ref().map(|value| (key.len() + value.len()) as u64));
             olds.push((size.is_some(), old));
         }
@@ -75,9 +78,9 @@ impl EventScope {
     ///
     /// Fails if this is a query. Then nothing has changed, and the handler can continue. Also fails
     /// if the store is not readable.
-    pub fn delete(&mut self, key: &[u8]) -> Result<(), SetError> {
+    pub async fn delete(&mut self, key: &[u8]) -> Result<(), SetError> {
         self.check_writable()?;
-        let (Some(size), old) = self.current(key)? else {
+        let (Some(size), old) = self.current(key).await? else {
             return Ok(());
         };
         self.changes.usage = self.changes.usage.after(Some(size), None);
@@ -90,11 +93,16 @@ impl EventScope {
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+    pub async fn keys(
+        &mut self,
+        prefix: &[u8],
+        visit: &mut (dyn FnMut(&[u8]) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
         self.entries(prefix, None, &mut |key, value| match value {
             Some(_) => visit(key),
             None => ControlFlow::Continue(()),
         })
+        .await
     }
 
     /// Passes the keys that start with `prefix`, and their values, to `visit`, in order, until it
@@ -104,30 +112,20 @@ impl EventScope {
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub fn entries(
+    pub async fn entries(
         &mut self,
         prefix: &[u8],
         after: Option<&[u8]>,
         visit: &mut VisitEntry<'_>,
     ) -> Result<(), StoreError> {
-        self.open_view()?;
+        self.open_view().await?;
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
         };
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let range = (from, Bound::Unbounded);
-        let pending = self.pending.iter().flat_map(|pending| pending.range::<[u8], _>(range));
-        let pending = pending.map(|(key, value)| (&key[..], value.as_deref()));
-        let changed = self.changes.keys.range::<[u8], _>(range);
-        let changed = changed.map(|(key, change)| (&key[..], change.new.as_deref()));
-        let begins = |(key, _): &Written<'_>| key.starts_with(prefix);
-        let mut written = overlaid(pending.take_while(begins), changed.take_while(begins)).peekable();
+        let mut written = self.written(prefix, after).peekable();
         let mut flow = ControlFlow::Continue(());
         let rows_after = after.map(|after| rows::state(module, after));
-        rows::scan(
+        rows::scan_async(
             &**view,
             &rows::state(module, prefix),
             rows_after.as_deref(),
@@ -147,7 +145,8 @@ impl EventScope {
                 }
                 flow
             },
-        )?;
+        )
+        .await?;
         for (key, value) in written {
             if flow.is_break() {
                 break;
@@ -155,6 +154,25 @@ impl EventScope {
             flow = visit(key, value);
         }
         Ok(())
+    }
+
+    /// The keys that start with `prefix` and that the handler or an earlier pending event has written, in
+    /// order. With `after`, starts after that key.
+    fn written<'a>(&'a self, prefix: &'a [u8], after: Option<&'a [u8]>) -> WrittenKeys<'a> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let range = (from, Bound::Unbounded);
+        let pending = self
+            .pending
+            .iter()
+            .flat_map(move |pending| pending.range::<[u8], _>(range));
+        let pending = pending.map(|(key, value)| (&key[..], value.as_deref()));
+        let changed = self.changes.keys.range::<[u8], _>(range);
+        let changed = changed.map(|(key, change)| (&key[..], change.new.as_deref()));
+        let begins = move |(key, _): &Written<'_>| key.starts_with(prefix);
+        Box::new(overlaid(pending.take_while(begins), changed.take_while(begins)))
     }
 
     fn check_writable(&self) -> Result<(), SetError> {
@@ -181,29 +199,29 @@ impl EventScope {
     }
 
     /// The value of a key before the handler call.
-    fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
         }
-        self.open_view()?;
+        self.open_view().await?;
         match (&self.view, self.rows_of) {
-            (Some(view), Some(module)) => view.get(&rows::state(module, key)),
+            (Some(view), Some(module)) => view.get_async(&rows::state(module, key)).await,
             _ => Ok(None),
         }
     }
 
     /// Opens the view of the committed state at the first read of the handler call. Events may
     /// change the rows during a query, so a query reads a snapshot.
-    fn open_view(&mut self) -> Result<(), StoreError> {
+    async fn open_view(&mut self) -> Result<(), StoreError> {
         if self.view.is_some() {
             return Ok(());
         }
         let view = match self.is_read_only {
-            true => self.store.frozen()?,
+            true => self.store.frozen_async().await?,
             false => self.store.view()?,
         };
         if let Some(name) = &self.reads {
-            self.rows_of = find(&*view, name)?;
+            self.rows_of = find_async(&*view, name).await?;
         }
         self.view = Some(view);
         Ok(())
@@ -211,12 +229,12 @@ impl EventScope {
 
     /// The current size of a key with its value in bytes, or `None` if the key does not exist. And
     /// the value before the handler call, if the handler has not changed the key yet.
-    fn current(&mut self, key: &[u8]) -> Result<(Option<u64>, Option<Vec<u8>>), StoreError> {
+    async fn current(&mut self, key: &[u8]) -> Result<(Option<u64>, Option<Vec<u8>>), StoreError> {
         let size = |value: &Vec<u8>| (key.len() + value.len()) as u64;
         if let Some(change) = self.changes.keys.get(key) {
             return Ok((change.new.as_ref().map(size), None));
         }
-        let old = self.before(key)?;
+        let old = self.before(key).await?;
         Ok((old.as_ref().map(size), old))
     }
 
@@ -230,10 +248,13 @@ impl EventScope {
 }
 
 /// Takes a key with its value, or `None` if it was deleted.
-pub(crate) type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + 'a;
+pub(crate) type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + Send + 'a;
 
 /// A key that a handler wrote, with its value, or `None` if it was deleted.
 type Written<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Written keys, in order. The trait object lets host functions move to another thread while they wait.
+type WrittenKeys<'a> = Box<dyn Iterator<Item = Written<'a>> + Send + 'a>;
 
 /// The entries of two ordered lists, in order. An entry of `over` replaces that of `under` with its key.
 fn overlaid<'a>(

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::*;
 use crate::state::intern;
 use crate::state::rows;
-use crate::store::{Batch, MemoryStore};
+use crate::store::{Batch, MemoryStore, wait};
 
 /// A store with two modules, in which the first has the rows `a` and `b`.
 fn store() -> (Arc<MemoryStore>, ModuleName, [ModuleId; 2]) {
@@ -45,7 +45,7 @@ fn keys(scope: &mut EventScope) -> Vec<String> {
         keys.push(String::from_utf8_lossy(key).into_owned());
         ControlFlow::Continue(())
     };
-    scope.keys(b"", &mut take).expect("the keys");
+    wait(scope.keys(b"", &mut take)).expect("the keys");
     keys
 }
 
@@ -55,17 +55,17 @@ fn all_reads_of_a_query_see_one_commit() {
     for (own, reads) in [(id, None), (other, Some(one))] {
         write(&*store, id, [("a", Some("1")), ("b", Some("1")), ("c", None)]);
         let mut scope = query(&store, own, reads);
-        assert_eq!(scope.get(b"a").expect("a read"), Some(b"1".to_vec()));
+        assert_eq!(wait(scope.get(b"a")).expect("a read"), Some(b"1".to_vec()));
         write(&*store, id, [("a", Some("2")), ("b", None), ("c", Some("2"))]);
-        assert_eq!(scope.get(b"a").expect("a read"), Some(b"1".to_vec()));
-        assert_eq!(scope.get(b"b").expect("a read"), Some(b"1".to_vec()));
-        assert_eq!(scope.get(b"c").expect("a read"), None);
+        assert_eq!(wait(scope.get(b"a")).expect("a read"), Some(b"1".to_vec()));
+        assert_eq!(wait(scope.get(b"b")).expect("a read"), Some(b"1".to_vec()));
+        assert_eq!(wait(scope.get(b"c")).expect("a read"), None);
         assert_eq!(keys(&mut scope), ["a", "b"]);
         scope.close();
         // The next call of the instance.
         begin(&mut scope);
         assert_eq!(keys(&mut scope), ["a", "c"]);
-        assert_eq!(scope.get(b"a").expect("a read"), Some(b"2".to_vec()));
+        assert_eq!(wait(scope.get(b"a")).expect("a read"), Some(b"2".to_vec()));
     }
 }
 
@@ -74,14 +74,17 @@ fn a_query_looks_the_other_module_up_at_each_call() {
     let (store, _, [id, _]) = store();
     let late: ModuleName = "late".parse().expect("a name");
     let mut scope = query(&store, id, Some(late.clone()));
-    assert_eq!(scope.get(b"a").expect("a read"), None);
+    assert_eq!(wait(scope.get(b"a")).expect("a read"), None);
     assert_eq!(keys(&mut scope), [""; 0]);
     scope.close();
     let late = intern(&*store, &[late]).expect("a number")[0];
     write(&*store, late, [("a", Some("late"))]);
     begin(&mut scope);
-    assert_eq!(scope.get(b"a").expect("a read"), Some(b"late".to_vec()));
-    assert!(matches!(scope.set(b"a".to_vec(), Vec::new()), Err(SetError::ReadOnly)));
+    assert_eq!(wait(scope.get(b"a")).expect("a read"), Some(b"late".to_vec()));
+    assert!(matches!(
+        wait(scope.set(b"a".to_vec(), Vec::new())),
+        Err(SetError::ReadOnly)
+    ));
 }
 
 mod entries {
@@ -134,26 +137,25 @@ mod entries {
             scope.open(Handler::Init, Instant::now(), 1, Usage::default(), Some(Arc::new(before)));
             for (key, value) in named(changed) {
                 match value {
-                    Some(value) => scope.set(key, value).expect("a write"),
-                    None => scope.delete(&key).expect("a write"),
+                    Some(value) => wait(scope.set(key, value)).expect("a write"),
+                    None => wait(scope.delete(&key)).expect("a write"),
                 }
             }
-            scope.apply(named(batch)).expect("a batch");
+            wait(scope.apply(named(batch))).expect("a batch");
             let (prefix, after) = (name(prefix), after.map(name));
             let (mut found, mut deleted) = (Vec::new(), Vec::new());
-            scope
-                .entries(&prefix, after.as_deref(), &mut |key, value| {
-                    match value {
-                        Some(value) => found.push((key.to_vec(), value.to_vec())),
-                        None => deleted.push(key.to_vec()),
-                    }
-                    ControlFlow::Continue(())
-                })
-                .expect("the entries");
+            let mut visit = |key: &[u8], value: Option<&[u8]>| {
+                match value {
+                    Some(value) => found.push((key.to_vec(), value.to_vec())),
+                    None => deleted.push(key.to_vec()),
+                }
+                ControlFlow::Continue(())
+            };
+            wait(scope.entries(&prefix, after.as_deref(), &mut visit)).expect("the entries");
             let is_next = |key: &&Vec<u8>| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| *key > after);
             let expected: Vec<_> = model.iter().filter(|(key, _)| is_next(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
             prop_assert_eq!(found, expected);
-            let is_deleted = |key: &Vec<u8>| scope.get(key).is_ok_and(|value| value.is_none());
+            let is_deleted = |key: &Vec<u8>| wait(scope.get(key)).is_ok_and(|value| value.is_none());
             prop_assert!(deleted.is_sorted_by(|one, next| one < next) && deleted.iter().all(is_deleted));
         }
     }
@@ -170,17 +172,16 @@ mod entries {
             Usage::default(),
             Some(Arc::new(pending)),
         );
-        scope.set(b"d".to_vec(), b"1".to_vec()).expect("a write");
+        wait(scope.set(b"d".to_vec(), b"1".to_vec())).expect("a write");
         for key in [b"a", b"d"] {
-            scope.delete(key).expect("a write");
+            wait(scope.delete(key)).expect("a write");
         }
         let mut found = Vec::new();
-        scope
-            .entries(b"", None, &mut |key, value| {
-                found.push((key[0], value.is_some()));
-                ControlFlow::Continue(())
-            })
-            .expect("the entries");
+        let mut visit = |key: &[u8], value: Option<&[u8]>| {
+            found.push((key[0], value.is_some()));
+            ControlFlow::Continue(())
+        };
+        wait(scope.entries(b"", None, &mut visit)).expect("the entries");
         assert_eq!(found, [(b'a', false), (b'b', false), (b'c', true), (b'd', false)]);
         assert_eq!(keys(&mut scope), ["c"]);
     }
@@ -192,28 +193,24 @@ mod entries {
         begin(&mut scope);
         let row =
             |key: &str, value: Option<&str>| (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()));
-        scope
-            .apply([row("a", Some("1")), row("b", Some("1"))])
-            .expect("a batch");
+        wait(scope.apply([row("a", Some("1")), row("b", Some("1"))])).expect("a batch");
         assert_eq!(scope.usage(), Usage { keys: 2, bytes: 4 });
-        let too_many = scope.apply([row("a", Some("1")), row("c", Some("1"))]);
+        let too_many = wait(scope.apply([row("a", Some("1")), row("c", Some("1"))]));
         assert!(
             matches!(too_many, Err(SetError::Keys { keys_max: 2, wanted: 3 })),
             "{too_many:?}"
         );
-        let too_large = scope.apply([row("a", Some("4444")), row("b", Some("1"))]);
+        let too_large = wait(scope.apply([row("a", Some("4444")), row("b", Some("1"))]));
         assert!(
             matches!(too_large, Err(SetError::Quota { quota: 6, wanted: 7 })),
             "{too_large:?}"
         );
         assert_eq!(
-            (scope.usage(), scope.get(b"a").expect("a read")),
+            (scope.usage(), wait(scope.get(b"a")).expect("a read")),
             (Usage { keys: 2, bytes: 4 }, Some(b"1".to_vec()))
         );
         // A batch may set what a write may not, if it deletes as much.
-        scope
-            .apply([row("c", Some("333")), row("b", None), row("d", None)])
-            .expect("a batch");
+        wait(scope.apply([row("c", Some("333")), row("b", None), row("d", None)])).expect("a batch");
         assert_eq!(scope.usage(), Usage { keys: 2, bytes: 6 });
     }
 }

@@ -109,7 +109,7 @@ async fn a_full_disk_is_reported_when_it_begins_once_a_minute_and_when_it_ends()
         format!(
             "ERROR the state store cannot be written: modules wait with their committed state, and nexum retries \
              error=the state store failed: no space left on the disk path=/state/state.redb free_bytes=0 \
-             seconds={seconds} hint=free disk space, or repair the disk"
+             seconds={seconds} hint=free disk space, or repair the disk or the database"
         )
     };
     let ended = "INFO the state store can be written again, and the modules continue path=/state/state.redb \
@@ -194,7 +194,7 @@ async fn a_store_that_cannot_be_read_is_reported_once_for_all_modules() {
         format!(
             "ERROR the state store cannot be read: modules wait with their committed state, and nexum retries \
              error=the state store failed: cannot read the disk path=/state/state.redb free_bytes=0 \
-             seconds={seconds} hint=free disk space, or repair the disk"
+             seconds={seconds} hint=free disk space, or repair the disk or the database"
         )
     };
     let ended = "INFO the state store can be read again, and the modules continue path=/state/state.redb free_bytes=0 \

@@ -1,0 +1,294 @@
+//! Connections, with their settings.
+
+use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::regular_file;
+use nexum_core::BoxError;
+use nexum_core::store::StoreError;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Client, Config, error::SqlState};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{ANSWER_WAIT, failed};
+use crate::database::{PostgresConfig, TlsMode};
+use crate::error::PostgresError;
+
+/// The largest password file: far more than any password has.
+const PASSWORD_BYTES_MAX: u64 = 4_096;
+
+/// The rights that make a file unfit for a secret: any right of others, and the right of the group to
+/// write.
+const RIGHTS_REFUSED: u32 = 0o027;
+
+/// The silence after which both sides examine a TCP connection: a dead peer is noticed in half a minute.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// The wait after a failed connection, which doubles with each further failure. The longest one is short,
+/// so that modules continue soon after the database does.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// The most bytes of an application name in PostgreSQL.
+const NAME_BYTES_MAX: usize = 63;
+
+/// Makes connections.
+#[derive(Clone)]
+pub(super) struct Connector {
+    connection: Config,
+    settings: PostgresConfig,
+    tls: MakeRustlsConnect,
+    /// The hosts and the name of the database.
+    database: String,
+    handle: Handle,
+}
+
+/// An open connection. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    driver: JoinHandle<()>,
+}
+
+/// The time of the next attempt to connect.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    wait: Option<Duration>,
+    next: Option<Instant>,
+}
+
+impl Connector {
+    pub(super) fn new(config: &PostgresConfig, purpose: &str, handle: Handle) -> Result<Self, PostgresError> {
+        // The library's error may quote a part of the address, and so the password.
+        let mut connection: Config = config.url.parse().map_err(|_| PostgresError::Url)?;
+        let is_unix = |host: &Host| matches!(host, Host::Unix(_));
+        let has_tls = config.tls == TlsMode::VerifyFull && !connection.get_hosts().iter().all(is_unix);
+        let mut name = format!("{purpose}, process {}", std::process::id());
+        name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+        connection
+            .application_name(name)
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .ssl_mode(if has_tls { SslMode::Require } else { SslMode::Disable })
+            .connect_timeout(config.wait_max)
+            .tcp_user_timeout(config.wait_max + ANSWER_WAIT)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
+        Ok(Self {
+            database: shown(&connection),
+            connection,
+            settings: config.clone(),
+            tls: MakeRustlsConnect::new(tls_config(config, has_tls)?),
+            handle,
+        })
+    }
+
+    /// Opens a connection with nexum's settings.
+    pub(super) async fn connect(&self) -> Result<Session, PostgresError> {
+        let mut connection = self.connection.clone();
+        if let Some(password) = self.password()? {
+            connection.password(password);
+        }
+        self.within(async {
+            let connected = connection.connect(self.tls.clone()).await;
+            let (client, connection) = connected.map_err(|error| PostgresError::Connect {
+                database: self.database.clone(),
+                source: BoxError::from(error),
+            })?;
+            let driver = self.handle.spawn(async move {
+                // The requests of the connection get the error too.
+                let _ = connection.await;
+            });
+            let session = Session { client, driver };
+            let settings = session.client.batch_execute(&self.settings_of_a_session()).await;
+            settings.map_err(|error| self.request(error))?;
+            Ok(session)
+        })
+        .await
+    }
+
+    /// The result of a request, or an error if the database does not answer in time.
+    pub(super) async fn within<T>(
+        &self,
+        request: impl Future<Output = Result<T, PostgresError>>,
+    ) -> Result<T, PostgresError> {
+        let after = self.settings.wait_max + ANSWER_WAIT;
+        let database = || self.database.clone();
+        timeout(after, request).await.unwrap_or_else(|_| {
+            Err(PostgresError::TimedOut {
+                database: database(),
+                after,
+            })
+        })
+    }
+
+    /// The answer to a request, or an error if the database does not answer in time.
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PostgresError> {
+        self.within(async { request.await.map_err(|error| self.request(error)) })
+            .await
+    }
+
+    /// A refused request.
+    pub(super) fn request(&self, error: impl Into<BoxError>) -> PostgresError {
+        let (source, database) = (error.into(), self.database.clone());
+        let code = source
+            .downcast_ref::<tokio_postgres::Error>()
+            .and_then(|error| error.code());
+        let is_missing = code.is_some_and(|code| {
+            [
+                SqlState::UNDEFINED_TABLE,
+                SqlState::UNDEFINED_FUNCTION,
+                SqlState::UNDEFINED_COLUMN,
+                SqlState::INVALID_SCHEMA_NAME,
+            ]
+            .contains(code)
+        });
+        match is_missing {
+            true => PostgresError::NoTables {
+                database,
+                schema: self.settings.schema.clone(),
+                source,
+            },
+            false => PostgresError::Request { database, source },
+        }
+    }
+
+    /// The hosts and the name of the database.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(super) fn schema(&self) -> &str {
+        &self.settings.schema
+    }
+
+    fn password(&self) -> Result<Option<Vec<u8>>, PostgresError> {
+        let Some(path) = &self.settings.password_file else {
+            return Ok(None);
+        };
+        let shown = || path.shown().to_owned();
+        let unusable = |source| PostgresError::PasswordFile { path: shown(), source };
+        let file = regular_file::open(path).map_err(unusable)?;
+        let rights = file.metadata().map_or(0, |found| found.permissions().mode() & 0o777);
+        if rights & RIGHTS_REFUSED != 0 {
+            return Err(PostgresError::PasswordRights { path: shown(), rights });
+        }
+        let mut password = regular_file::read(path, PASSWORD_BYTES_MAX).map_err(unusable)?;
+        while password.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
+        Ok(Some(password))
+    }
+
+    /// The settings do not depend on those of the server or the user. Every statement finds its rows by
+    /// their key, also while the server has no statistics of a new table.
+    fn settings_of_a_session(&self) -> String {
+        let Self { settings, .. } = self;
+        let wait_ms = settings.wait_max.as_millis();
+        format!(
+            "SET search_path TO {schema}; SET statement_timeout TO {wait_ms}; \
+             SET idle_in_transaction_session_timeout TO 0; SET default_transaction_isolation TO 'read committed'; \
+             SET tcp_keepalives_idle TO {idle}; SET tcp_keepalives_interval TO {interval}; \
+             SET tcp_keepalives_count TO {KEEPALIVE_RETRIES}; SET enable_seqscan TO off; SET jit TO off",
+            schema = settings.schema,
+            idle = KEEPALIVE_IDLE.as_secs(),
+            interval = KEEPALIVE_INTERVAL.as_secs(),
+        )
+    }
+}
+
+impl Backoff {
+    /// Opens a connection, after the wait that earlier failures require.
+    pub(super) async fn connect(&mut self, connector: &Connector) -> Result<Session, StoreError> {
+        if let Some(next) = self.next {
+            sleep_until(next).await;
+        }
+        let connected = connector.connect().await.map_err(failed);
+        match &connected {
+            Ok(_) => self.succeeded(),
+            Err(_) => self.failed(),
+        }
+        connected
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn failed(&mut self) {
+        let wait = self.wait.map_or(BACKOFF_MIN, |wait| (wait * 2).min(BACKOFF_MAX));
+        *self = Self {
+            wait: Some(wait),
+            next: Some(Instant::now() + wait),
+        };
+    }
+}
+
+impl Drop for Session {
+    /// Closes the socket, also while the server does not answer.
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The hosts and the name of the database, for texts.
+fn shown(connection: &Config) -> String {
+    let host = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    let hosts: Vec<_> = connection.get_hosts().iter().map(host).collect();
+    let name = connection.get_dbname().or(connection.get_user()).unwrap_or_default();
+    format!("{name} on {}", hosts.join(", "))
+}
+
+fn tls_config(config: &PostgresConfig, has_tls: bool) -> Result<ClientConfig, PostgresError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PostgresError::Tls(error.into()))?;
+    let Some(path) = config.ca.as_ref().filter(|_| has_tls) else {
+        if has_tls {
+            let builder = builder.with_platform_verifier();
+            let builder = builder.map_err(|error| PostgresError::Tls(error.into()))?;
+            return Ok(builder.with_no_client_auth());
+        }
+        return Ok(builder
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth());
+    };
+    let unusable = |source: BoxError| PostgresError::Certificates {
+        path: path.shown().to_owned(),
+        source,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(&**path).map_err(|error| unusable(error.into()))? {
+        let certificate = certificate.map_err(|error| unusable(error.into()))?;
+        roots.add(certificate).map_err(|error| unusable(error.into()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("the file has no certificate".into()));
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,58 @@
+//! The tables, and the function that writes.
+
+use tokio::runtime::Handle;
+
+use super::connect::Connector;
+use crate::database::PostgresConfig;
+use crate::error::PostgresError;
+
+/// The SQL state of a write whose epoch has ended.
+pub(super) const FENCED: &str = "NX001";
+
+/// Creates what is missing.
+///
+/// The fence row of a node has the epoch in which it may write, and the process that began the epoch.
+/// A write holds a shared lock on the row, so that a new epoch waits for the writes of the old one. The
+/// lock has to conflict with a change of the epoch, which `FOR KEY SHARE` does not. A write in a
+/// transaction of several statements would hold the lock while its client is stopped.
+const DDL: &str = "
+CREATE TABLE IF NOT EXISTS nexum_rows (key bytea PRIMARY KEY, value bytea NOT NULL);
+
+CREATE TABLE IF NOT EXISTS nexum_fence (node text PRIMARY KEY, epoch bigint NOT NULL, holder text);
+
+CREATE OR REPLACE FUNCTION nexum_write(
+    writer text, writer_epoch bigint, keys bytea[], new_values bytea[], deleted bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM nexum_fence WHERE node = writer AND epoch = writer_epoch FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'epoch % of node % has ended', writer_epoch, writer USING ERRCODE = 'NX001';
+    END IF;
+    IF cardinality(keys) > 0 THEN
+        INSERT INTO nexum_rows (key, value) SELECT * FROM unnest(keys, new_values)
+            ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value;
+    END IF;
+    IF cardinality(deleted) > 0 THEN
+        DELETE FROM nexum_rows WHERE key = ANY (deleted);
+    END IF;
+END
+$$;
+";
+
+/// Creates the schema, the tables and the function that writes, as far as they are missing. The user
+/// needs the right to create them. Call this in a tokio runtime.
+///
+/// # Errors
+///
+/// [`PostgresError`] if the database is not reachable, or refuses the user.
+pub async fn init(config: &PostgresConfig) -> Result<(), PostgresError> {
+    let connector = Connector::new(config, "nexum cluster init", Handle::current())?;
+    let session = connector.connect().await?;
+    let schema = connector.schema();
+    // One transaction, so that two processes cannot create parts. The lock lets one wait for the other.
+    let all = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('nexum init')); \
+         CREATE SCHEMA IF NOT EXISTS {schema}; {DDL} COMMIT"
+    );
+    connector.ask(session.client.batch_execute(&all)).await
+}
