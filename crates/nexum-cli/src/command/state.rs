@@ -10,7 +10,7 @@ use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
-use nexum_store::{Backend, StoreConfig};
+use nexum_store::Backend;
 
 use crate::args::State;
 use crate::client::Client;
