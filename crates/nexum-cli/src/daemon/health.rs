@@ -1,7 +1,9 @@
 //! Whether everything that should run runs: for `/readyz`, for `/v1/health`, and for systemd.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nexum_config::topic::ChainId;
 use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::source::SourceReport;
 use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
@@ -34,11 +36,7 @@ impl HealthCheck {
             .modules()
             .into_iter()
             .flat_map(|status| blocks_behind(&status));
-        let ages = self
-            .host
-            .chain_reports()
-            .into_iter()
-            .filter_map(|chain| head_age_ms(&chain));
+        let ages = self.used_chains().into_iter().filter_map(|chain| head_age_ms(&chain));
         Health {
             is_healthy: problems.is_empty(),
             problems,
@@ -83,10 +81,18 @@ impl HealthCheck {
         problems
     }
 
+    /// The chains that loaded modules follow or need. nexum follows no others.
+    fn used_chains(&self) -> Vec<SourceReport> {
+        let used: BTreeSet<_> = self.host.modules().iter().flat_map(|status| chains(status)).collect();
+        let mut chains = self.host.chain_reports();
+        chains.retain(|chain| used.contains(&chain.chain_id));
+        chains
+    }
+
     fn of_chains(&self, head_age: Option<Duration>) -> Vec<Problem> {
         let lost = self.host.troubled_chains();
         let mut problems = Vec::new();
-        for chain in self.host.chain_reports() {
+        for chain in self.used_chains() {
             let problem = |reason: &str, since_ms| Problem {
                 module: None,
                 chain: Some(chain.chain_id),
@@ -157,6 +163,14 @@ fn blocks_behind(status: &ModuleStatus) -> Vec<(String, u64)> {
         TopicPosition::Schedule(_) => None,
     };
     status.positions().into_iter().filter_map(behind).collect()
+}
+
+/// The chains that the module follows or needs.
+fn chains(status: &ModuleStatus) -> BTreeSet<ChainId> {
+    let module = status.module();
+    let subscriptions = module.subscriptions.iter();
+    let followed = subscriptions.filter_map(|subscription| subscription.chain_id());
+    followed.chain(module.required_chains.iter().copied()).collect()
 }
 
 /// The age of a chain's head, in milliseconds. 0 for a head in the future. None without a head.
