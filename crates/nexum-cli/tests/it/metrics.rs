@@ -1,6 +1,7 @@
 //! Metrics and probes of the daemon, for Prometheus and an orchestrator.
 
 mod alerts;
+mod conditions;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
