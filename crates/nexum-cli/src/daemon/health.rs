@@ -6,6 +6,7 @@ use std::time::Duration;
 use nexum_config::topic::ChainId;
 use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::source::SourceReport;
+use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
 
 use super::refused::Refused;
@@ -30,7 +31,8 @@ impl HealthCheck {
 
     /// The state of the daemon.
     pub(crate) fn look(&self, bounds: HealthBounds) -> Health {
-        let problems = self.problems(bounds);
+        let mut problems = self.problems(bounds);
+        problems.extend(self.suspended());
         let positions = self
             .host
             .modules()
@@ -46,7 +48,8 @@ impl HealthCheck {
         }
     }
 
-    /// All problems. There is one until every module has started or is refused.
+    /// The problems that keep nexum from being ready. There is one until every module has started or is
+    /// refused. Without suspended modules, because only a query ends a suspension.
     pub(crate) fn problems(&self, bounds: HealthBounds) -> Vec<Problem> {
         // First, so that a module that starts meanwhile is in one of the lists.
         let loading = self.host.loading();
@@ -79,6 +82,17 @@ impl HealthCheck {
         }
         problems.extend(self.of_chains(bounds.head_age));
         problems
+    }
+
+    /// The modules whose queries are suspended.
+    fn suspended(&self) -> Vec<Problem> {
+        let suspended = |module: RunningModule| {
+            let suspension = module.queries.as_ref()?.suspension()?;
+            let (_, meta) = module.origin()?;
+            let reason = format!("queries suspended: {}", suspension.reason);
+            Some(of_module(meta.name.to_string(), reason, Some(suspension.since_ms)))
+        };
+        self.host.all().into_iter().filter_map(suspended).collect()
     }
 
     /// The chains that loaded modules follow or need. nexum follows no others.
