@@ -11,6 +11,7 @@ use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
 
 use super::refused::Refused;
 use crate::configure::HealthBounds;
+use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
 
@@ -61,19 +62,19 @@ impl HealthCheck {
                 module: None,
                 chain: None,
                 reason: "modules are being loaded".to_owned(),
-                since_ms: None,
+                since_ms: Some(self.refused.begun_ms()),
             });
         }
         let refused = self.refused.missing(&self.host).into_iter();
         problems.extend(refused.map(|refused| {
             let reason = format!("refused: {}", refused.reason);
-            of_module(refused.name, reason, Some(refused.since_ms))
+            of_module(refused.name, reason, refused.since_ms)
         }));
         for loading in loading {
             let name = &loading.meta.name;
             if self.host.get(name).is_err() {
                 let reason = format!("loading: {}", why_loading(&loading));
-                problems.push(of_module(name.to_string(), reason, Some(loading.since_ms)));
+                problems.push(of_module(name.to_string(), reason, loading.since_ms));
             }
         }
         problems.extend(modules.iter().filter_map(|status| of_stage(status)));
@@ -90,7 +91,7 @@ impl HealthCheck {
             let suspension = module.queries.as_ref()?.suspension()?;
             let (_, meta) = module.origin()?;
             let reason = format!("queries suspended: {}", suspension.reason);
-            Some(of_module(meta.name.to_string(), reason, Some(suspension.since_ms)))
+            Some(of_module(meta.name.to_string(), reason, suspension.since_ms))
         };
         self.host.all().into_iter().filter_map(suspended).collect()
     }
@@ -111,18 +112,19 @@ impl HealthCheck {
                 module: None,
                 chain: Some(chain.chain_id),
                 reason: cut(reason),
-                since_ms,
+                since_ms: Some(since_ms),
             };
             if let Some(reason) = lost.get(&chain.chain_id) {
-                problems.push(problem(&reason.text, Some(reason.since_ms)));
+                problems.push(problem(&reason.text, reason.since_ms));
             } else if let Some(most) = head_age {
-                match head_age_ms(&chain) {
-                    None => problems.push(problem("nexum has read no block", None)),
-                    Some(age) if u128::from(age) > most.as_millis() => {
-                        let (age, most) = (age / 1_000, most.as_secs());
-                        problems.push(problem(&format!("the head is {age} s old, over {most} s"), None));
+                let most_ms = whole_ms(most);
+                match (chain.head, head_age_ms(&chain)) {
+                    (Some(head), Some(age_ms)) if age_ms > most_ms => {
+                        let reason = format!("the head is {} s old, over {} s", age_ms / 1_000, most.as_secs());
+                        problems.push(problem(&reason, head.timestamp_ms.saturating_add(most_ms)));
                     }
-                    Some(_) => {}
+                    (Some(_), _) => {}
+                    (None, _) => problems.push(problem("nexum has read no block", self.refused.begun_ms())),
                 }
             }
         }
@@ -130,12 +132,12 @@ impl HealthCheck {
     }
 }
 
-fn of_module(name: String, reason: String, since_ms: Option<u64>) -> Problem {
+fn of_module(name: String, reason: String, since_ms: u64) -> Problem {
     Problem {
         module: Some(name),
         chain: None,
         reason: cut(&reason),
-        since_ms,
+        since_ms: Some(since_ms),
     }
 }
 
@@ -145,19 +147,20 @@ fn of_stage(status: &ModuleStatus) -> Option<Problem> {
     match stage {
         Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
             let text = format!("{stage}: {}", reason.text);
-            Some(of_module(status.name().to_string(), text, Some(reason.since_ms)))
+            Some(of_module(status.name().to_string(), text, reason.since_ms))
         }
         // The operator stopped a stopped module.
         _ => None,
     }
 }
 
-/// The problems of a module that has more blocks to handle than `most`.
+/// The problems of a module that has more blocks to handle than `most`. Their time is that of the module's
+/// condition, because nexum does not record when a module exceeded a bound of a client.
 fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
     let is_too_far = |(_, behind): &(String, u64)| *behind > most;
     let problem = |(chain, behind): (String, u64)| {
         let reason = format!("{behind} blocks behind the head of chain {chain}, over {most}");
-        of_module(status.name().to_string(), reason, None)
+        of_module(status.name().to_string(), reason, status.condition().reason.since_ms)
     };
     blocks_behind(status)
         .into_iter()

@@ -16,11 +16,22 @@ use crate::protocol::modules::RefusedModule;
 pub(super) struct Refused(Arc<Mutex<Start>>);
 
 /// How far the start has come.
-#[derive(Default)]
 struct Start {
+    /// The begin of the start, in milliseconds since the Unix epoch.
+    begun_ms: u64,
     /// One for each entry. Entries that are alike share one.
     refusals: Vec<Refusal>,
     is_complete: bool,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            begun_ms: SystemClock::new().now_ms(),
+            refusals: Vec::new(),
+            is_complete: false,
+        }
+    }
 }
 
 /// Why nexum refused the module of an entry.
@@ -63,6 +74,11 @@ impl Refused {
     /// Whether every module has started or is refused.
     pub(super) fn is_complete(&self) -> bool {
         self.0.lock().is_complete
+    }
+
+    /// The begin of the start, in milliseconds since the Unix epoch.
+    pub(super) fn begun_ms(&self) -> u64 {
+        self.0.lock().begun_ms
     }
 
     /// The refused modules that are still wanted, and that nexum has not loaded since.

@@ -142,6 +142,7 @@ async fn an_old_head_is_a_problem_only_with_a_bound() {
         (Some(1), &TEST_CHAIN_ID.into(), Some(1)),
         "{problems}"
     );
+    assert!(problems[0]["since_ms"].is_u64(), "{problems}");
     let refused = dir.nexum(&["health", "--head-age", "60"]);
     assert!(
         refused.stderr.contains("expected a number and a unit"),
