@@ -42,11 +42,11 @@ pub const SHARED: &str = "nexum_chain_requests_shared_total";
 /// Counter: modules' pinned reads answered from the cache. Label: [`CHAIN`].
 pub const PINNED_HITS: &str = "nexum_chain_pinned_hits_total";
 
-/// Gauge: the number of the newest followed block. Label: [`CHAIN`].
+/// Gauge: the number of the newest followed block. NaN before the first one. Label: [`CHAIN`].
 pub const HEAD_NUMBER: &str = "nexum_chain_head_number";
 
 /// Gauge, seconds since the Unix epoch: the timestamp of the newest followed block, from which the
-/// head's age follows. Label: [`CHAIN`].
+/// head's age follows. NaN before the first one. Label: [`CHAIN`].
 pub const HEAD_TIMESTAMP_SECONDS: &str = "nexum_chain_head_timestamp_seconds";
 
 /// Counter: times that an endpoint had no new head for `head_stall_seconds`, or not the blocks below
@@ -403,9 +403,9 @@ impl SourceMetrics {
         let chain = chain_id.to_string();
         let head_number = gauge!(HEAD_NUMBER, CHAIN => chain.clone());
         let head_timestamp_seconds = gauge!(HEAD_TIMESTAMP_SECONDS, CHAIN => chain.clone());
-        // An alert on the head's age must also fire for a chain that was never followed.
-        head_number.set(0.0);
-        head_timestamp_seconds.set(0.0);
+        // No alert may fire for a chain that no module uses. `UP` is 0 for a chain that modules wait for.
+        head_number.set(f64::NAN);
+        head_timestamp_seconds.set(f64::NAN);
         let up = gauge!(UP, CHAIN => chain.clone());
         Self {
             head_number,

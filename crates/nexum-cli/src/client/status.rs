@@ -28,6 +28,10 @@ const WHY_CHARS_MAX: usize = 160;
 /// other columns take 80.
 const WIDE_COLUMNS_MIN: u16 = 120;
 
+/// The time that a module may take to load and start: a compilation of the largest component takes
+/// less, and so do several attempts of `init`. A module that takes longer needs the operator.
+const START_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Clears a terminal, and moves its cursor to the top.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 
@@ -60,18 +64,18 @@ pub(crate) fn status(client: &Client<'_>, args: &args::Status) -> Result<u8, Ref
 
 fn show_all(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
     let modules = client.modules()?;
+    let now_ms = now_ms();
     match format {
         Format::Json => json_on_stdout(&modules)?,
         Format::Text => {
             let is_narrow = table(&[]).width().is_some_and(|width| width < WIDE_COLUMNS_MIN);
-            let now_ms = now_ms();
             outln!("{}", overview(&modules, is_narrow, now_ms));
             let below = modules.iter().filter(|module| is_narrow || is_cut(module));
             let lines = below.flat_map(|module| reasons(module, now_ms));
             lines.for_each(|line| outln!("\n{line}"));
         }
     }
-    Ok(exit_code(modules.iter().any(needs_operator)))
+    Ok(exit_code(modules.iter().any(|module| needs_operator(module, now_ms))))
 }
 
 fn show_one(client: &Client<'_>, name: &str, format: Format) -> Result<u8, Refusals> {
@@ -84,15 +88,19 @@ fn show_one(client: &Client<'_>, name: &str, format: Format) -> Result<u8, Refus
         Format::Json => json_on_stdout(&module)?,
         Format::Text => details(&module, now_ms()).iter().for_each(|line| outln!("{line}")),
     }
-    Ok(exit_code(needs_operator(&module)))
+    Ok(exit_code(needs_operator(&module, now_ms())))
 }
 
 fn exit_code(needs_operator: bool) -> u8 {
     if needs_operator { FAILED } else { STOPPED }
 }
 
-/// Whether the module does not do what it should, or has dead letters.
-fn needs_operator(module: &Module) -> bool {
+/// Whether the module does not do what it should, does not start in time, or has dead letters.
+fn needs_operator(module: &Module, now_ms: u64) -> bool {
+    let is_late = || {
+        let age_ms = module.reason_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
+        age_ms.is_some_and(|age_ms| Duration::from_millis(age_ms) > START_TIME_MAX)
+    };
     let needs = |stage: Stage| match stage {
         Stage::WaitingForChain
         | Stage::Behind
@@ -101,14 +109,8 @@ fn needs_operator(module: &Module) -> bool {
         | Stage::Dead
         | Stage::Refused
         | Stage::Suspended => true,
-        Stage::Loading
-        | Stage::Starting
-        | Stage::Running
-        | Stage::Replaying
-        | Stage::Stopped
-        | Stage::Removed
-        | Stage::Disabled
-        | Stage::Serving => false,
+        Stage::Loading | Stage::Starting => is_late(),
+        Stage::Running | Stage::Replaying | Stage::Stopped | Stage::Removed | Stage::Disabled | Stage::Serving => false,
     };
     let queries = module.queries.as_ref().map(|queries| queries.stage());
     needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0
@@ -486,10 +488,20 @@ mod tests {
 
     #[test]
     fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters() {
-        let needs: Vec<_> = modules().iter().map(needs_operator).collect();
+        let needs: Vec<_> = modules().iter().map(|module| needs_operator(module, NOW_MS)).collect();
         assert_eq!(needs, [false, true, true, true, true]);
-        assert!(needs_operator(&module("one", "running", json!({ "dead_letters": 1 }))));
-        assert!(!needs_operator(&module("one", "stopped", json!({}))));
+        let needs = |stage, more| needs_operator(&module("one", stage, more), NOW_MS);
+        assert!(needs("running", json!({ "dead_letters": 1 })));
+        assert!(!needs("stopped", json!({})));
+    }
+
+    #[test]
+    fn a_module_that_does_not_start_within_the_bound_needs_the_operator() {
+        for stage in ["loading", "starting"] {
+            let since = |ms: u64| module("one", stage, json!({ "reason_since_ms": NOW_MS - ms }));
+            assert!(!needs_operator(&since(299_000), NOW_MS), "{stage}");
+            assert!(needs_operator(&since(301_000), NOW_MS), "{stage}");
+        }
     }
 
     #[test]

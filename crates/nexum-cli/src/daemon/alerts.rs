@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{Gauge, Unit, describe_gauge, gauge};
 use nexum_core::logged;
 use tokio::time::Instant;
 
@@ -17,18 +18,28 @@ use crate::protocol::conditions::{ConditionKind, Phase};
 /// The interval of the looks: a condition is news for hours, and a look costs microseconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Gauge: the modules that nexum refused at the start, and that are still wanted and not loaded.
+const REFUSED: &str = "nexum_modules_refused";
+
 /// Reports conditions that begin, last and end: as records for `nexum events`, and to the receivers of
 /// `[notify]`.
 pub(super) struct Alerts {
     conditions: Conditions,
     begun: Instant,
+    refused: Gauge,
 }
 
 impl Alerts {
     pub(super) fn new() -> Self {
+        describe_gauge!(
+            REFUSED,
+            Unit::Count,
+            "modules refused at the start and not loaded since"
+        );
         Self {
             conditions: Conditions::default(),
             begun: Instant::now(),
+            refused: gauge!(REFUSED),
         }
     }
 
@@ -51,7 +62,9 @@ impl Alerts {
     }
 
     fn look(&mut self, api: &ApiState) {
-        let current = conditions::current(&api.supervisor, api.refused.missing(&api.host));
+        let refused = api.refused.missing(&api.host);
+        self.refused.set(refused.len() as f64);
+        let current = conditions::current(&api.supervisor, refused);
         let changes = self
             .conditions
             .look(current, self.begun.elapsed(), api.records.now_ms());

@@ -23,7 +23,7 @@ const HOLD: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
     pub(super) kind: ConditionKind,
-    /// The module, or the file of a refused module.
+    /// The module, or the file of a refused module whose entry has no name.
     pub(super) module: Option<String>,
     pub(super) chain: Option<u64>,
     /// The condition and its reason, in one line.

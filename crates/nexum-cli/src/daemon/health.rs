@@ -1,13 +1,17 @@
 //! Whether everything that should run runs: for `/readyz`, for `/v1/health`, and for systemd.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nexum_config::topic::ChainId;
 use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::source::SourceReport;
+use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
 
 use super::refused::Refused;
 use crate::configure::HealthBounds;
+use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
 
@@ -28,17 +32,14 @@ impl HealthCheck {
 
     /// The state of the daemon.
     pub(crate) fn look(&self, bounds: HealthBounds) -> Health {
-        let problems = self.problems(bounds);
+        let mut problems = self.problems(bounds);
+        problems.extend(self.suspended());
         let positions = self
             .host
             .modules()
             .into_iter()
             .flat_map(|status| blocks_behind(&status));
-        let ages = self
-            .host
-            .chain_reports()
-            .into_iter()
-            .filter_map(|chain| head_age_ms(&chain));
+        let ages = self.used_chains().into_iter().filter_map(|chain| head_age_ms(&chain));
         Health {
             is_healthy: problems.is_empty(),
             problems,
@@ -48,7 +49,8 @@ impl HealthCheck {
         }
     }
 
-    /// All problems. There is one until every module has started or is refused.
+    /// The problems that keep nexum from being ready. There is one until every module has started or is
+    /// refused. Without suspended modules, because only a query ends a suspension.
     pub(crate) fn problems(&self, bounds: HealthBounds) -> Vec<Problem> {
         // First, so that a module that starts meanwhile is in one of the lists.
         let loading = self.host.loading();
@@ -60,19 +62,19 @@ impl HealthCheck {
                 module: None,
                 chain: None,
                 reason: "modules are being loaded".to_owned(),
-                since_ms: None,
+                since_ms: Some(self.refused.begun_ms()),
             });
         }
         let refused = self.refused.missing(&self.host).into_iter();
         problems.extend(refused.map(|refused| {
             let reason = format!("refused: {}", refused.reason);
-            of_module(refused.name, reason, Some(refused.since_ms))
+            of_module(refused.name, reason, refused.since_ms)
         }));
         for loading in loading {
             let name = &loading.meta.name;
             if self.host.get(name).is_err() {
                 let reason = format!("loading: {}", why_loading(&loading));
-                problems.push(of_module(name.to_string(), reason, Some(loading.since_ms)));
+                problems.push(of_module(name.to_string(), reason, loading.since_ms));
             }
         }
         problems.extend(modules.iter().filter_map(|status| of_stage(status)));
@@ -83,26 +85,46 @@ impl HealthCheck {
         problems
     }
 
+    /// The modules whose queries are suspended.
+    fn suspended(&self) -> Vec<Problem> {
+        let suspended = |module: RunningModule| {
+            let suspension = module.queries.as_ref()?.suspension()?;
+            let (_, meta) = module.origin()?;
+            let reason = format!("queries suspended: {}", suspension.reason);
+            Some(of_module(meta.name.to_string(), reason, suspension.since_ms))
+        };
+        self.host.all().into_iter().filter_map(suspended).collect()
+    }
+
+    /// The chains that loaded modules follow or need. nexum follows no others.
+    fn used_chains(&self) -> Vec<SourceReport> {
+        let used: BTreeSet<_> = self.host.modules().iter().flat_map(|status| chains(status)).collect();
+        let mut chains = self.host.chain_reports();
+        chains.retain(|chain| used.contains(&chain.chain_id));
+        chains
+    }
+
     fn of_chains(&self, head_age: Option<Duration>) -> Vec<Problem> {
         let lost = self.host.troubled_chains();
         let mut problems = Vec::new();
-        for chain in self.host.chain_reports() {
+        for chain in self.used_chains() {
             let problem = |reason: &str, since_ms| Problem {
                 module: None,
                 chain: Some(chain.chain_id),
                 reason: cut(reason),
-                since_ms,
+                since_ms: Some(since_ms),
             };
             if let Some(reason) = lost.get(&chain.chain_id) {
-                problems.push(problem(&reason.text, Some(reason.since_ms)));
+                problems.push(problem(&reason.text, reason.since_ms));
             } else if let Some(most) = head_age {
-                match head_age_ms(&chain) {
-                    None => problems.push(problem("nexum has read no block", None)),
-                    Some(age) if u128::from(age) > most.as_millis() => {
-                        let (age, most) = (age / 1_000, most.as_secs());
-                        problems.push(problem(&format!("the head is {age} s old, over {most} s"), None));
+                let most_ms = whole_ms(most);
+                match (chain.head, head_age_ms(&chain)) {
+                    (Some(head), Some(age_ms)) if age_ms > most_ms => {
+                        let reason = format!("the head is {} s old, over {} s", age_ms / 1_000, most.as_secs());
+                        problems.push(problem(&reason, head.timestamp_ms.saturating_add(most_ms)));
                     }
-                    Some(_) => {}
+                    (Some(_), _) => {}
+                    (None, _) => problems.push(problem("nexum has read no block", self.refused.begun_ms())),
                 }
             }
         }
@@ -110,12 +132,12 @@ impl HealthCheck {
     }
 }
 
-fn of_module(name: String, reason: String, since_ms: Option<u64>) -> Problem {
+fn of_module(name: String, reason: String, since_ms: u64) -> Problem {
     Problem {
         module: Some(name),
         chain: None,
         reason: cut(&reason),
-        since_ms,
+        since_ms: Some(since_ms),
     }
 }
 
@@ -125,19 +147,20 @@ fn of_stage(status: &ModuleStatus) -> Option<Problem> {
     match stage {
         Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
             let text = format!("{stage}: {}", reason.text);
-            Some(of_module(status.name().to_string(), text, Some(reason.since_ms)))
+            Some(of_module(status.name().to_string(), text, reason.since_ms))
         }
         // The operator stopped a stopped module.
         _ => None,
     }
 }
 
-/// The problems of a module that has more blocks to handle than `most`.
+/// The problems of a module that has more blocks to handle than `most`. Their time is that of the module's
+/// condition, because nexum does not record when a module exceeded a bound of a client.
 fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
     let is_too_far = |(_, behind): &(String, u64)| *behind > most;
     let problem = |(chain, behind): (String, u64)| {
         let reason = format!("{behind} blocks behind the head of chain {chain}, over {most}");
-        of_module(status.name().to_string(), reason, None)
+        of_module(status.name().to_string(), reason, status.condition().reason.since_ms)
     };
     blocks_behind(status)
         .into_iter()
@@ -157,6 +180,14 @@ fn blocks_behind(status: &ModuleStatus) -> Vec<(String, u64)> {
         TopicPosition::Schedule(_) => None,
     };
     status.positions().into_iter().filter_map(behind).collect()
+}
+
+/// The chains that the module follows or needs.
+fn chains(status: &ModuleStatus) -> BTreeSet<ChainId> {
+    let module = status.module();
+    let subscriptions = module.subscriptions.iter();
+    let followed = subscriptions.filter_map(|subscription| subscription.chain_id());
+    followed.chain(module.required_chains.iter().copied()).collect()
 }
 
 /// The age of a chain's head, in milliseconds. 0 for a head in the future. None without a head.

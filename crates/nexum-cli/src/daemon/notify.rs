@@ -27,8 +27,13 @@ use crate::protocol::conditions::{ConditionKind, Notification, NotifyResult, Pha
 /// The target of records about notifications.
 const TARGET: &str = "nexum::notify";
 
-/// Counter: messages by `outcome`: `delivered`, `failed` or `dropped`.
+/// Counter: messages by `outcome`, which is one of [`OUTCOMES`].
 const MESSAGES: &str = "nexum_notifications_total";
+
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const DROPPED: &str = "dropped";
+const OUTCOMES: [&str; 3] = [DELIVERED, FAILED, DROPPED];
 
 /// The most messages that wait for one receiver: a message about each module of a large
 /// installation. nexum drops further ones, and counts them.
@@ -101,6 +106,10 @@ impl Notifier {
         let receivers: Vec<_> = webhook.into_iter().chain(command).map(Arc::new).collect();
         if !receivers.is_empty() {
             describe_counter!(MESSAGES, Unit::Count, "messages of [notify], by their outcome");
+            // Prometheus sees no increase in a series that begins with the first lost message.
+            for outcome in OUTCOMES {
+                count(outcome, 0);
+            }
         }
         let mut tasks = JoinSet::new();
         let queues = receivers.iter().map(|receiver| {
@@ -158,7 +167,7 @@ impl Notifier {
         }
         for (queue, receiver) in queues.queues.iter().zip(&self.0.receivers) {
             if queue.try_send(Arc::clone(&body)).is_err() {
-                dropped();
+                count(DROPPED, 1);
                 tracing::error!(
                     target: TARGET,
                     receiver = receiver.label(),
@@ -218,7 +227,7 @@ impl Queues {
             self.sent.pop_front();
         }
         if self.sent.len() >= PER_HOUR_MAX {
-            dropped();
+            count(DROPPED, 1);
             if self.surplus == 0 {
                 tracing::error!(
                     target: TARGET,
@@ -239,8 +248,9 @@ impl Queues {
     }
 }
 
-fn dropped() {
-    counter!(MESSAGES, "outcome" => "dropped").increment(1);
+/// Counts messages.
+fn count(outcome: &'static str, messages: u64) {
+    counter!(MESSAGES, "outcome" => outcome).increment(messages);
 }
 
 /// The name of this machine.

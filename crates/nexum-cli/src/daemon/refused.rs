@@ -1,33 +1,43 @@
 //! The modules that nexum refused at the start.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nexum_config::engine::{EntrySource, ModuleConfig};
 use nexum_config::names::ModuleName;
 use nexum_core::clock::{Clock as _, SystemClock};
-use nexum_core::{HostHandle, LoadErrors};
+use nexum_core::{HostHandle, LoadErrors, ModuleEntry};
 use parking_lot::Mutex;
 
 use crate::protocol::modules::RefusedModule;
 
-/// The modules that nexum refused at the start, by file, and why.
+/// The modules that nexum refused at the start, by entry, and why. Several entries may name one file.
 #[derive(Clone, Default)]
 pub(super) struct Refused(Arc<Mutex<Start>>);
 
 /// How far the start has come.
-#[derive(Default)]
 struct Start {
-    /// By the absolute path of the component.
-    reasons: BTreeMap<PathBuf, Reasons>,
+    /// The begin of the start, in milliseconds since the Unix epoch.
+    begun_ms: u64,
+    /// One for each entry. Entries that are alike share one.
+    refusals: Vec<Refusal>,
     is_complete: bool,
 }
 
-/// Why nexum refused the modules of one file.
-struct Reasons {
-    /// The path without the content of variables.
-    shown: PathBuf,
-    /// The time of the first refusal, in milliseconds since the Unix epoch.
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            begun_ms: SystemClock::new().now_ms(),
+            refusals: Vec::new(),
+            is_complete: false,
+        }
+    }
+}
+
+/// Why nexum refused the module of an entry.
+struct Refusal {
+    entry: ModuleConfig,
+    /// The time of the first error, in milliseconds since the Unix epoch.
     since_ms: u64,
     lines: Vec<String>,
 }
@@ -36,15 +46,23 @@ impl Refused {
     /// Records errors of the start.
     pub(super) fn add(&self, errors: &LoadErrors) {
         let now_ms = SystemClock::new().now_ms();
-        let reasons = &mut self.0.lock().reasons;
+        let refusals = &mut self.0.lock().refusals;
         for error in errors {
-            let lines = error.lines().into_iter().map(|(line, _)| line);
-            let of_file = reasons.entry(absolute(&error.path)).or_insert_with(|| Reasons {
-                shown: error.path.shown_absolute(),
-                since_ms: now_ms,
-                lines: Vec::new(),
+            let known = refusals.iter().position(|refusal| refusal.entry.is_like(&error.entry));
+            let index = known.unwrap_or_else(|| {
+                refusals.push(Refusal {
+                    entry: error.entry.clone(),
+                    since_ms: now_ms,
+                    lines: Vec::new(),
+                });
+                refusals.len() - 1
             });
-            of_file.lines.extend(lines);
+            let lines = &mut refusals[index].lines;
+            for (line, _) in error.lines() {
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
         }
     }
 
@@ -58,48 +76,101 @@ impl Refused {
         self.0.lock().is_complete
     }
 
-    /// The refused modules that are still wanted, and that the operator has not loaded since.
+    /// The begin of the start, in milliseconds since the Unix epoch.
+    pub(super) fn begun_ms(&self) -> u64 {
+        self.0.lock().begun_ms
+    }
+
+    /// The refused modules that are still wanted, and that nexum has not loaded since.
     pub(super) fn missing(&self, host: &HostHandle) -> Vec<RefusedModule> {
-        let origins = host.all().into_iter().filter_map(|module| module.origin());
-        let here: BTreeSet<_> = origins.map(|(origin, _)| absolute(&origin.path)).collect();
         let start = self.0.lock();
-        let loaded = host.loaded_by_operator();
-        let loaded = loaded.iter().map(|(name, config)| (Some(name), config));
-        let absent: BTreeSet<_> = host
-            .absent()
-            .into_iter()
-            .map(|absent| absolute(&absent.entry.config.path))
-            .collect();
-        let configured = host.configured();
-        let configured = configured.iter().map(|entry| &entry.config);
-        let configured = configured.filter(|config| !absent.contains(&absolute(&config.path)));
-        let mut seen = BTreeSet::new();
+        if start.refusals.is_empty() {
+            return Vec::new();
+        }
+        let mut running = Running::of(host);
+        let absent = host.absent();
+        let is_absent = |entry: &ModuleEntry| {
+            let mut absent = absent.iter().map(|absent| &absent.entry);
+            absent.any(|absent| absent.name == entry.name && absent.config.is_like(&entry.config))
+        };
+        let configured = host.configured().into_iter().filter(|entry| !is_absent(entry));
+        let configured = configured.map(|entry| (None, entry.config));
+        let loaded = host.loaded_by_operator().into_iter();
+        let loaded = loaded.map(|(name, config)| (Some(name), config));
         let mut missing = Vec::new();
-        for (name, config) in configured.map(|config| (None, config)).chain(loaded) {
-            let path = absolute(&config.path);
-            let Some(reasons) = start.reasons.get(&path).filter(|_| !here.contains(&path)) else {
-                continue;
-            };
-            if seen.insert(path) {
-                missing.push(refused(name, &config.source.to_string(), reasons));
+        for (loaded_as, entry) in configured.chain(loaded) {
+            let refusal = start.refusals.iter().find(|refusal| refusal.entry.is_like(&entry));
+            if let Some(refusal) = refusal
+                && !running.take(&entry, refusal.since_ms)
+            {
+                missing.push(refused(host, loaded_as.as_ref(), &entry, refusal));
             }
         }
         missing
     }
 }
 
-fn refused(name: Option<&ModuleName>, source: &str, reasons: &Reasons) -> RefusedModule {
-    let path = reasons.shown.clone();
-    let reason = reasons.lines.join("; ");
+/// The running modules that stand for no refused entry yet.
+struct Running(Vec<RunningModule>);
+
+struct RunningModule {
+    name: ModuleName,
+    origin: ModuleConfig,
+    /// The time at which the operator loaded the module, in milliseconds since the Unix epoch.
+    loaded_ms: Option<u64>,
+}
+
+impl Running {
+    fn of(host: &HostHandle) -> Self {
+        let rows = host.operator_rows();
+        let running = host.all().into_iter().filter_map(|module| {
+            let (origin, meta) = module.origin()?;
+            let loaded = rows.get(&meta.name).and_then(|row| row.loaded.as_ref());
+            let loaded = loaded.filter(|_| origin.source == EntrySource::Operator);
+            Some(RunningModule {
+                name: meta.name.clone(),
+                origin,
+                loaded_ms: loaded.map(|(_, act)| act.at_ms),
+            })
+        });
+        Self(running.collect())
+    }
+
+    /// Takes the module of this entry, which nexum refused at `refused_ms`. It is a module with a like
+    /// entry, or one that the operator has loaded since from the same file. Returns whether there is
+    /// one.
+    fn take(&mut self, entry: &ModuleConfig, refused_ms: u64) -> bool {
+        let is_loaded_since = |module: &RunningModule| {
+            module.loaded_ms.is_some_and(|loaded_ms| loaded_ms >= refused_ms)
+                && absolute(&module.origin.path) == absolute(&entry.path)
+                && entry.name.as_ref().is_none_or(|name| *name == module.name)
+        };
+        let alike = self.0.iter().position(|module| module.origin.is_like(entry));
+        let found = alike.or_else(|| self.0.iter().position(is_loaded_since));
+        found.map(|index| self.0.swap_remove(index)).is_some()
+    }
+}
+
+/// The report about a refused module. `loaded_as` is the name with which the operator loaded it.
+fn refused(
+    host: &HostHandle,
+    loaded_as: Option<&ModuleName>,
+    entry: &ModuleConfig,
+    refusal: &Refusal,
+) -> RefusedModule {
+    let path = entry.path.shown_absolute();
+    let reason = refusal.lines.join("; ");
+    // The name may be refused because another module has it.
+    let name = entry.name.as_ref().filter(|name| host.get(name).is_err());
     RefusedModule {
-        reason: match name {
+        reason: match loaded_as {
             Some(name) => format!("{reason}; correct it, or remove the module with {}", forget(name)),
             None => reason,
         },
         name: name.map_or_else(|| path.display().to_string(), ModuleName::to_string),
         path,
-        source: source.to_owned(),
-        since_ms: reasons.since_ms,
+        source: entry.source.to_string(),
+        since_ms: refusal.since_ms,
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Health {
     /// The most blocks that a module has still to handle up to the head of one of its chains. Null if no module has a
     /// position.
     pub(crate) blocks_behind: Option<u64>,
-    /// The age of the oldest head of a chain, by the head's own timestamp, in milliseconds. Null if no chain has a head.
+    /// The age of the oldest head of a chain that modules use, by the head's own timestamp, in milliseconds. Null if no chain has a head.
     pub(crate) head_age_ms: Option<u64>,
 }
 

@@ -84,6 +84,8 @@ mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;
 #[cfg(all(feature = "chain", feature = "store"))]
+mod refused_entries;
+#[cfg(all(feature = "chain", feature = "store"))]
 mod reload;
 #[cfg(feature = "runtime")]
 mod reports;

@@ -1,6 +1,7 @@
 //! Metrics and probes of the daemon, for Prometheus and an orchestrator.
 
 mod alerts;
+mod conditions;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -346,7 +347,7 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
 }
 
 #[tokio::test]
-async fn a_chain_that_was_never_followed_has_metrics_and_holds_up_no_module_of_another() {
+async fn a_chain_that_was_never_followed_has_metrics_without_a_head_and_holds_up_no_module_of_another() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     // No server listens at this port.
@@ -358,8 +359,8 @@ async fn a_chain_that_was_never_followed_has_metrics_and_holds_up_no_module_of_a
     running.until("/readyz", |status, _| status == 200).await;
     let text = running.get("/metrics").1;
     for series in [
-        "nexum_chain_head_timestamp_seconds{chain=\"5\"} 0",
-        "nexum_chain_head_number{chain=\"5\"} 0",
+        "nexum_chain_head_timestamp_seconds{chain=\"5\"} NaN",
+        "nexum_chain_head_number{chain=\"5\"} NaN",
     ] {
         assert!(text.contains(series), "{text}");
     }

@@ -209,9 +209,22 @@ fn a_module_that_keeps_failing_is_suspended_and_a_reload_ends_that() {
         "{line}"
     );
 
+    let health = running.dir.nexum(&["health", "--format", "json"]);
+    let problems: Value = serde_json::from_str(&health.stdout).expect("JSON");
+    let problem = &problems["problems"][0];
+    assert_eq!(
+        (health.code, &problem["module"]),
+        (Some(1), &"echo".into()),
+        "{problem}"
+    );
+    let reason = problem["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("queries suspended: 2 failures in a row"), "{reason}");
+    assert!(problem["since_ms"].is_u64(), "{problem}");
+
     let reloaded = running.dir.nexum(&["module", "reload", "echo"]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
     assert_eq!(running.ask("hello").2, b"hello");
+    assert_eq!(running.dir.nexum(&["health"]).code, Some(0));
     let serving = &running.json(&["status", "--format", "json"])[0];
     assert_eq!(
         (&serving["stage"], &serving["reason"]),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_config::masked_path::MaskedPath;
+use nexum_config::engine::ModuleConfig;
 use tokio::task::{JoinError, JoinSet};
 
 use super::loading::{Entry, Loading};
@@ -28,7 +28,7 @@ pub(super) struct Compiled {
 /// The end of one compilation.
 struct Outcome {
     index: usize,
-    path: MaskedPath,
+    origin: ModuleConfig,
     entry: Entry,
     /// `None` if the load is cancelled.
     result: Option<Result<Loaded, LoadError>>,
@@ -42,11 +42,11 @@ impl Compiling {
             let (loader, engine) = (loader.clone(), engine.clone());
             let entry = list.enter(&candidate);
             tasks.spawn(async move {
-                let path = candidate.origin.path.clone();
+                let origin = candidate.origin.clone();
                 let result = load(&loader, &engine, candidate, &entry).await;
                 Outcome {
                     index,
-                    path,
+                    origin,
                     entry,
                     result,
                 }
@@ -103,7 +103,7 @@ impl Compiled {
         outcomes.sort_by_key(|outcome| outcome.index);
         let mut compiled = Self::default();
         for Outcome {
-            path, entry, result, ..
+            origin, entry, result, ..
         } in outcomes
         {
             match result {
@@ -111,7 +111,7 @@ impl Compiled {
                     compiled.modules.push(module);
                     compiled.entries.push(entry);
                 }
-                Some(Err(error)) => compiled.errors.extend(LoadErrors::of(&path, [error])),
+                Some(Err(error)) => compiled.errors.extend(LoadErrors::of(&origin, [error])),
                 None => {}
             }
         }

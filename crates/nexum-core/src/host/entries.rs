@@ -70,7 +70,7 @@ struct Shared {
 struct Configured {
     /// The entries, in their order.
     entries: Vec<ModuleEntry>,
-    /// The time since which nexum knows that an entry disables the module of this path, in milliseconds
+    /// The time since which nexum knows that an entry disables a module of this path, in milliseconds
     /// since the Unix epoch.
     disabled: BTreeMap<PathBuf, u64>,
 }
@@ -165,6 +165,7 @@ impl Entries {
         let absent = |entry: &ModuleEntry| {
             let removed = removed(entry);
             let disabled = configured.disabled.get(&*entry.config.path).copied();
+            let disabled = disabled.filter(|_| !entry.config.enabled);
             let since_ms = removed.as_ref().map(|act| act.at_ms).or(disabled)?;
             Some(AbsentModule {
                 entry: entry.clone(),

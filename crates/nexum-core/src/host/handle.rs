@@ -211,7 +211,7 @@ impl HostHandle {
         for module in self.supervisor.start(modules).await? {
             let name = name_of(&module);
             names.retain(|other| *other != name);
-            refused(LoadErrors::of(&module.origin.path, [LoadError::DuplicateName { name }]));
+            refused(LoadErrors::of(&module.origin, [LoadError::DuplicateName { name }]));
         }
         for name in &names {
             tracing::info!(module = name.as_str(), "the module is loaded");
@@ -302,11 +302,11 @@ impl HostHandle {
     }
 
     async fn compile_one(&self, candidate: Candidate) -> Result<(Loaded, Entry), ChangeError> {
-        let (path, name) = (candidate.origin.path.clone(), candidate.meta.name.clone());
+        let (origin, name) = (candidate.origin.clone(), candidate.meta.name.clone());
         let entry = self.loading.enter(&candidate);
         match compiling::load(&self.loader(), &self.engine, candidate, &entry).await {
             Some(Ok(loaded)) => Ok((loaded, entry)),
-            Some(Err(error)) => Err(LoadErrors::of(&path, [error]).into()),
+            Some(Err(error)) => Err(LoadErrors::of(&origin, [error]).into()),
             None => Err(ChangeError::Cancelled(name)),
         }
     }

@@ -113,7 +113,7 @@ pub(super) async fn inspect(loader: &Arc<Loader>, configured: Vec<ModuleConfig>,
         let mut candidate = match inspected {
             Inspected::Candidate(candidate) => *candidate,
             Inspected::Refused(module) => {
-                refused.push(module);
+                refused.push(*module);
                 continue;
             }
         };
@@ -131,9 +131,9 @@ pub(super) async fn inspect(loader: &Arc<Loader>, configured: Vec<ModuleConfig>,
     let mut errors = LoadErrors::default();
     let mut warnings = Vec::new();
     for module in refused {
-        let path = module.path.display();
+        let path = module.entry.path.display();
         warnings.extend(module.warnings.iter().map(|warning| format!("{path}: {warning}")));
-        errors.extend(LoadErrors::of(&module.path, module.errors));
+        errors.extend(LoadErrors::of(&module.entry, module.errors));
     }
     Checked {
         candidates,

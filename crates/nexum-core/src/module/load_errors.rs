@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use nexum_config::causes::Causes;
+use nexum_config::engine::ModuleConfig;
 use nexum_config::hint::Hint;
-use nexum_config::masked_path::MaskedPath;
 
 use super::error::LoadError;
 use crate::capability::grant::GrantError;
@@ -13,8 +13,8 @@ use crate::capability::grant::GrantError;
 /// One reason to refuse one module.
 #[derive(Debug)]
 pub struct ModuleError {
-    /// The path of the component, as the module's configuration gives it.
-    pub path: MaskedPath,
+    /// The operator's entry for the module.
+    pub entry: ModuleConfig,
     /// The reason.
     pub error: LoadError,
 }
@@ -26,13 +26,13 @@ pub struct ModuleError {
 pub struct LoadErrors(Vec<ModuleError>);
 
 impl LoadErrors {
-    /// The errors of the module whose component is at `path`.
-    pub fn of(path: &MaskedPath, errors: impl IntoIterator<Item = LoadError>) -> Self {
-        let of_path = |error| ModuleError {
-            path: path.clone(),
+    /// The errors of the module with this entry.
+    pub fn of(entry: &ModuleConfig, errors: impl IntoIterator<Item = LoadError>) -> Self {
+        let of_entry = |error| ModuleError {
+            entry: entry.clone(),
             error,
         };
-        Self(errors.into_iter().map(of_path).collect())
+        Self(errors.into_iter().map(of_entry).collect())
     }
 
     /// The errors.
@@ -80,7 +80,7 @@ impl ModuleError {
             error @ (LoadError::Component(_) | LoadError::Files(_) | LoadError::Grant(GrantError::Manifest(_))) => {
                 vec![(line(error), error.hint())]
             }
-            error => vec![(format!("{}: {}", self.path.display(), line(error)), error.hint())],
+            error => vec![(format!("{}: {}", self.entry.path.display(), line(error)), error.hint())],
         }
     }
 }

@@ -140,9 +140,9 @@ impl Setup {
         let engine = self.engine(Candidate::demand(&candidates));
         let mut modules = Vec::new();
         for candidate in candidates {
-            let path = candidate.origin.path.clone();
+            let origin = candidate.origin.clone();
             let loaded = loader.load_any(&engine, candidate).await;
-            modules.push(loaded.map_err(|error| LoadErrors::of(&path, [error]))?);
+            modules.push(loaded.map_err(|error| LoadErrors::of(&origin, [error]))?);
         }
         Ok((modules, Workshop { loader, engine }))
     }

@@ -32,7 +32,7 @@ pub(super) fn of_files(candidates: &[Candidate], errors: &LoadErrors, warnings: 
 
 /// The reasons to refuse one module.
 fn refused(module: &ModuleError) -> Vec<Finding> {
-    let subject = module.path.display();
+    let subject = module.entry.path.display();
     let finding = |(text, hint): (String, Option<String>)| {
         let text = text.strip_prefix(&format!("{subject}: ")).unwrap_or(&text).to_owned();
         let remedy = match &module.error {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::counter;
 use nexum_config::backoff::wait;
 use nexum_core::source::{Extent, Outage};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::{MESSAGES, Receiver, TARGET};
+use super::{DELIVERED, FAILED, Receiver, TARGET, count};
 
 /// The most attempts to deliver one message. With the waits they take about a minute, in which a
 /// service restarts. A message that arrives much later helps no one, and others wait behind it.
@@ -50,7 +49,7 @@ pub(super) async fn deliver_all(receiver: Arc<Receiver>, mut queue: mpsc::Receiv
         let outcome = loop {
             attempt += 1;
             let Err(failed) = receiver.deliver(&body).await else {
-                break "delivered";
+                break DELIVERED;
             };
             if let Some(Extent { seconds, attempts }) = outage.failed(begun.elapsed()) {
                 tracing::error!(
@@ -64,12 +63,12 @@ pub(super) async fn deliver_all(receiver: Arc<Receiver>, mut queue: mpsc::Receiv
                 );
             }
             if failed.is_final || attempt == ATTEMPTS_MAX {
-                break "failed";
+                break FAILED;
             }
             sleep(wait(WAIT_MIN, WAIT_MAX, attempt)).await;
         };
-        counter!(MESSAGES, "outcome" => outcome).increment(1);
-        if outcome == "delivered"
+        count(outcome, 1);
+        if outcome == DELIVERED
             && let Some(Extent { seconds, attempts }) = outage.ended(begun.elapsed())
         {
             tracing::info!(

@@ -7,7 +7,6 @@ use nexum_config::component::{ComponentFile, ModuleKind};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::Limit;
 use nexum_config::manifest::{Manifest, Subscription};
-use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
 use nexum_config::topic::ChainId;
@@ -25,15 +24,16 @@ use crate::module::load_errors::LoadErrors;
 /// The result of a module's checks.
 #[derive(Debug)]
 pub(crate) enum Inspected {
-    /// Boxed, because it is large.
+    /// Boxed as the other, because both are large.
     Candidate(Box<Candidate>),
-    Refused(RefusedModule),
+    Refused(Box<RefusedModule>),
 }
 
 /// A module that is refused, with its properties for the checks between modules.
 #[derive(Debug)]
 pub(crate) struct RefusedModule {
-    pub(crate) path: MaskedPath,
+    /// The operator's entry for the module.
+    pub(crate) entry: ModuleConfig,
     /// `None` if the name is faulty.
     pub(crate) name: Option<ModuleName>,
     /// The upper limit for the memory of all instances together, in bytes. `None` if the limit is
@@ -50,7 +50,7 @@ impl RefusedModule {
         let is_named = !matches!(error, LoadError::DuplicateName { .. });
         let is_too_large = matches!(error, LoadError::TotalMemory { .. });
         Self {
-            path: candidate.origin.path.clone(),
+            entry: candidate.origin.clone(),
             name: is_named.then(|| candidate.meta.name.clone()),
             memory_bytes: (!is_too_large).then(|| candidate.memory_bytes()),
             warnings: candidate.warnings.clone(),
@@ -69,7 +69,7 @@ impl Loader {
     pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, LoadErrors> {
         match self.inspect_all(config) {
             Inspected::Candidate(candidate) => Ok(*candidate),
-            Inspected::Refused(RefusedModule { path, errors, .. }) => Err(LoadErrors::of(&path, errors)),
+            Inspected::Refused(module) => Err(LoadErrors::of(&module.entry, module.errors)),
         }
     }
 
@@ -139,13 +139,13 @@ impl Loader {
         let (Some(name), Ok(files), Some(grant), Some(file), true) =
             (name.clone(), files, grant, file, errors.is_empty())
         else {
-            return Inspected::Refused(RefusedModule {
-                path: config.path.clone(),
+            return Inspected::Refused(Box::new(RefusedModule {
+                entry: config.clone(),
                 name: name.filter(|_| !config.is_faulty),
                 memory_bytes,
                 warnings: notices,
                 errors,
-            });
+            }));
         };
         warnings.extend_from_slice(grant.warnings());
         warnings.extend(grant::warnings(&self.capabilities, &settings));
