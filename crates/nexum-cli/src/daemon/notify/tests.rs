@@ -97,6 +97,8 @@ async fn a_webhook_gets_each_message_until_it_accepts_it() {
         assert_eq!(headers["content-type"], "application/json");
         let sender = body.as_object_mut().unwrap().remove("nexum").unwrap();
         assert_eq!(sender["version"], env!("CARGO_PKG_VERSION"));
+        let name = std::process::Command::new("uname").arg("-n").output().unwrap();
+        assert_eq!(sender["host"], String::from_utf8(name.stdout).unwrap().trim());
         let expected = json!({
             "kind": "module_dead",
             "phase": "began",
