@@ -22,7 +22,7 @@ const TOKEN_BYTES_MIN: usize = 32;
 
 /// The rights that make a file unfit for a secret: any right of others, and the right of the group to
 /// write. The group may read, because a service manager passes secrets to a service in this way.
-const RIGHTS_REFUSED: u32 = 0o027;
+pub(crate) const RIGHTS_REFUSED: u32 = 0o027;
 
 /// The name of the scheme in the header `Authorization` (RFC 6750).
 const SCHEME: &str = "bearer";
@@ -79,7 +79,7 @@ fn read(path: &MaskedPath) -> Result<Digest, Refusal> {
             "{shown}: other users can read or change this file (its mode is {:04o})",
             mode & 0o7777
         );
-        return Err(Refusal::new(error).with_hint(format!("make it private with `chmod 600 {shown}`")));
+        return Err(Refusal::new(error).with_hint(format!("make it private with `chmod g-w,o= {shown}`")));
     }
     let mut content = Vec::new();
     let read = file.take(TOKEN_BYTES_MAX + 1).read_to_end(&mut content);
@@ -149,7 +149,7 @@ mod tests {
             assert_eq!(
                 refused,
                 format!(
-                    "<dir>/token: other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod 600 <dir>/token`)"
+                    "<dir>/token: other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod g-w,o= <dir>/token`)"
                 )
             );
         }
