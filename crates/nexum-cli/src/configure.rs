@@ -2,6 +2,7 @@
 
 #[cfg(feature = "runtime")]
 mod admin;
+mod exposed;
 mod file;
 mod log;
 #[cfg(feature = "runtime")]
@@ -98,11 +99,14 @@ pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>)
     let engine = config.engine.as_ref();
     let log = engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors));
     let metrics = config.sections.get(METRICS_SECTION);
+    let mut notices = std::mem::take(&mut config.notices);
+    let exposed = config.root.as_ref().and_then(|root| exposed::notice(file.path(), root));
+    notices.extend(exposed);
     Ok(Configuration {
         file,
         log,
         metrics: read(metrics, MetricsConfig::from_section, errors),
-        notices: std::mem::take(&mut config.notices),
+        notices,
         config,
     })
 }
