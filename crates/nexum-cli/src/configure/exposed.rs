@@ -24,11 +24,19 @@ pub(super) fn notice(file: &Path, root: &Section) -> Option<String> {
 
 /// Whether the modes of the file and of all its directories let every user read the file.
 fn can_others_read(file: &Path) -> bool {
-    let has = |path: &Path, right| fs::metadata(path).is_ok_and(|found| found.mode() & right != 0);
     let Ok(file) = file.canonicalize() else {
         return false;
     };
-    has(&file, OTHERS_READ) && file.ancestors().skip(1).all(|directory| has(directory, OTHERS_ENTER))
+    have_others(&file, OTHERS_READ) && can_others_reach(&file)
+}
+
+fn can_others_reach(path: &Path) -> bool {
+    let mut directories = path.ancestors().skip(1);
+    directories.all(|directory| have_others(directory, OTHERS_ENTER))
+}
+
+fn have_others(path: &Path, right: u32) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.mode() & right != 0)
 }
 
 #[cfg(test)]
@@ -43,6 +51,8 @@ mod tests {
     fn only_a_file_with_secrets_that_all_can_reach_has_the_warning() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("engine.toml");
+        // The directory of temporary files can be private.
+        let is_reached = can_others_reach(&directory.path().canonicalize().unwrap());
         let key = "[chains.1]\nrpc_url = \"https://a.example/v3/0123456789abcdef\"";
         for (content, directory_mode, mode, is_warned) in [
             (key, 0o755, 0o644, true),
@@ -56,7 +66,11 @@ mod tests {
             }
             let document = Document::parse(&file, content.as_bytes(), &Environment::closed()).unwrap();
             let notice = notice(&file, document.root());
-            assert_eq!(notice.is_some(), is_warned, "{content} {directory_mode:o} {mode:o}");
+            assert_eq!(
+                notice.is_some(),
+                is_warned && is_reached,
+                "{content} {directory_mode:o} {mode:o}"
+            );
             assert!(!notice.is_some_and(|text| text.contains("0123456789")));
         }
     }
