@@ -2,6 +2,7 @@
 
 #[cfg(feature = "runtime")]
 mod admin;
+mod exposed;
 mod file;
 mod log;
 #[cfg(feature = "runtime")]
@@ -39,7 +40,7 @@ pub(crate) use notify::{NotifyConfig, Webhook};
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
 #[cfg(feature = "runtime")]
-pub(crate) use token::Token;
+pub(crate) use token::{RIGHTS_REFUSED, Token};
 
 /// The operator's configuration.
 #[derive(Default)]
@@ -107,11 +108,14 @@ pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>)
     let engine = config.engine.as_ref();
     let log = engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors));
     let metrics = config.sections.get(METRICS_SECTION);
+    let mut notices = std::mem::take(&mut config.notices);
+    let exposed = config.root.as_ref().and_then(|root| exposed::notice(file.path(), root));
+    notices.extend(exposed);
     Ok(Configuration {
         file,
         log,
         metrics: read(metrics, MetricsConfig::from_section, errors),
-        notices: std::mem::take(&mut config.notices),
+        notices,
         config,
     })
 }

@@ -16,3 +16,16 @@ pub(crate) const TRAPPED: u8 = 3;
 /// the next start.
 #[cfg(feature = "runtime")]
 pub(crate) const ABANDONED: u8 = 4;
+
+#[cfg(all(test, feature = "runtime"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_knows_the_exit_codes() {
+        let unit = include_str!("../../../packaging/systemd/nexum.service");
+        let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        assert_eq!(value("RestartPreventExitStatus"), Some(REFUSED.to_string().as_str()));
+        assert_eq!(value("SuccessExitStatus"), Some(ABANDONED.to_string().as_str()));
+    }
+}

@@ -20,6 +20,7 @@ mod de;
 mod environment;
 mod error;
 mod key;
+mod literal;
 mod location;
 mod masked;
 mod section;

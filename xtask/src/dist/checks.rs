@@ -55,8 +55,12 @@ fn unit() -> Result<String> {
     security.arg(format!("--threshold={EXPOSURE_MAX}")).arg(&unit);
     process::output(&mut security)?;
 
-    // systemd looks for the programs of the unit.
     let text = fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    ensure!(
+        !text.contains("\nProcSubset=pid"),
+        "ProcSubset=pid hides /proc/sys, in which nexum reads the limit on memory maps and the name of the machine"
+    );
+    // systemd looks for the programs of the unit.
     let program = std::env::current_exe()?;
     let runnable = text.replace("/usr/bin/nexum", &program.display().to_string());
     let directory = tempfile::tempdir()?;

@@ -10,6 +10,7 @@ use nexum_config::names::Digest;
 use nexum_config::regular_file::{self, FileError};
 use parking_lot::RwLock;
 use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::report::Refusal;
 
@@ -22,14 +23,20 @@ const TOKEN_BYTES_MIN: usize = 32;
 
 /// The rights that make a file unfit for a secret: any right of others, and the right of the group to
 /// write. The group may read, because a service manager passes secrets to a service in this way.
-const RIGHTS_REFUSED: u32 = 0o027;
+pub(crate) const RIGHTS_REFUSED: u32 = 0o027;
 
 /// The name of the scheme in the header `Authorization` (RFC 6750).
 const SCHEME: &str = "bearer";
 
 /// The token of a file. nexum keeps its digest, so that neither the memory nor a `Debug` text has the
 /// token itself.
-pub(crate) struct Token(RwLock<Digest>);
+pub(crate) struct Token(RwLock<Current>);
+
+struct Current {
+    digest: Digest,
+    /// Cancelled when another token replaces this one.
+    replaced: CancellationToken,
+}
 
 impl Token {
     /// Reads the file.
@@ -38,27 +45,35 @@ impl Token {
     ///
     /// If the file cannot be read, other users can read it, or it has no token.
     pub(super) fn read(path: &MaskedPath) -> Result<Self, Refusal> {
-        Ok(Self(RwLock::new(read(path)?)))
+        Ok(Self(RwLock::new(Current {
+            digest: read(path)?,
+            replaced: CancellationToken::new(),
+        })))
     }
 
-    /// Replaces the token by a newer one.
+    /// Replaces the token by a newer one. Ends what [`Token::admit`] admitted with another token.
     pub(crate) fn replace(&self, newer: &Self) {
-        *self.0.write() = *newer.0.read();
+        let digest = newer.0.read().digest;
+        let mut current = self.0.write();
+        if current.digest.as_bytes() != digest.as_bytes() {
+            current.digest = digest;
+            std::mem::take(&mut current.replaced).cancel();
+        }
     }
 
-    /// Whether the header `Authorization` has the token. The time that this takes does not depend on
-    /// the token.
-    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Looks for the token in the header `Authorization`. The time that this takes does not depend on
+    /// the token. The result is cancelled when another token replaces this one, and `None` if the
+    /// header does not have the token.
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Option<CancellationToken> {
         let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            return false;
+            return None;
         };
-        let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
-            return false;
-        };
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         let given = Digest::of(token.trim().as_bytes());
-        let is_token = given.as_bytes().ct_eq(self.0.read().as_bytes());
-        scheme.eq_ignore_ascii_case(SCHEME) && is_token.into()
+        let current = self.0.read();
+        let is_token: bool = given.as_bytes().ct_eq(current.digest.as_bytes()).into();
+        (scheme.eq_ignore_ascii_case(SCHEME) && is_token).then(|| current.replaced.clone())
     }
 }
 
@@ -79,7 +94,7 @@ fn read(path: &MaskedPath) -> Result<Digest, Refusal> {
             "{shown}: other users can read or change this file (its mode is {:04o})",
             mode & 0o7777
         );
-        return Err(Refusal::new(error).with_hint(format!("make it private with `chmod 600 {shown}`")));
+        return Err(Refusal::new(error).with_hint(format!("make it private with `chmod g-w,o= {shown}`")));
     }
     let mut content = Vec::new();
     let read = file.take(TOKEN_BYTES_MAX + 1).read_to_end(&mut content);
@@ -149,7 +164,7 @@ mod tests {
             assert_eq!(
                 refused,
                 format!(
-                    "<dir>/token: other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod 600 <dir>/token`)"
+                    "<dir>/token: other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod g-w,o= <dir>/token`)"
                 )
             );
         }
@@ -197,9 +212,15 @@ mod tests {
         let file = read().unwrap_or_else(|error| panic!("{error}"));
         let next = TOKEN.replace('0', "9");
         write(&next);
-        assert!(file.admits(&headers(TOKEN)) && !file.admits(&headers(&next)));
+        let admitted = file.admit(&headers(TOKEN)).unwrap();
+        assert!(file.admit(&headers(&next)).is_none());
         file.replace(&read().unwrap_or_else(|error| panic!("{error}")));
-        assert!(!file.admits(&headers(TOKEN)) && file.admits(&headers(&next)));
+        assert!(file.admit(&headers(TOKEN)).is_none());
+        assert!(admitted.is_cancelled());
+        let admitted = file.admit(&headers(&next)).unwrap();
+        // A reload with an unchanged file.
+        file.replace(&read().unwrap_or_else(|error| panic!("{error}")));
+        assert!(!admitted.is_cancelled());
         write("short");
         assert!(read().is_err());
     }
@@ -217,9 +238,9 @@ mod tests {
             (TOKEN.to_owned(), false),
         ] {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
-            assert_eq!(file.admits(&headers), is_admitted, "{value}");
+            assert_eq!(file.admit(&headers).is_some(), is_admitted, "{value}");
         }
-        assert!(!file.admits(&HeaderMap::new()));
+        assert!(file.admit(&HeaderMap::new()).is_none());
         let twice = [TOKEN, TOKEN].map(|token| {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             (header::AUTHORIZATION, value)
@@ -228,6 +249,6 @@ mod tests {
         for (name, value) in twice {
             headers.append(name, value);
         }
-        assert!(!file.admits(&headers));
+        assert!(file.admit(&headers).is_none());
     }
 }

@@ -106,6 +106,7 @@ mod triggers;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -117,7 +118,10 @@ struct Dir(tempfile::TempDir);
 
 impl Dir {
     fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+        // nexum warns of secrets that other users can read.
+        let private = std::fs::Permissions::from_mode(0o700);
+        let made = tempfile::Builder::new().permissions(private).tempdir();
+        Self(made.expect("a directory"))
     }
 
     fn path(&self) -> &Path {

@@ -12,11 +12,11 @@ use super::{Document, Origin};
 const MASK: &str = "\"…\"";
 
 /// The table of the headers of requests. Its values are credentials.
-const HEADERS: &str = "headers";
+pub(super) const HEADERS: &str = "headers";
 
 /// The table of a module's configuration. Only the module's author knows which of its values are
 /// secrets.
-const CONFIG: &str = "config";
+pub(super) const CONFIG: &str = "config";
 
 /// Parts of key names that mark a secret in addition to those of [`show::SECRET_NAMES`]. A command's
 /// arguments and a webhook's path are often the only credential.

@@ -9,6 +9,7 @@ use nexum_config::masked_path::MaskedPath;
 use rustix::process::geteuid;
 use serde::Deserialize;
 
+use crate::configure::RIGHTS_REFUSED;
 use crate::report::findings::{Area, Finding};
 
 /// The bits of a file's mode that `chmod` sets.
@@ -16,6 +17,9 @@ pub(super) const MODE_BITS: u32 = 0o7777;
 
 /// The rights of every user but the owner.
 const OTHERS: u32 = 0o077;
+
+/// The right of the group to read.
+const GROUP_READS: u32 = 0o040;
 
 /// The most files that one finding names: the rest have the same remedy.
 const NAMED_MAX: usize = 5;
@@ -98,15 +102,19 @@ fn token_file(path: &Path, file: &Path) -> Finding {
         Err(error) => area.failure(subject, format!("cannot be read: {error}")).with_remedy(
             "create the file with a long random token, for example `openssl rand -hex 32`, and the mode 0600",
         ),
-        Ok(found) if found.mode() & OTHERS != 0 => area
+        Ok(found) if found.mode() & RIGHTS_REFUSED != 0 => area
             .failure(
                 subject,
                 format!(
-                    "other users have rights to the file (mode {:04o})",
+                    "other users can read or change the file (mode {:04o})",
                     found.mode() & MODE_BITS
                 ),
             )
-            .with_remedy("chmod 600 on the file that admin.token_file names, and then replace the token"),
+            .with_remedy("chmod g-w,o= on the file that admin.token_file names, and then replace the token"),
+        Ok(found) if found.mode() & GROUP_READS != 0 => {
+            let (user, group) = (found.uid(), found.gid());
+            area.ok(subject, format!("only user {user}, group {group} and root can read it"))
+        }
         Ok(found) => area.ok(subject, format!("only user {} and root can read it", found.uid())),
     }
 }
@@ -146,14 +154,20 @@ mod tests {
         let look = || token_file(Path::new("token"), &engine);
         assert_eq!(look().state, Verdict::Failure);
         fs::write(directory.path().join("token"), "x").unwrap();
-        set_mode(&directory.path().join("token"), 0o640);
-        let found = look();
-        assert_eq!(
-            (found.state, found.text.as_str()),
-            (Verdict::Failure, "other users have rights to the file (mode 0640)")
-        );
-        set_mode(&directory.path().join("token"), 0o600);
-        assert_eq!(look().state, Verdict::Ok);
+        let token = directory.path().join("token");
+        for mode in [0o644, 0o660, 0o640, 0o440, 0o600] {
+            set_mode(&token, mode);
+            let found = look();
+            // The daemon judges in the same way.
+            let is_refused = mode & RIGHTS_REFUSED != 0;
+            assert_eq!(found.state == Verdict::Failure, is_refused, "{mode:o}: {}", found.text);
+        }
+        set_mode(&token, 0o644);
+        assert_eq!(look().text, "other users can read or change the file (mode 0644)");
+        set_mode(&token, 0o640);
+        let ids = fs::metadata(&token).unwrap();
+        let expected = format!("only user {}, group {} and root can read it", ids.uid(), ids.gid());
+        assert_eq!((look().state, look().text), (Verdict::Ok, expected));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The log and what happens: `/v1/logs`, `/v1/events`, `/v1/log-level`, `/v1/notify`.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,11 +37,22 @@ use crate::report::Refusal;
 const LIMIT: usize = 200;
 const LIMIT_MAX: usize = 10_000;
 
-/// The routes. Streams have a bound of their own, see [`sse::Readers`].
+/// The most concurrent lists. Others wait. Each list can have a copy of all records in memory.
+const LISTS_MAX: usize = 4;
+
+/// A list is sent in parts of this size, in bytes.
+const PART_BYTES: usize = 64 * 1_024;
+
+/// The places of lists. A list has its place until its last part is sent.
+#[derive(Clone)]
+struct Lists(Arc<Semaphore>);
+
+/// The routes. Lists and streams have bounds of their own, see [`Lists`] and [`sse::Readers`].
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let streams = OpenApiRouter::new()
         .routes(routes!(log_list))
-        .routes(routes!(event_list));
+        .routes(routes!(event_list))
+        .layer(Extension(Lists(Arc::new(Semaphore::new(LISTS_MAX)))));
     let levels = OpenApiRouter::new().routes(routes!(log_level_show, log_level_set));
     let tests = OpenApiRouter::new().routes(routes!(notify_test));
     streams.merge(few(levels)).merge(few(tests))
@@ -99,6 +113,7 @@ struct EventQuery {
 )]
 async fn log_list(
     State(api): State<ApiState>,
+    Extension(lists): Extension<Lists>,
     headers: HeaderMap,
     QueryOf(query): QueryOf<LogQuery>,
 ) -> Result<Response, ApiError> {
@@ -117,7 +132,10 @@ async fn log_list(
         follow: query.follow || sse::is_wanted(&headers),
         last_id: sse::last_id(&headers)?,
     };
-    request.answer(&api, |record| Some(log_record(record)), None)
+    match request.follow {
+        true => request.stream(&api, |record| Some(log_record(record)), None),
+        false => request.list(&api, lists, |record| Some(log_record(record))).await,
+    }
 }
 
 /// List what happened to modules and chains, or follow it
@@ -133,6 +151,7 @@ async fn log_list(
 )]
 async fn event_list(
     State(api): State<ApiState>,
+    Extension(lists): Extension<Lists>,
     headers: HeaderMap,
     QueryOf(query): QueryOf<EventQuery>,
 ) -> Result<Response, ApiError> {
@@ -142,8 +161,11 @@ async fn event_list(
         follow: query.follow || sse::is_wanted(&headers),
         last_id: sse::last_id(&headers)?,
     };
-    let following = request.follow.then(|| api.log_level.follow_events(&api.records));
-    request.answer(&api, feed::event_of, following)
+    if !request.follow {
+        return request.list(&api, lists, feed::event_of).await;
+    }
+    let following = api.log_level.follow_events(&api.records);
+    request.stream(&api, feed::event_of, Some(following))
 }
 
 /// A request for records of the rings.
@@ -155,8 +177,35 @@ struct Reading {
 }
 
 impl Reading {
-    /// The records so far, or a stream, each as `convert` makes it.
-    fn answer<T: Serialize + Send + 'static>(
+    /// The records so far, each as `convert` makes it.
+    async fn list<T: Serialize>(
+        self,
+        api: &ApiState,
+        Lists(places): Lists,
+        convert: fn(&Record) -> Option<T>,
+    ) -> Result<Response, ApiError> {
+        let place = places.acquire_owned().await;
+        let text = {
+            let (last, _) = api.records.last(&self.selection, self.limit);
+            let records: Vec<_> = last.iter().filter_map(|record| convert(record)).collect();
+            serde_json::to_vec(&records).map_err(|error| ApiError::of(ErrorCode::InternalError, &error))?
+        };
+        let head = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CONTENT_LENGTH, text.len().into()),
+        ];
+        let mut rest = Bytes::from(text);
+        let parts = std::iter::from_fn(move || {
+            // Held until the last part is sent.
+            let _ = &place;
+            let part = rest.split_to(rest.len().min(PART_BYTES));
+            (!part.is_empty()).then_some(Ok::<_, Infallible>(part))
+        });
+        Ok((head, Body::from_stream(stream::iter(parts))).into_response())
+    }
+
+    /// A stream of the records so far and the next ones, each as `convert` makes it.
+    fn stream<T: Serialize + Send + 'static>(
         self,
         api: &ApiState,
         convert: fn(&Record) -> Option<T>,
@@ -165,17 +214,13 @@ impl Reading {
         let Self {
             selection,
             limit,
-            follow,
             last_id,
+            ..
         } = self;
         let (last, newest) = match last_id {
-            Some(_) if follow => (Vec::new(), 0),
-            _ => api.records.last(&selection, limit),
+            Some(_) => (Vec::new(), 0),
+            None => api.records.last(&selection, limit),
         };
-        if !follow {
-            let records: Vec<_> = last.iter().filter_map(|record| convert(record)).collect();
-            return Ok(Json(records).into_response());
-        }
         let mut waiting = VecDeque::new();
         if let (Some(following), Some(after)) = (&following, last_id)
             && following.misses(after)

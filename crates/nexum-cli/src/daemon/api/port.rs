@@ -2,18 +2,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Frame, SizeHint};
 use nexum_core::source::Outage;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::error::ApiError;
 use crate::configure::{Admin, Token};
@@ -82,9 +87,11 @@ struct Gate {
 /// Refuses requests without the token, before nexum looks at anything else of them.
 async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let now = gate.start.elapsed();
-    if gate.token.admits(request.headers()) {
+    if let Some(replaced) = gate.token.admit(request.headers()) {
         gate.refusals.lock().ended(now);
-        return next.run(request).await;
+        let response = next.run(request).await;
+        let replaced = Box::pin(replaced.cancelled_owned());
+        return response.map(|body| Body::new(Admitted { body, replaced }));
     }
     if let Some(extent) = gate.refusals.lock().failed(now) {
         let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -97,6 +104,36 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
         );
     }
     ApiError::new(ErrorCode::Unauthorized, "the request has no valid token").into_response()
+}
+
+/// The body of a response to a request with the token. It fails when another token replaces this one,
+/// because a stream would show more to a client that is no longer admitted.
+struct Admitted {
+    body: Body,
+    replaced: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl hyper::body::Body for Admitted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.replaced.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new("the token of the request was replaced"))));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Refuses requests of pages in a browser. A page does not know the token, and must not try.

@@ -3,22 +3,18 @@
 mod input;
 mod output;
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
-use http_body_util::BodyExt as _;
 use nexum_config::names::ModuleName;
 use nexum_core::HostHandle;
 use nexum_core::state::admin::ImportError;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::input::Chunks;
+use self::input::{Chunks, Upload};
 use self::output::Output;
 use super::audit::{By, Pending};
 use super::error::ApiError;
@@ -34,9 +30,6 @@ use crate::state::{Sinks, Task, import as take_in};
 
 /// The most chunks of an import that wait: the next one arrives while one is imported.
 const CHUNKS_WAITING_MAX: usize = 4;
-
-/// The longest time that a client may leave its input unsent. Meanwhile no module can start.
-const UNSENT: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     few(OpenApiRouter::new().routes(routes!(state_task)))
@@ -144,14 +137,12 @@ async fn state_import(State(api): State<ApiState>, by: By, request: Request) -> 
         );
         (done, lines)
     });
-    let mut input = request.into_body();
+    let mut input = Upload::new(request.into_body());
     // After an error, the rest of the body is read and dropped, because the client reads no answer
     // before it has sent everything.
-    while let Ok(Some(Ok(frame))) = timeout(UNSENT, input.frame()).await {
-        if let Ok(chunk) = frame.into_data() {
-            // Fails if the import has found an error and stopped.
-            let _ = chunks.send(chunk).await;
-        }
+    while let Some(chunk) = input.next().await {
+        // Fails if the import has found an error and stopped.
+        let _ = chunks.send(chunk).await;
     }
     drop(chunks);
     let (done, lines) = work

@@ -1,18 +1,25 @@
 //! The delivery of a message to a program.
 
-use std::process::Stdio;
+use std::io;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nexum_config::harmless::harmless;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command as Program};
+use tokio::time::timeout;
 
 use super::delivery::Failed;
 use crate::process::without_service;
 
 /// The most bytes of a program's stderr that an error shows: a few lines.
 const STDERR_BYTES_MAX: u64 = 1_024;
+
+/// The longest wait for the rest of stderr after the program's end. What the program wrote is in the
+/// pipe already.
+const PIPES_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A program that reads a message on stdin, as JSON on one line.
 pub(super) struct Command {
@@ -48,19 +55,14 @@ impl Command {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            // All that it starts ends with it.
+            // One that is killed is killed with its children, see [`Group`].
             .process_group(0)
             .spawn();
         let mut child = spawned.map_err(|error| Failed::new(format!("{program} cannot be started: {error}")))?;
-        let group = child.id();
-        let ended = tokio::time::timeout(self.timeout, run(&mut child, body)).await;
-        if ended.is_err() {
-            kill(group);
-        }
-        let (status, stderr) = match ended {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => return Err(Failed::new(format!("{program} cannot be read: {error}"))),
-            Err(_) => return Err(Failed::new(format!("{program} did not end within {:?}", self.timeout))),
+        let ended = run(&mut child, body, self.timeout).await;
+        let ended = ended.map_err(|error| Failed::new(format!("{program} cannot be read: {error}")))?;
+        let Some((status, stderr)) = ended else {
+            return Err(Failed::new(format!("{program} did not end within {:?}", self.timeout)));
         };
         if status.success() {
             return Ok(());
@@ -74,9 +76,12 @@ impl Command {
     }
 }
 
-/// Gives a program its stdin, and waits for its end. Returns its status and the begin of its stderr.
-async fn run(child: &mut Child, body: &str) -> std::io::Result<(std::process::ExitStatus, Vec<u8>)> {
+/// Gives a program its stdin, and waits for its end. Returns its status and the begin of its stderr,
+/// or `None` if it does not end in time.
+async fn run(child: &mut Child, body: &str, time_max: Duration) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
+    let mut group = Group::of(child);
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let mut text = Vec::new();
     let write = async {
         if let Some(mut stdin) = stdin {
             // A program may end without reading.
@@ -84,21 +89,54 @@ async fn run(child: &mut Child, body: &str) -> std::io::Result<(std::process::Ex
         }
     };
     let read = async {
-        let mut text = Vec::new();
-        if let Some(stderr) = stderr {
-            stderr.take(STDERR_BYTES_MAX).read_to_end(&mut text).await?;
+        if let Some(mut stderr) = stderr {
+            // A failed read shortens the text. The status of the program counts.
+            let _ = (&mut stderr).take(STDERR_BYTES_MAX).read_to_end(&mut text).await;
+            // A closed pipe would kill a program that writes more.
+            let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
         }
-        Ok::<_, std::io::Error>(text)
     };
-    let ((), text, status) = tokio::join!(write, read, child.wait());
-    Ok((status?, text?))
+    let status = {
+        let mut pipes = pin!(async { tokio::join!(write, read) });
+        let ended = timeout(time_max, async {
+            tokio::select! {
+                status = child.wait() => (status, false),
+                _ = &mut pipes => (child.wait().await, true),
+            }
+        });
+        let Ok((status, are_closed)) = ended.await else {
+            return Ok(None);
+        };
+        group.has_ended();
+        if !are_closed {
+            // A process that the program leaves behind can hold the pipes for ever.
+            let _ = timeout(PIPES_TIME_MAX, pipes).await;
+        }
+        status?
+    };
+    Ok(Some((status, text)))
 }
 
-/// Ends a group of processes.
-fn kill(group: Option<u32>) {
-    let id = group.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(id) = id {
-        // The group may have ended.
-        let _ = kill_process_group(id, Signal::KILL);
+/// The group of a program's processes. nexum kills it if the program has not ended when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(leader: &Child) -> Self {
+        let id = leader.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(Pid::from_raw))
+    }
+
+    /// Spares the processes that the program leaves behind.
+    fn has_ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // The group may have ended.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
@@ -97,6 +98,8 @@ async fn a_webhook_gets_each_message_until_it_accepts_it() {
         assert_eq!(headers["content-type"], "application/json");
         let sender = body.as_object_mut().unwrap().remove("nexum").unwrap();
         assert_eq!(sender["version"], env!("CARGO_PKG_VERSION"));
+        let name = std::process::Command::new("uname").arg("-n").output().unwrap();
+        assert_eq!(sender["host"], String::from_utf8(name.stdout).unwrap().trim());
         let expected = json!({
             "kind": "module_dead",
             "phase": "began",
@@ -206,7 +209,12 @@ async fn a_program_that_does_not_end_is_killed_with_its_children() {
     ));
     let error = soon(notifier.test(9)).await[0].error.clone();
     assert_eq!(error.as_deref(), Some("/bin/sh did not end within 1s"));
-    let child: u32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    ends(&file).await;
+}
+
+/// Waits for the end of the process whose id is in this file.
+async fn ends(file: &Path) {
+    let child: u32 = fs::read_to_string(file).unwrap().trim().parse().unwrap();
     let is_alive = || {
         let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         stat.rsplit_once(')')
@@ -218,6 +226,36 @@ async fn a_program_that_does_not_end_is_killed_with_its_children() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_program_that_nexum_no_longer_waits_for_is_killed_with_its_children() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let notifier = notifier(&format!(
+        "timeout_ms = 60000\ncommand = [\"/bin/sh\", \"-c\", \"sleep 600 & echo $! > {}; wait\"]",
+        file.display()
+    ));
+    let is_written = async {
+        while !fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        results = notifier.test(9) => panic!("{results:?}"),
+        () = is_written => {}
+    }
+    ends(&file).await;
+}
+
+#[tokio::test]
+async fn a_program_may_write_much_to_stderr_and_leave_a_process_that_holds_it() {
+    for script in ["head -c 1000000 /dev/zero >&2", "sleep 20 & exit 0"] {
+        let notifier = notifier(&format!(
+            "timeout_ms = 10000\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]"
+        ));
+        assert_eq!(soon(notifier.test(9)).await[0].error, None, "{script}");
+    }
 }
 
 #[tokio::test]

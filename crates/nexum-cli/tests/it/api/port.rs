@@ -1,5 +1,9 @@
 //! The TCP port.
 
+use std::io::ErrorKind;
+
+use nexum_testing::WAIT_MAX;
+
 use super::*;
 
 /// The answer to a request on the port, with this header.
@@ -114,6 +118,14 @@ fn a_port_without_a_private_token_is_refused() {
 #[test]
 fn a_reload_replaces_the_token_of_the_open_port() {
     let running = Running::start("");
+    let mut reader = running.tcp();
+    reader.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+    let request = format!("GET /v1/logs?follow=true HTTP/1.1\r\nhost: nexum\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    reader.write_all(request.as_bytes()).expect("a request");
+    // The stream has begun.
+    let mut status = [0; 12];
+    reader.read_exact(&mut status).expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 200");
     let new = TOKEN.replace('0', "1");
     // The file keeps its mode.
     running.dir.write("admin.token", format!("{new}\n"));
@@ -123,6 +135,11 @@ fn a_reload_replaces_the_token_of_the_open_port() {
         let header = format!("authorization: Bearer {token}");
         assert_eq!(ask(&running, "GET /v1/modules", &header, b"").status, status, "{token}");
     }
+    // The stream of the old token ends, and without the event of a daemon that stops.
+    let mut rest = Vec::new();
+    let end = reader.read_to_end(&mut rest).map_err(|error| error.kind());
+    assert_ne!(end, Err(ErrorKind::WouldBlock));
+    assert!(!String::from_utf8_lossy(&rest).contains("event: end"));
     let records = running.stop();
     let audit: Vec<_> = records
         .iter()
