@@ -3,6 +3,7 @@
 mod alerts;
 mod announce;
 mod api;
+mod audit;
 mod codes;
 mod conditions;
 mod feed;

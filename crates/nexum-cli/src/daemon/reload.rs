@@ -22,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::difference::{difference, needs_restart};
-use super::api::audit::By;
+use super::audit::By;
 use super::codes::code_of_change;
 use super::levels::LogLevel;
 use super::systemd::Service;

@@ -5,8 +5,8 @@ use axum::http::request::Parts;
 use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_core::state::{Act, Actor};
 
-use super::audit::{self, By};
 use super::error::ApiError;
+use crate::daemon::audit::{self, By};
 use crate::daemon::peer::Peer;
 
 /// The giver of a command, its time and its reason: an argument of a handler that changes the operator's

@@ -6,12 +6,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Answer;
-use super::audit::By;
 use super::error::ApiError;
 use super::extract::JsonOf;
 use super::few::few;
 use super::openapi::errors;
 use super::shared::ApiState;
+use crate::daemon::audit::By;
 use crate::protocol::config::EffectiveConfig;
 use crate::protocol::reload::{ReloadReport, ReloadRequest};
 

@@ -10,12 +10,13 @@ use utoipa_axum::routes;
 
 use super::Answer;
 use super::acting::Acting;
-use super::audit::By;
+use super::audit::must_be_local;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, name_of};
 use super::few::few;
 use super::openapi::errors;
 use super::shared::ApiState;
+use crate::daemon::audit::By;
 use crate::error_code::ErrorCode;
 use crate::protocol::lasting::Effect;
 use crate::protocol::limits::{Usage, usages};
@@ -118,7 +119,7 @@ async fn module_load(
     JsonOf(wanted): JsonOf<Load>,
 ) -> Answer<Changed> {
     by.concerns(wanted.path.display().to_string());
-    by.must_be_local()?;
+    must_be_local(&by)?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let (name, lasts) = api.host.operator(act).load(config).await?;

@@ -16,10 +16,10 @@ use nexum_core::{Caller, HostHandle, Invocation, QueryError, QueryPool};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::audit::By;
 use super::error::ApiError;
 use super::extract::{PathOf, name_of};
 use super::openapi::{Octets, errors};
+use crate::daemon::audit::By;
 use crate::daemon::peer::Peer;
 use crate::error_code::ErrorCode;
 

@@ -16,12 +16,13 @@ use utoipa_axum::routes;
 
 use self::input::{Chunks, Upload};
 use self::output::Output;
-use super::audit::{By, Pending};
+use super::audit::must_be_local;
 use super::error::ApiError;
 use super::extract::{JsonOf, name_of};
 use super::few::few;
 use super::openapi::{Octets, errors};
 use super::shared::{ApiState, loading};
+use crate::daemon::audit::{By, Pending};
 use crate::error_code::ErrorCode;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::{Frame, Said};
@@ -72,7 +73,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
     by.changes_state(task.changes_files());
     task.removes().into_iter().for_each(|module| by.concerns(module));
     if let Task::Backup { .. } = task {
-        by.must_be_local()?;
+        must_be_local(&by)?;
     }
     let supervisor = &api.supervisor;
     let held = match &task {
