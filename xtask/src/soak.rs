@@ -187,7 +187,7 @@ impl Site {
     }
 }
 
-/// Mines blocks, and samples the memory after each. Returns the time of each block in microseconds,
+/// Mines blocks, and samples the memory after each, without the log records that nexum keeps. Returns the time of each block in microseconds,
 /// from block 1 on.
 fn mine(rpc: &Rpc, time: Duration, nexum: &Nexum<Seen>, memory_kib: &mut Vec<u64>) -> Result<Vec<u64>> {
     let bar = bar(time);
@@ -199,7 +199,9 @@ fn mine(rpc: &Rpc, time: Duration, nexum: &Nexum<Seen>, memory_kib: &mut Vec<u64
         next += BLOCK_EVERY;
         mined.push(now_us());
         rpc.request("evm_mine", json!([]))?;
-        memory_kib.push(memory_of(nexum.id())?);
+        let metrics = nexum.seen().metrics.clone().context("nexum has no metrics")?;
+        // The records that nexum keeps for `nexum logs` are bounded, and fill their bound in hours.
+        memory_kib.push(memory_of(nexum.id())?.saturating_sub(records_kib(&metrics)?));
         let seen = nexum.seen();
         seen.check()?;
         bar.set_position(begin.elapsed().as_secs());
@@ -282,6 +284,17 @@ fn memory_of(id: u32) -> Result<u64> {
         .and_then(|line| line.split_whitespace().next())
         .context("no memory size in the process status")?;
     Ok(number.parse()?)
+}
+
+/// The size of the log records that nexum keeps, in KiB.
+fn records_kib(address: &str) -> Result<u64> {
+    let mut response = ureq::get(format!("http://{address}/metrics")).call()?;
+    let text = response.body_mut().read_to_string()?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("nexum_log_records_bytes "));
+    let bytes: f64 = value.context("nexum has no metric for its log records")?.parse()?;
+    Ok(bytes as u64 / 1_024)
 }
 
 fn bar(time: Duration) -> ProgressBar {

@@ -86,10 +86,10 @@ pub(super) fn judge_memory(together: &Figures) -> Result<()> {
 /// A table with both parts.
 pub(super) fn table(alone: &Figures, together: &Figures) -> String {
     let row =
-        |name: &str, of: &dyn Fn(&Figures) -> String| format!("{name:<40}{:>14}{:>14}\n", of(alone), of(together));
+        |name: &str, of: &dyn Fn(&Figures) -> String| format!("{name:<46}{:>14}{:>14}\n", of(alone), of(together));
     let ms = |us: u64| format!("{:.2} ms", us as f64 / 1e3);
     [
-        format!("{:<40}{:>14}{:>14}\n", "", "alone", "together"),
+        format!("{:<46}{:>14}{:>14}\n", "", "alone", "together"),
         row("blocks", &|figures| figures.blocks.to_string()),
         row("events of good modules", &|figures| {
             figures.latencies_us.len().to_string()
@@ -105,10 +105,10 @@ pub(super) fn table(alone: &Figures, together: &Figures) -> String {
             ms(figures.latency_us(990))
         }),
         row("mined to committed, worst", &|figures| ms(figures.latency_us(1_000))),
-        row("least memory, second quarter", &|figures| {
+        row("least memory without records, second quarter", &|figures| {
             format!("{} KiB", figures.memory().0)
         }),
-        row("least memory, last quarter", &|figures| {
+        row("least memory without records, last quarter", &|figures| {
             format!("{} KiB", figures.memory().1)
         }),
     ]

@@ -65,6 +65,7 @@ pub(super) fn write(directory: &Path, url: &str, with_bad: bool) -> Result<PathB
             "[engine]\nstate_dir = {state}\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\
              [engine.limits]\nevent_deadline_ms = 1_000\nfuel_per_event = 200_000_000\n\
              [engine.restart]\nattempts_max = 2\nbackoff_ms = 50\nbackoff_max_ms = 500\nmax_consecutive_failures = 50\n\
+             [metrics]\nlisten = \"127.0.0.1:0\"\n\
              [store]\nbackend = \"redb\"\ncache_bytes = {CACHE_BYTES}\n[chains.{CHAIN_ID}]\nrpc_url = \"{url}\"\n{modules}"
         ),
     )?;

@@ -15,6 +15,8 @@ const FAULTS: [&str; 3] = ["panicked", "is damaged", "a fault of nexum"];
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) follows: bool,
+    /// The address of nexum's metrics.
+    pub(super) metrics: Option<String>,
     /// For each event of a good module, the block and the time of its commit in microseconds.
     pub(super) handled: Vec<(u64, u64)>,
     newest: BTreeMap<String, u64>,
@@ -31,6 +33,9 @@ impl Listener for Seen {
         }
         self.follows |= line.contains("following the chain");
         let record: Value = serde_json::from_str(line).unwrap_or_default();
+        if record["message"] == "metrics can be read" {
+            self.metrics = record["address"].as_str().map(str::to_owned);
+        }
         let Some(module) = record["module"].as_str().map(str::to_owned) else {
             return;
         };

@@ -66,7 +66,12 @@ impl Directives {
     fn read(level: &str) -> Result<Self, String> {
         let directives = Self(level.to_owned());
         directives.try_filter().map_err(|error| error.to_string())?;
-        Ok(directives)
+        match level.split(',').map(str::trim).find(|directive| lacks_level(directive)) {
+            None => Ok(directives),
+            Some(typo) => Err(format!(
+                "`{typo}` is not a level: error, warn, info, debug, trace or off, or TARGET=LEVEL"
+            )),
+        }
     }
 
     /// The text, as the operator wrote it.
@@ -148,6 +153,17 @@ pub(crate) const LEVEL_HINT: &str = "name a level (`info`) or directives (`info,
 /// `level` may turn the record off.
 fn with_first_record(level: &str) -> String {
     format!("{LEVEL_TARGET}=info,{level}")
+}
+
+/// Whether a directive is neither a level nor gives one to a target. The filter would take a misspelt
+/// level for the name of a target, and log nothing else. A target of nexum needs no level.
+fn lacks_level(directive: &str) -> bool {
+    let is_plain = !directive.is_empty() && !directive.contains(['[', ']', '{', '}']);
+    is_plain
+        && match directive.split_once('=') {
+            Some((_, level)) => level.trim().is_empty(),
+            None => directive.parse::<LevelFilter>().is_err() && !directive.starts_with("nexum"),
+        }
 }
 
 #[cfg(test)]
@@ -246,6 +262,17 @@ mod tests {
             assert_eq!(own, error.replace("RUST_LOG", "NEXUM_LOG"));
             let expected = format!(", found {shown:?} (name a level (`info`) or directives (`info,nexum=debug`))");
             assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for level in ["verbose", "info,garbage=", "inf", "hyper"] {
+            let error = Directives::read(level).expect_err("a refusal");
+            assert!(error.contains("is not a level"), "{level}: {error}");
+        }
+        for level in ["WARN", "nexum", "off", "info,nexum::event=debug", "warn,hyper=off", "3"] {
+            assert!(Directives::read(level).is_ok(), "{level}");
         }
     }
 }

@@ -128,9 +128,14 @@ impl Known {
 
     fn report(&mut self, phase: Phase, now: Duration) -> Change {
         self.reported = Some(now);
+        let mut condition = self.condition.clone();
+        if phase == Phase::Ended {
+            condition.text = format!("this has ended: {}", condition.text);
+            condition.hint = "nothing is left to do; `nexum events` shows when it began".to_owned();
+        }
         Change {
             phase,
-            condition: self.condition.clone(),
+            condition,
             since_ms: self.since_ms,
         }
     }

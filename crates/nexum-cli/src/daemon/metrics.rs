@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use super::health::HealthCheck;
 use super::listen::{self, Bounds};
+use super::records;
 use crate::compose;
 use crate::configure::{HealthBounds, MetricsConfig};
 use crate::report::Refusal;
@@ -71,6 +72,11 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
     nexum_core::metrics::describe();
     compose::describe_metrics();
     describe_gauge!(BUILD_INFO, Unit::Count, "the running build: always 1");
+    describe_gauge!(
+        records::BYTES,
+        Unit::Bytes,
+        "the size of the log records that nexum keeps for `nexum logs`"
+    );
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "features" => compose::features().join(",")).set(1.0);
     Ok(Some(handle))
 }

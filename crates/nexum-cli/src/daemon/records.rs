@@ -12,6 +12,7 @@ mod ring;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use metrics::gauge;
 use nexum_core::clock::{Clock, SystemClock};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -25,6 +26,9 @@ pub(super) use self::record::{Draft, Record};
 /// The most bytes of all records: a hundredth of the memory of a small server. With more talkative
 /// modules than fit, the largest rings lose records first.
 const BYTES_MAX: usize = 64 << 20;
+
+/// Gauge: the size of all records.
+pub(super) const BYTES: &str = "nexum_log_records_bytes";
 
 /// The most modules with rings of their own. Beyond that, modules share the daemon's rings, so that
 /// loading and removing modules for years does not fill the memory.
@@ -100,7 +104,11 @@ impl Records {
     /// Keeps a record.
     pub(super) fn push(&self, draft: Draft) {
         let at_ms = self.0.clock.now_ms();
-        let seq = self.0.kept.lock().push(draft, at_ms);
+        let (seq, bytes) = {
+            let mut kept = self.0.kept.lock();
+            (kept.push(draft, at_ms), kept.bytes)
+        };
+        gauge!(BYTES).set(bytes as f64);
         // A reader that subscribes after this check locks the rings later, and finds the record there.
         if self.0.newest.receiver_count() > 0 {
             self.0.newest.send_if_modified(|newest| {

@@ -183,6 +183,14 @@ impl Feed {
         }
     }
 
+    /// Whether the feed's chain does not advance or cannot be read now.
+    pub(super) fn has_trouble(&self) -> bool {
+        match self {
+            Self::Chain(feed) => feed.has_trouble(),
+            Self::Schedule(_) => false,
+        }
+    }
+
     /// Whether the last event is a replayed one, and more of them follow.
     pub(super) fn is_replaying(&self) -> bool {
         match self {

@@ -273,7 +273,7 @@ impl Runner {
                         self.status.refuse();
                         return Err(Dead::Refused(failure).into());
                     }
-                    if failures >= most {
+                    if failures >= most && !self.has_chain_trouble() {
                         return Err(Dead::TooManyFailures {
                             failures,
                             last: failure,
@@ -333,6 +333,12 @@ impl Runner {
         self.status
             .back_off(self.module.meta.clock.now_ms().saturating_add(pause_ms));
         self.pause(pause).await;
+    }
+
+    /// Whether a chain that the module follows has trouble now. A handler that needs the chain then fails
+    /// through no fault of its own, so nexum retries until the trouble ends.
+    pub(super) fn has_chain_trouble(&self) -> bool {
+        self.feeds.iter().any(Feed::has_trouble)
     }
 
     /// Records a failed handler call.

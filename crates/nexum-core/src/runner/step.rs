@@ -342,7 +342,7 @@ impl Runner {
         self.discard_instance().await;
         self.count_failed(Handler::OnEvent(id), &failure, attempts, Some(most));
         report(&self.module, Handler::OnEvent(id), &failure, attempts);
-        if attempts < most {
+        if attempts < most || self.has_chain_trouble() {
             self.back_off(attempts).await;
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use nexum_core::source::EventId;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;
-use nexum_testing::FaultyStore;
+use nexum_testing::{FaultyStore, GENESIS_MS};
 
 use crate::support::{Setup, dead_letters};
 
@@ -169,6 +169,32 @@ async fn a_store_that_fails_is_no_reason_to_give_a_module_up() {
     let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block", "11155111:1:block"];
     run.until("the dead letter", kept).await;
     assert_ne!(run.status("fuel-bomb").stage(), Stage::Dead);
+}
+
+#[tokio::test]
+async fn an_event_is_retried_as_long_as_its_chain_has_trouble() {
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let mut setup = trying(2, &["fuel-bomb"]);
+    setup.config = "[engine.limits]\nfuel_per_event = 1000000\n".to_owned();
+    setup.store = Arc::new(store.clone());
+    let run = setup.start().await;
+    run.chain.set_trouble(Some(("2 of 2 endpoints down", GENESIS_MS)));
+    run.chain.mine(1);
+    run.failed("fuel-bomb", 6).await;
+    assert!(dead_letters(&store, "fuel-bomb").is_empty());
+    run.chain.set_trouble(None);
+    let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block"];
+    run.until("the dead letter", kept).await;
+}
+
+#[tokio::test]
+async fn a_module_does_not_die_of_its_init_while_its_chain_has_trouble() {
+    let run = trying(1, &["bad-init"]).start().await;
+    run.chain.set_trouble(Some(("2 of 2 endpoints down", GENESIS_MS)));
+    run.failed("bad-init", 6).await;
+    assert_ne!(run.status("bad-init").stage(), Stage::Dead);
+    run.chain.set_trouble(None);
+    run.stage("bad-init", Stage::Dead).await;
 }
 
 #[tokio::test]

@@ -336,6 +336,11 @@ impl ChainFeed {
         }
     }
 
+    /// Whether the chain does not advance or cannot be read now.
+    pub(super) fn has_trouble(&self) -> bool {
+        self.followed.source.trouble().is_some()
+    }
+
     /// The module's position, for the status.
     pub(in crate::runner) fn place(&self) -> &Arc<ChainPlace> {
         &self.place
