@@ -11,7 +11,7 @@ use nexum_config::regular_file::{self, FileError};
 use parking_lot::RwLock;
 use subtle::ConstantTimeEq as _;
 
-use crate::report::Refusal;
+use crate::report::{Refusal, count};
 
 /// The largest token, and the largest file with one, in bytes: far more than any generator writes, and
 /// within the bound on the head of a request.
@@ -22,7 +22,7 @@ const TOKEN_BYTES_MIN: usize = 32;
 
 /// The rights that make a file unfit for a secret: any right of others, and the right of the group to
 /// write. The group may read, because a service manager passes secrets to a service in this way.
-const RIGHTS_REFUSED: u32 = 0o027;
+pub(crate) const RIGHTS_REFUSED: u32 = 0o027;
 
 /// The name of the scheme in the header `Authorization` (RFC 6750).
 const SCHEME: &str = "bearer";
@@ -101,8 +101,8 @@ fn fault(content: &[u8], token: &[u8]) -> Option<String> {
         ))
     } else if token.len() < TOKEN_BYTES_MIN {
         Some(format!(
-            "the token has {} bytes, and must have at least {TOKEN_BYTES_MIN}",
-            token.len()
+            "the token has {}, and must have at least {TOKEN_BYTES_MIN}",
+            count(token.len(), "byte")
         ))
     } else if !token.iter().all(is_part) {
         Some("the token may have only letters, digits and the characters -._~+/=".to_owned())

@@ -10,6 +10,7 @@ use super::refused::Refused;
 use crate::configure::HealthBounds;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
+use crate::report::count;
 
 /// The most characters of a reason: the first frames of a trap.
 const REASON_CHARS_MAX: usize = 2_048;
@@ -134,7 +135,10 @@ fn of_stage(status: &ModuleStatus) -> Option<Problem> {
 fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
     let is_too_far = |(_, behind): &(String, u64)| *behind > most;
     let problem = |(chain, behind): (String, u64)| {
-        let reason = format!("{behind} blocks behind the head of chain {chain}, over {most}");
+        let reason = format!(
+            "{} behind the head of chain {chain}, over {most}",
+            count(behind, "block")
+        );
         of_module(status.name().to_string(), reason, None)
     };
     blocks_behind(status)
