@@ -110,6 +110,10 @@ listen = "127.0.0.1:9465"
 [admin]
 listen = "127.0.0.1:9466"
 token_file = "admin.token"
+[notify]
+command = ["/bin/true"]
+timeout_ms = 5_000
+kinds = ["module_dead"]
 [chains.1]
 rpc_url = "http://localhost:8545"
 retries = 3
@@ -183,14 +187,32 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "query.listen: other machines can reach",
     ),
     (
+        "token_file = \"admin.token\"",
+        "token_file = 5",
+        "admin.token_file: expected a path",
+    ),
+    ("[admin]", "[admin]\ntoken = \"x\"", "admin.token: unknown"),
+    (
         "127.0.0.1:9466",
         "0.0.0.0:9466",
         "admin.listen: other machines can reach",
     ),
+    ("timeout_ms = 5_000", "timeout_ms = 99", "notify.timeout_ms: expected"),
+    ("\"module_dead\"", "\"module_ded\"", "notify.kinds"),
     (
         "\"http://local",
         "\"htp://local",
         "chains.1.rpc_url: has a scheme other than",
+    ),
+    (
+        "\"/bin/true\"",
+        "\"true\"",
+        "notify.command: expected the absolute path",
+    ),
+    (
+        "[notify]",
+        "[notify]\nheaders = { a = \"b\" }",
+        "notify.headers: there is no webhook",
     ),
     (
         "retries = 3",
