@@ -39,7 +39,7 @@ pub(crate) use notify::{NotifyConfig, Webhook};
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
 #[cfg(feature = "runtime")]
-pub(crate) use token::Token;
+pub(crate) use token::{RIGHTS_REFUSED as TOKEN_RIGHTS_REFUSED, Token};
 
 /// The operator's configuration.
 #[derive(Default)]

@@ -9,6 +9,8 @@ use nexum_config::masked_path::MaskedPath;
 use rustix::process::geteuid;
 use serde::Deserialize;
 
+use crate::configure::TOKEN_RIGHTS_REFUSED;
+use crate::contract::ADMIN_SECTION;
 use crate::report::findings::{Area, Finding};
 
 /// The bits of a file's mode that `chmod` sets.
@@ -19,9 +21,6 @@ const OTHERS: u32 = 0o077;
 
 /// The most files that one finding names: the rest have the same remedy.
 const NAMED_MAX: usize = 5;
-
-/// The table with the address and the token of the interface for operators.
-const ADMIN_SECTION: &str = "admin";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -98,7 +97,7 @@ fn token_file(path: &Path, file: &Path) -> Finding {
         Err(error) => area.failure(subject, format!("cannot be read: {error}")).with_remedy(
             "create the file with a long random token, for example `openssl rand -hex 32`, and the mode 0600",
         ),
-        Ok(found) if found.mode() & OTHERS != 0 => area
+        Ok(found) if found.mode() & TOKEN_RIGHTS_REFUSED != 0 => area
             .failure(
                 subject,
                 format!(
@@ -107,6 +106,10 @@ fn token_file(path: &Path, file: &Path) -> Finding {
                 ),
             )
             .with_remedy("chmod 600 on the file that admin.token_file names, and then replace the token"),
+        Ok(found) if found.mode() & OTHERS != 0 => {
+            let text = format!("only user {}, group {} and root can read it", found.uid(), found.gid());
+            area.ok(subject, text)
+        }
         Ok(found) => area.ok(subject, format!("only user {} and root can read it", found.uid())),
     }
 }
@@ -146,14 +149,17 @@ mod tests {
         let look = || token_file(Path::new("token"), &engine);
         assert_eq!(look().state, Verdict::Failure);
         fs::write(directory.path().join("token"), "x").unwrap();
-        set_mode(&directory.path().join("token"), 0o640);
+        set_mode(&directory.path().join("token"), 0o644);
         let found = look();
         assert_eq!(
             (found.state, found.text.as_str()),
-            (Verdict::Failure, "other users have rights to the file (mode 0640)")
+            (Verdict::Failure, "other users have rights to the file (mode 0644)")
         );
-        set_mode(&directory.path().join("token"), 0o600);
-        assert_eq!(look().state, Verdict::Ok);
+        // The daemon accepts a file that the group can read.
+        for mode in [0o600, 0o640] {
+            set_mode(&directory.path().join("token"), mode);
+            assert_eq!(look().state, Verdict::Ok, "{mode:o}");
+        }
     }
 
     #[test]
