@@ -272,6 +272,15 @@ Exit codes: 0 all well, 1 something needs you, 2 refused.")]
     Status(Status),
     /// Show the chains of the running daemon, with their endpoints
     #[command(after_help = "\
+HEAD is the newest block that nexum has read, HEAD AGE the time since the
+block's timestamp, and SEEN when nexum read it. FAILOVERS counts the changes of
+the endpoint over which nexum follows the chain, and the requests that went to
+another endpoint. P50 and P99 are latencies, ERRORS is the share of failed
+requests in the last minutes, and BUDGET the requests that nexum can send now.
+`-` is unknown.
+
+A terminal narrower than 120 columns has some values below the tables.
+
 Exit codes: 0 all well, 1 a chain or an endpoint has trouble, 2 refused.")]
     Chains {
         #[command(flatten)]

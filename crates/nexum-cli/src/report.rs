@@ -255,6 +255,14 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
+/// A number with its noun, which has an `s` unless the number is 1.
+pub(crate) fn count(number: impl ToString, noun: &str) -> String {
+    match number.to_string() {
+        one if one == "1" => format!("{one} {noun}"),
+        other => format!("{other} {noun}s"),
+    }
+}
+
 /// A list in one cell.
 pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();

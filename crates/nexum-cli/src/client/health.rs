@@ -14,7 +14,7 @@ use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::report::Refusals;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::span;
+use crate::report::{count, span};
 
 /// The exit codes of plugins for Nagios (Monitoring Plugins Development Guidelines, "Plugin Return
 /// Codes").
@@ -84,10 +84,10 @@ fn about(problem: &Problem) -> String {
 fn numbers(health: &Health) -> String {
     let behind = health
         .blocks_behind
-        .map(|behind| format!(", at most {behind} blocks behind"));
+        .map(|behind| format!(", at most {} behind", count(behind, "block")));
     let age = health.head_age_ms.map(|age| format!(", oldest head {}", span(age)));
     let (behind, age) = (behind.unwrap_or_default(), age.unwrap_or_default());
-    format!("{} modules{behind}{age}", health.modules)
+    format!("{}{behind}{age}", count(health.modules, "module"))
 }
 
 /// The line of a plugin with its performance data, and the exit code.

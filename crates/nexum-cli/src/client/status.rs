@@ -16,7 +16,7 @@ use crate::protocol::event_part::{ChainPosition, EventPart, FailedCall, HandlerC
 use crate::protocol::modules::Module;
 use crate::protocol::stage::Stage;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, list, span, table, time};
+use crate::report::{Refusal, Refusals, count, list, span, table, time};
 
 /// The interval of `--watch`: an eye reads a table in this time.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ const WHY_CHARS_MAX: usize = 160;
 
 /// The least columns of a table with reasons. A narrower one has them below the table, because the
 /// other columns take 80.
-const WIDE_COLUMNS_MIN: u16 = 120;
+pub(super) const WIDE_COLUMNS_MIN: u16 = 120;
 
 /// The time that a module may take to load and start: a compilation of the largest component takes
 /// less, and so do several attempts of `init`. A module that takes longer needs the operator.
@@ -320,8 +320,11 @@ fn event_lines(module: &Module, events: &EventPart, now_ms: u64, lines: &mut Vec
     fact(
         "events",
         format!(
-            "{} handled, {} failed, {} failed in the last hour, {} dead letters",
-            module.handled, module.failed, events.failures_in_last_hour, module.dead_letters
+            "{} handled, {} failed, {} failed in the last hour, {}",
+            module.handled,
+            module.failed,
+            events.failures_in_last_hour,
+            count(module.dead_letters, "dead letter")
         ),
     );
     let success = events.last_success.as_ref();

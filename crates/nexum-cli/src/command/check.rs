@@ -17,7 +17,7 @@ use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, findings, list};
+use crate::report::{Refusal, Refusals, count, findings, list};
 
 /// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
@@ -229,7 +229,6 @@ fn print(findings: &Findings, only_commands: bool) {
     if let Some(online) = &findings.online {
         findings::print(online);
     }
-    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let modules = count(findings.modules.len(), "module");
     let commands = count(findings.commands.len(), "command");
     let can_run = match findings.commands.len() {

@@ -8,6 +8,7 @@ mod daemon;
 mod disk;
 mod machine;
 mod modules;
+mod port;
 mod rights;
 
 use std::path::Path;
@@ -24,6 +25,8 @@ use crate::process;
 use crate::report::findings::{self, Area, Finding};
 use crate::report::print::json_on_stdout;
 use crate::report::{Refusal, Refusals};
+
+pub(crate) use port::reachable;
 
 /// The findings, and the build that made them.
 #[derive(Serialize)]
@@ -112,6 +115,7 @@ pub(crate) fn examine(installation: &Installation) -> Result<Report, Refusal> {
     all.extend(rights::findings(config));
     all.extend(disk::findings(&config.state_dir));
     all.extend(daemon.findings());
+    all.extend(port::finding(config, &daemon));
     all.extend(modules::of_daemon(&config.state_dir, &daemon));
     all.extend(machine::findings(config, candidates, daemon.pid()));
     all.extend(process::block_on(online(config))?);

@@ -15,7 +15,7 @@ use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
 use crate::report::functions::Function;
 use crate::report::print::{FACT_NAME_CHARS, errln, fact, facts, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, count};
 
 /// The most bytes of a custom section's name that are printed: the names that tools write have up
 /// to about thirty.
@@ -162,7 +162,7 @@ fn print(contents: &Contents) {
     fact("memories", &memory);
     let sections = contents.custom_sections.iter();
     let mut sections: Vec<_> = sections
-        .map(|section| format!("{} ({} bytes)", cut(&section.name), section.bytes))
+        .map(|section| format!("{} ({})", cut(&section.name), count(section.bytes, "byte")))
         .collect();
     match contents.custom_section_count - sections.len() {
         0 => {}

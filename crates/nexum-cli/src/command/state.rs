@@ -22,7 +22,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::Said;
 use crate::report::bars::Progress;
 use crate::report::print::{end_on_failed_write, errln, outln};
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, count};
 use crate::state::{Sinks, Task, import, open, restore_backup};
 
 /// The process that has the store open.
@@ -230,10 +230,10 @@ fn restore(config: &Config, file: &Path, replace: bool) -> Result<u8, Refusals> 
     terminal.end();
     for module in restored? {
         outln!(
-            "{}: {} keys, {} bytes",
+            "{}: {}, {}",
             module.name,
-            module.usage.keys,
-            module.usage.bytes
+            count(module.usage.keys, "key"),
+            count(module.usage.bytes, "byte")
         );
     }
     outln!("restored into {}", config.state_dir.display());

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::report::Refusal;
+use crate::report::{Refusal, count};
 
 /// The largest token, and the largest file with one, in bytes: far more than any generator writes, and
 /// within the bound on the head of a request.
@@ -116,8 +116,8 @@ fn fault(content: &[u8], token: &[u8]) -> Option<String> {
         ))
     } else if token.len() < TOKEN_BYTES_MIN {
         Some(format!(
-            "the token has {} bytes, and must have at least {TOKEN_BYTES_MIN}",
-            token.len()
+            "the token has {}, and must have at least {TOKEN_BYTES_MIN}",
+            count(token.len(), "byte")
         ))
     } else if !token.iter().all(is_part) {
         Some("the token may have only letters, digits and the characters -._~+/=".to_owned())

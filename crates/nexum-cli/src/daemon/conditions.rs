@@ -11,6 +11,7 @@ use nexum_core::supervisor::SupervisorHandle;
 
 use crate::protocol::conditions::{ConditionKind, Phase};
 use crate::protocol::modules::RefusedModule;
+use crate::report::count;
 
 /// The time after which a condition that lasts is reported again.
 const REPEAT_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -181,11 +182,7 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
         }
         let letters = status.dead_letters();
         if letters > 0 {
-            let events = if letters == 1 {
-                "1 event"
-            } else {
-                &format!("{letters} events")
-            };
+            let events = count(letters, "event");
             found.push(about(
                 ConditionKind::DeadLetters,
                 format!("the module failed to handle {events}, and continues without"),

@@ -14,6 +14,7 @@ use crate::configure::HealthBounds;
 use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
+use crate::report::count;
 
 /// The most characters of a reason: the first frames of a trap.
 const REASON_CHARS_MAX: usize = 2_048;
@@ -159,7 +160,10 @@ fn of_stage(status: &ModuleStatus) -> Option<Problem> {
 fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
     let is_too_far = |(_, behind): &(String, u64)| *behind > most;
     let problem = |(chain, behind): (String, u64)| {
-        let reason = format!("{behind} blocks behind the head of chain {chain}, over {most}");
+        let reason = format!(
+            "{} behind the head of chain {chain}, over {most}",
+            count(behind, "block")
+        );
         of_module(status.name().to_string(), reason, status.condition().reason.since_ms)
     };
     blocks_behind(status)

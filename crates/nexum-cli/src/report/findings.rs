@@ -4,7 +4,7 @@ use nexum_config::harmless::harmless;
 use serde::Serialize;
 
 use super::print::outln;
-use super::{Refusal, Refusals, table};
+use super::{Refusal, Refusals, count, table};
 use crate::exit_code::{FAILED, STOPPED};
 
 /// A part of an installation.
@@ -181,14 +181,13 @@ pub(crate) fn text(findings: &[Finding], columns: Option<u16>) -> String {
             text.push_str(&format!("\n  hint: {}\n", harmless(remedy)));
         }
     }
-    let count = |state: Verdict| findings.iter().filter(|finding| finding.state == state).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let of = |state: Verdict| findings.iter().filter(|finding| finding.state == state).count();
     text.push_str(&format!(
         "\n{}, {}, {} unknown, {} ok",
-        plural(count(Verdict::Failure), "failure"),
-        plural(count(Verdict::Warning), "warning"),
-        count(Verdict::Unknown),
-        count(Verdict::Ok)
+        count(of(Verdict::Failure), "failure"),
+        count(of(Verdict::Warning), "warning"),
+        of(Verdict::Unknown),
+        of(Verdict::Ok)
     ));
     text
 }

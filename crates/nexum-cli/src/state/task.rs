@@ -15,7 +15,7 @@ use super::sinks::{Sinks, no_module, write};
 use crate::args::{Form, Format};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::frames::Said;
-use crate::report::Refusal;
+use crate::report::{Refusal, count};
 
 /// A task on a store. An import is not a task, because it needs a file as input.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -121,7 +121,7 @@ pub(crate) fn import(
     let mut progress = rows("importing", sinks.say);
     let (module, rows) = nexum_store::import(store, input, &mut progress)?;
     drop(progress);
-    sinks.line(format!("{module}: {rows} rows imported"));
+    sinks.line(format!("{module}: {} imported", count(rows, "row")));
     Ok(STOPPED)
 }
 
@@ -134,7 +134,7 @@ fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) ->
         error => Refusal::of(&error),
     })?;
     drop(progress);
-    sinks.line(format!("{module}: {rows} rows exported"));
+    sinks.line(format!("{module}: {} exported", count(rows, "row")));
     Ok(STOPPED)
 }
 
@@ -144,7 +144,11 @@ fn weigh(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> 
     let usage = summary.ok_or_else(|| no_module(module))?.usage;
     write(
         sinks,
-        &format!("{module} with {} keys and {} bytes", usage.keys, usage.bytes),
+        &format!(
+            "{module} with {} and {}",
+            count(usage.keys, "key"),
+            count(usage.bytes, "byte")
+        ),
     )?;
     Ok(STOPPED)
 }

@@ -187,6 +187,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "query.listen: other machines can reach",
     ),
     (
+        "token_file = \"admin.token\"",
+        "token_file = 5",
+        "admin.token_file: expected a path",
+    ),
+    ("[admin]", "[admin]\ntoken = \"x\"", "admin.token: unknown"),
+    (
         "127.0.0.1:9466",
         "0.0.0.0:9466",
         "admin.listen: other machines can reach",
@@ -197,6 +203,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"http://local",
         "\"htp://local",
         "chains.1.rpc_url: has a scheme other than",
+    ),
+    (
+        "\"/bin/true\"",
+        "\"true\"",
+        "notify.command: expected the absolute path",
+    ),
+    (
+        "[notify]",
+        "[notify]\nheaders = { a = \"b\" }",
+        "notify.headers: there is no webhook",
     ),
     (
         "retries = 3",

@@ -8,7 +8,7 @@ use std::process::Command;
 use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json};
 
-use crate::running::{Log, RUNNING, spawn, terminate};
+use crate::running::{Log, RUNNING, address, spawn, terminate};
 use crate::{Dir, Ran};
 
 /// The findings of `nexum doctor`, and its exit code.
@@ -178,6 +178,68 @@ fn a_running_daemon_shows_its_socket_and_the_components_that_changed_since() {
         (&socket["state"], &socket["remedy"]),
         (&json!("failure"), &json!("chmod 600 './data/nexum.sock'"))
     );
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn the_port_of_a_running_daemon_and_the_rights_to_its_token_are_findings() {
+    let dir = Dir::new();
+    dir.guest("query-echo");
+    let token = dir.write("admin.token", "0123456789abcdef0123456789abcdef");
+    let set_mode = |mode| fs::set_permissions(&token, Permissions::from_mode(mode)).expect("a mode");
+    set_mode(0o600);
+    let configure = |listen: &str| {
+        let admin = format!("[admin]\nlisten = {listen:?}\ntoken_file = \"admin.token\"\n");
+        dir.write(
+            "engine.toml",
+            format!("{admin}[[modules]]\npath = \"query-echo.wasm\"\n"),
+        );
+    };
+    configure("127.0.0.1:0");
+    let (_, findings) = doctor(&dir);
+    let port = one(&findings, "daemon", "admin.listen", "no daemon runs here");
+    assert_eq!(port["state"], "unknown");
+
+    let opened = "accepting commands with a token";
+    let mut child = spawn(&dir, &["run"]);
+    let lines = Log::of(&mut child).until_all(&[opened, "modules are loaded"]);
+    let (_, findings) = doctor(&dir);
+    let port = one(&findings, "daemon", "admin.listen", "the port is 0");
+    assert_eq!(port["state"], "unknown");
+    let address = address(&lines, opened);
+    configure(&address);
+    let (code, findings) = doctor(&dir);
+    assert_eq!(code, Some(0), "{findings:#?}");
+    let port = one(&findings, "daemon", "admin.listen", "accepts connections");
+    assert_eq!(port["text"], format!("{address} accepts connections"));
+    let rights = one(&findings, "rights", "admin.token_file", "only user");
+    assert_eq!(rights["state"], "ok");
+
+    // Rights that the daemon refuses at its next start, and those that it accepts.
+    set_mode(0o644);
+    let (code, findings) = doctor(&dir);
+    assert_eq!(code, Some(1), "{findings:#?}");
+    let rights = one(&findings, "rights", "admin.token_file", "(mode 0644)");
+    assert_eq!(rights["state"], "failure");
+    let remedy = rights["remedy"].as_str().expect("a remedy");
+    assert!(remedy.starts_with("chmod 600 "), "{remedy}");
+    let refused = one(&findings, "configuration", "engine.toml", "admin.token_file: ");
+    assert_eq!(refused["state"], "failure");
+    set_mode(0o640);
+    let (code, findings) = doctor(&dir);
+    assert_eq!(code, Some(0), "{findings:#?}");
+    let rights = one(&findings, "rights", "admin.token_file", ", group ");
+    assert_eq!(rights["state"], "ok");
+
+    // A port that the daemon has not opened.
+    configure("127.0.0.1:9");
+    let (code, findings) = doctor(&dir);
+    assert_eq!(code, Some(1), "{findings:#?}");
+    let port = one(&findings, "daemon", "admin.listen", "127.0.0.1:9 accepts no connection");
+    assert_eq!(port["state"], "failure");
+    let remedy = port["remedy"].as_str().expect("a remedy");
+    assert!(remedy.starts_with("restart nexum"), "{remedy}");
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }

@@ -47,6 +47,13 @@ impl Log {
     }
 }
 
+/// The address in the first of these lines that has the record.
+pub(crate) fn address(lines: &[String], record: &str) -> String {
+    let line = lines.iter().find(|line| line.contains(record)).expect("the record");
+    let (_, address) = line.split_once("address=").expect("an address");
+    address.split_whitespace().next().expect("an address").to_owned()
+}
+
 /// Records of a daemon whose modules have started and follow a chain.
 pub(crate) const RUNNING: [&str; 2] = ["following the chain", "modules are loaded"];
 

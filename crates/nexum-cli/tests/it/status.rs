@@ -1,5 +1,9 @@
 //! `nexum status`, `nexum chains`, `nexum health` and `/readyz`.
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
 use nexum_testing::{Node, TEST_CHAIN_ID};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -43,9 +47,7 @@ async fn a_chain_that_is_down_shows_everywhere_until_it_answers_again() {
     let healthy = dir.nexum(&["health", "--behind", "5"]);
     assert_eq!(healthy.code, Some(0), "{}", healthy.stdout);
     assert!(
-        healthy
-            .stdout
-            .starts_with("healthy: 1 modules, at most 0 blocks behind"),
+        healthy.stdout.starts_with("healthy: 1 module, at most 0 blocks behind"),
         "{}",
         healthy.stdout
     );
@@ -117,6 +119,50 @@ async fn a_chain_that_is_down_shows_everywhere_until_it_answers_again() {
     let again = until(&dir, &status, |ran| json(ran)[0]["stage"] == "running").await;
     assert_eq!(again.code, Some(0));
     running.until("/readyz", |status, _| status == 200).await;
+    running.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_shows_each_change_until_a_signal_ends_it() {
+    const INTERRUPT: i32 = 2;
+    const TERMINATE: i32 = 15;
+
+    let node = Node::start().await;
+    node.mine(3);
+    let dir = Dir::new();
+    let running = Exporting::start(&dir, &format!("{}{}", chain(&node), module("noop")));
+    for signal in [INTERRUPT, TERMINATE] {
+        let is_at_head = |ran: &Ran| json(ran)[0]["events"]["chains"][0]["behind"] == 0;
+        let status = until(&dir, &["status", "--format", "json"], is_at_head).await;
+        let head = json(&status)[0]["events"]["chains"][0]["head"]
+            .as_u64()
+            .expect("a head");
+        let mut watching = dir
+            .command(&["status", "--watch"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        let lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+        // The column AT of each redrawn table.
+        let mut shown = lines.filter_map(|line| {
+            let line = line.expect("UTF-8");
+            let mut cells = line.split_whitespace();
+            (cells.next() == Some("noop")).then(|| cells.nth(1).expect("a cell").to_owned())
+        });
+        for _ in 0..2 {
+            assert_eq!(shown.next(), Some(head.to_string()));
+        }
+        node.mine(1);
+        let next = (head + 1).to_string();
+        assert!(shown.any(|at| at == next), "{next}");
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &watching.id().to_string()])
+            .status();
+        assert!(sent.expect("kill").success());
+        // A shell shows 128 and the number of the signal.
+        let ended = watching.wait().expect("an end");
+        assert_eq!((ended.code(), ended.signal()), (None, Some(signal)));
+    }
     running.stop();
 }
 

@@ -18,7 +18,7 @@ use crate::author::local::sample::Emissions;
 use crate::author::local::site::Site;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::report::print::outln;
-use crate::report::{Refusal, Refusals};
+use crate::report::{Refusal, Refusals, count};
 
 /// The variables that the native tests of a module find its daemon with: the configuration for the
 /// commands of nexum, this program, and the HTTP endpoint of the first chain.
@@ -86,9 +86,9 @@ impl Check<'_> {
         let expected = watch.during(causes.all(blocks)).await?;
         watch.until_handled(expected).await?;
         outln!(
-            "{} handled {} events without a failure",
+            "{} handled {} without a failure",
             built.module.name,
-            watch.handled()
+            count(watch.handled(), "event")
         );
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Gathers the parts of a bundle. A part that fails has the reason in place of its content.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -225,7 +225,7 @@ async fn scraped(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
     let address = match listen {
         None => return Err("[metrics] listen is not set".to_owned()),
         Some(address) if address.port() == 0 => return Err("the port of [metrics] listen is 0".to_owned()),
-        Some(address) => reachable(address),
+        Some(address) => doctor::reachable(address),
     };
     let failed = |error: reqwest::Error| Refusal::of(&error.without_url()).error;
     let client = reqwest::Client::builder().no_proxy().timeout(METRICS_TIME_MAX).build();
@@ -243,16 +243,6 @@ async fn scraped(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
         }
     }
     Ok(text)
-}
-
-/// An address at which this machine reaches a port that is open on all addresses.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    (ip, listen.port()).into()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rustix::process::geteuid;
 use serde::Deserialize;
 
 use crate::configure::RIGHTS_REFUSED;
+use crate::contract::ADMIN_SECTION;
 use crate::report::findings::{Area, Finding};
 
 /// The bits of a file's mode that `chmod` sets.
@@ -23,9 +24,6 @@ const GROUP_READS: u32 = 0o040;
 
 /// The most files that one finding names: the rest have the same remedy.
 const NAMED_MAX: usize = 5;
-
-/// The table with the address and the token of the interface for operators.
-const ADMIN_SECTION: &str = "admin";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

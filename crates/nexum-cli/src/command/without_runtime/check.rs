@@ -24,7 +24,7 @@ use crate::contract::{
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, list};
+use crate::report::{Refusal, Refusals, count, list};
 
 /// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
@@ -278,7 +278,6 @@ impl Findings {
             errln!("warning: {warning}");
         }
         self.errors.print();
-        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let checked = if only_commands {
             format!("{} without fault", count(self.commands.len(), "command"))
         } else {

@@ -7,6 +7,7 @@ use nexum_core::HostHandle;
 use nexum_core::supervisor::RunningModule;
 
 use crate::daemon::refused::Refused;
+use crate::report::count;
 
 /// The most characters of the line: three lines of a terminal.
 const CHARS_MAX: usize = 240;
@@ -83,8 +84,7 @@ fn line(modules: &[Shown]) -> String {
     let counts: Vec<_> = counts.iter().map(|(stage, count)| format!("{count} {stage}")).collect();
     let mut line = match modules.len() {
         0 => "no modules".to_owned(),
-        1 => format!("1 module: {}", counts.join(", ")),
-        all => format!("{all} modules: {}", counts.join(", ")),
+        all => format!("{}: {}", count(all, "module"), counts.join(", ")),
     };
     let in_trouble = |stage: &&str| modules.iter().find(|module| module.stage == *stage);
     let trouble = TROUBLES.iter().find_map(in_trouble);
