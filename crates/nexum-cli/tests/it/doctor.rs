@@ -223,7 +223,7 @@ fn the_port_of_a_running_daemon_and_the_rights_to_its_token_are_findings() {
     let rights = one(&findings, "rights", "admin.token_file", "(mode 0644)");
     assert_eq!(rights["state"], "failure");
     let remedy = rights["remedy"].as_str().expect("a remedy");
-    assert!(remedy.starts_with("chmod 600 "), "{remedy}");
+    assert!(remedy.starts_with("chmod "), "{remedy}");
     let refused = one(&findings, "configuration", "engine.toml", "admin.token_file: ");
     assert_eq!(refused["state"], "failure");
     set_mode(0o640);
