@@ -133,8 +133,10 @@ async fn the_other_modules_run_while_one_is_compiled() {
 
     let (status, body) = running.get("/readyz");
     let found: Value = serde_json::from_str(&body).expect("JSON");
+    let begun_ms = &found[0]["since_ms"];
+    assert!(begun_ms.is_u64(), "{found}");
+    let starting = serde_json::json!({ "reason": "modules are being loaded", "since_ms": begun_ms });
     let since_ms = &loading["reason_since_ms"];
-    let starting = serde_json::json!({ "reason": "modules are being loaded", "since_ms": since_ms });
     let named =
         serde_json::json!({ "module": "endless", "reason": format!("loading: {reason}"), "since_ms": since_ms });
     assert_eq!((status, found), (503, serde_json::json!([starting, named])));
