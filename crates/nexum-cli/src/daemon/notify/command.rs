@@ -17,7 +17,7 @@ use crate::process::without_service;
 /// The most bytes of a program's stderr that an error shows: a few lines.
 const STDERR_BYTES_MAX: u64 = 1_024;
 
-/// The longest wait for the rest of stderr after the program's end. What the program wrote is in the
+/// The longest wait for the rest of stderr after the program's end. The output of the program is in the
 /// pipe already.
 const PIPES_TIME_MAX: Duration = Duration::from_millis(500);
 
