@@ -11,8 +11,8 @@ const LATENCY_RATIO_MAX: f64 = 2.0;
 const LATENCY_FLOOR_US: f64 = 5_000.0;
 
 /// The largest growth of the process from the second quarter of a run to the last. An allocator
-/// alone causes less.
-const GROWTH_MAX: f64 = 1.10;
+/// alone causes less, with log records that take more memory than their size.
+const GROWTH_MAX: f64 = 1.20;
 
 /// The measurements of one part of a soak.
 #[derive(Debug, Default)]
