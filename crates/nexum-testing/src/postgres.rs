@@ -74,7 +74,7 @@ impl Postgres {
         server
     }
 
-    /// Starts the server again, after [`stop`](Self::stop).
+    /// Starts the server again after its end.
     ///
     /// # Panics
     ///
