@@ -133,7 +133,7 @@ mod tests {
         assert!(judge_latency(&alone, &with(19_000, &[])).is_ok());
         assert!(judge_latency(&alone, &with(21_000, &[])).is_err());
         assert!(judge_latency(&with(100, &[]), &with(4_000, &[])).is_ok());
-        assert!(judge_memory(&with(1, &[90, 100, 100, 300, 100, 100, 300, 105])).is_ok());
-        assert!(judge_memory(&with(1, &[90, 100, 100, 300, 100, 100, 120, 300])).is_err());
+        assert!(judge_memory(&with(1, &[90, 100, 100, 300, 100, 100, 300, 120])).is_ok());
+        assert!(judge_memory(&with(1, &[90, 100, 100, 300, 100, 100, 121, 300])).is_err());
     }
 }
