@@ -103,6 +103,7 @@ pub mod engine;
 mod event;
 mod host;
 pub mod logged;
+pub mod membership;
 pub mod metrics;
 pub mod module;
 mod outage;
