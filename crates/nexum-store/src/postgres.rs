@@ -38,7 +38,7 @@ use nexum_core::store::{Answer, Batch, Location, StateStore, StoreError, View, w
 use nexum_core::{BoxError, state};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-pub use self::cluster::open_cluster;
+pub use self::cluster::{StoreOfNode, open_cluster};
 pub use self::durability::durability_warnings;
 pub use self::schema::init;
 

@@ -62,6 +62,9 @@ struct PostgresMembership {
     handle: Handle,
 }
 
+/// The store of a node, and its membership.
+pub type StoreOfNode = (Arc<dyn StateStore>, Arc<dyn Membership>);
+
 /// Opens the state in a database as a node of an installation, with a cache of this many bytes for its
 /// rows. The store refuses every write until the membership has joined. `purpose` is a few words for
 /// other processes, such as `nexum run`.
@@ -74,7 +77,7 @@ pub fn open_cluster(
     cache_bytes: usize,
     cluster: &ClusterConfig,
     purpose: &str,
-) -> Result<(Arc<dyn StateStore>, Arc<dyn Membership>), OpenError> {
+) -> Result<StoreOfNode, OpenError> {
     let purpose = format!("{purpose}, node {}", cluster.node);
     let grant = Arc::new(Grant::new(&cluster.node));
     let store = PostgresStore::with(config, &purpose, Some(grant.clone()))?;
