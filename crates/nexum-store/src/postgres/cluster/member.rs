@@ -34,7 +34,7 @@ pub(super) struct Member {
     pub(super) requests: Requests,
     pub(super) metrics: Metrics,
     store: Arc<RowCache>,
-    /// The modules whose rows the cache may have.
+    /// The modules that the process has owned since its last loss: the cache may have their rows.
     cached: Mutex<BTreeSet<ModuleName>>,
 }
 
@@ -92,22 +92,20 @@ impl Member {
             if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
                 return;
             }
-            self.forget_rows();
+            self.cached.lock().clear();
+            self.store.clear();
         }
     }
 
-    /// Prepares the cache for the rows of modules that the node gets.
-    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName> + Clone) {
-        let was_here = gained.clone().any(|name| self.cached.lock().contains(name));
+    /// Prepares the cache for modules that the node gets. Another node may have changed their rows since this one
+    /// had them.
+    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName>) {
+        let mut cached = self.cached.lock();
+        let mut was_here = false;
+        gained.for_each(|name| was_here |= !cached.insert(name.clone()));
         if was_here {
-            self.forget_rows();
+            self.store.clear();
         }
-        self.cached.lock().extend(gained.cloned());
-    }
-
-    fn forget_rows(&self) {
-        self.cached.lock().clear();
-        self.store.clear();
     }
 
     fn lost(&self, ended: Ended, failure: Option<&str>) -> String {
