@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Line, Module};
-use super::world::{Node, ROUND, World, cluster, name_of, number_of, offers, report};
+use super::world::{Node, ROUND, STEPPING, World, cluster, name_of, number_of, offers, report};
 use crate::child::{Other, directory, say};
 
 /// The file with the settings of the child process.
@@ -116,7 +116,8 @@ async fn steps(
     owned: &BTreeMap<nexum_config::names::ModuleName, u64>,
 ) {
     let journal = Arc::new(Journal::default());
-    for (name, number) in owned.iter().cycle() {
+    let stepping = owned.iter().filter(|(name, _)| number_of(name) < STEPPING);
+    for (name, number) in stepping.cycle() {
         let line = Line {
             node: NODE.to_owned(),
             number: *number,
