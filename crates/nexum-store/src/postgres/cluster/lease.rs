@@ -88,7 +88,9 @@ impl Lease {
         let joined = self
             .connector
             .ask(async { held.client().query_one(JOIN, &parameters).await?.try_get(0) });
-        let joined: Option<i64> = joined.await?;
+        let joined: Result<Option<i64>, _> = joined.await;
+        self.end_stalled(held, joined.is_err()).await?;
+        let joined = joined?;
         let Some(epoch) = joined else {
             return Err(Refusal::Waiting(format!(
                 "the lease of another process that is the node {node} has not ended"
@@ -140,13 +142,22 @@ impl Lease {
     /// Declares a node dead, unless it has renewed its lease meanwhile.
     pub(super) async fn bury(&self, held: &Held, gone: &Sighting, why: &str) -> Result<bool, PostgresError> {
         let seen = gone.expires_us;
-        self.connector
-            .ask(async {
-                let bury = "SELECT nexum_bury($1, $2, $3, $4)";
-                let parameters: [&(dyn ToSql + Sync); 4] = [&gone.node, &gone.epoch, &seen, &why];
-                held.client().query_one(bury, &parameters).await?.try_get(0)
-            })
-            .await
+        let buried = self.connector.ask(async {
+            let bury = "SELECT nexum_bury($1, $2, $3, $4)";
+            let parameters: [&(dyn ToSql + Sync); 4] = [&gone.node, &gone.epoch, &seen, &why];
+            held.client().query_one(bury, &parameters).await?.try_get(0)
+        });
+        let buried = buried.await;
+        self.end_stalled(held, buried.is_err()).await?;
+        buried
+    }
+
+    /// Ends writes that hang, after a request that may have waited for them.
+    async fn end_stalled(&self, held: &Held, has_failed: bool) -> Result<(), PostgresError> {
+        match has_failed {
+            true => self.call(held, END_STALLED, &[&ttl_ms(&self.config)]).await,
+            false => Ok(()),
+        }
     }
 
     pub(super) async fn leave(&self, held: &Held, incarnation: &Incarnation) -> Result<(), PostgresError> {
@@ -271,6 +282,12 @@ const JOIN: &str = "SELECT nexum_join($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const RENEW: &str = "UPDATE nexum_node SET expires = clock_timestamp() + $3::bigint * interval '1 millisecond', \
      loaded = coalesce($4::text::jsonb, loaded) WHERE node = $1 AND epoch = $2 AND expires > '-infinity'";
+
+/// A write whose last bytes do not arrive holds the lock on its fence row, also when its client is paused for ever.
+const END_STALLED: &str = "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+     WHERE l.relation = 'nexum_fence'::regclass AND l.mode = 'RowShareLock' AND l.granted \
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND a.wait_event = 'ClientRead' AND a.xact_start < clock_timestamp() - $1::bigint * interval '1 millisecond'";
 
 const LOOK: &str = "SELECT n.node, n.epoch, (extract(epoch FROM n.expires) * 1000000)::bigint, \
          n.expires < clock_timestamp(), EXISTS (\

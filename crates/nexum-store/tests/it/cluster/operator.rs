@@ -10,7 +10,7 @@ use nexum_store::{PostgresError, PostgresStore};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
-use super::world::{Node, World, cluster, name_of, offers, report};
+use super::world::{Node, World, cluster, name_of, offers, report, short_lease};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_module_is_owned_once_while_nodes_come_and_go() {
@@ -161,7 +161,7 @@ async fn a_second_process_of_a_node_waits_for_the_end_of_the_first() {
 async fn nodes_without_session_locks_depend_on_their_leases() {
     let world = World::new(4).await;
     let start = |name: &str| {
-        let mut cluster = cluster(name);
+        let mut cluster = short_lease(name);
         cluster.session_lock = false;
         world.node_with(&world.config, cluster, offers(0..4, "1"))
     };

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Line, Module};
-use super::world::{Node, ROUND, STEPPING, World, cluster, name_of, number_of, offers, report};
+use super::world::{Node, ROUND, STEPPING, World, name_of, number_of, offers, report, short_lease};
 use crate::child::{Other, directory, say};
 
 /// The file with the settings of the child process.
@@ -85,7 +85,7 @@ fn serve(directory: &Path) {
     config.password_file = Some(Path::new(password_file).to_path_buf().into());
     config.schema = schema.to_owned();
     let modules: Module = modules.parse().unwrap();
-    let (store, membership) = open_cluster(&config, 1 << 20, &cluster(NODE), "a child").unwrap();
+    let (store, membership) = open_cluster(&config, 1 << 20, &short_lease(NODE), "a child").unwrap();
     membership.offer(offers(0..modules, "1"));
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -17,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::journal::{Journal, Line, Module};
 use crate::support::database;
 
-/// The lease of the nodes: long for a machine that is slow, and short for a test.
+/// The lease of nodes that a test waits for: long for a machine that is slow, and short for a test.
 pub(crate) const LEASE_TTL: Duration = Duration::from_millis(2_500);
+
+/// The lease of nodes that do not lose it: a machine that is slow must not end it.
+const LONG_LEASE_TTL: Duration = Duration::from_secs(15);
 
 /// The longest wait of a test for an event that must happen: far above what a busy machine needs.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -228,8 +231,15 @@ async fn work(node: String, store: Arc<dyn StateStore>, membership: Arc<dyn Memb
 /// The settings of a node.
 pub(crate) fn cluster(name: &str) -> ClusterConfig {
     let mut cluster = ClusterConfig::new(name);
-    cluster.lease_ttl = LEASE_TTL;
+    cluster.lease_ttl = LONG_LEASE_TTL;
     cluster.rebalance_after = Duration::from_millis(300);
+    cluster
+}
+
+/// The settings of a node that may lose its lease.
+pub(crate) fn short_lease(name: &str) -> ClusterConfig {
+    let mut cluster = cluster(name);
+    cluster.lease_ttl = LEASE_TTL;
     cluster
 }
 
