@@ -181,6 +181,10 @@ error_codes! {
         "The configuration disables the module.",
         "Its [[modules]] table has `enabled = false`.",
         "Set `enabled = true` in engine.toml, check it, and restart the daemon: `nexum check`";
+    ModuleElsewhere: "module-elsewhere", 409,
+        "This node does not run the module.",
+        "Another node of the installation runs the module, or none does yet.",
+        "See which node runs it with `nexum cluster status`, and give the command there";
     ModuleExists: "module-exists", 409,
         "A module of this name runs already.",
         "The module was loaded before, or two components have one name.",

@@ -110,7 +110,13 @@ fn needs_operator(module: &Module, now_ms: u64) -> bool {
         | Stage::Refused
         | Stage::Suspended => true,
         Stage::Loading | Stage::Starting => is_late(),
-        Stage::Running | Stage::Replaying | Stage::Stopped | Stage::Removed | Stage::Disabled | Stage::Serving => false,
+        Stage::Running
+        | Stage::Replaying
+        | Stage::Stopped
+        | Stage::Standby
+        | Stage::Removed
+        | Stage::Disabled
+        | Stage::Serving => false,
     };
     let queries = module.queries.as_ref().map(|queries| queries.stage());
     needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0

@@ -176,7 +176,7 @@ fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
 /// The chains in which the module has a position, with the blocks that it has still to handle. None for a module that
 /// the operator stopped.
 fn blocks_behind(status: &ModuleStatus) -> Vec<(String, u64)> {
-    if status.stage() == Stage::Stopped {
+    if let Stage::Stopped | Stage::Standby = status.stage() {
         return Vec::new();
     }
     let behind = |position| match position {

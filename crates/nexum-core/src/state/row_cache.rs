@@ -74,6 +74,10 @@ impl StateStore for RowCache {
         self.inner.compact()
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
     }

@@ -64,6 +64,8 @@ pub(super) enum Request {
         oneshot::Sender<Result<Prepared, SteerError>>,
     ),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
+    /// Makes the version of a reloaded module the one that all processes of the installation run.
+    Reloaded(Arc<Module>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests rows in the store for modules of these names.
     Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests the committer.
@@ -276,15 +278,15 @@ impl SupervisorHandle {
         let alone = reloads.lock_owned().await;
         let running = self.get(&name)?;
         let before = running.kind();
-        let runner = match (running.events, module.events) {
+        let runner = match (running.runner(), module.events) {
             (Some(status), Some(events)) => {
                 self.reload_running(&status, Arc::new(*events), module.queries, alone, None)
                     .await?;
                 return Ok(Reloaded { before, now });
             }
             (None, Some(module)) => RunnerChange::Start { module, is_stopped },
-            (Some(_), None) => RunnerChange::End,
-            (None, None) => RunnerChange::None,
+            (_, None) if running.events.is_some() => RunnerChange::End,
+            (_, None) => RunnerChange::None,
         };
         let queries = module.queries;
         self.exchange(Exchange {
@@ -326,7 +328,10 @@ impl SupervisorHandle {
             modules.replace_queries(&name, pool);
             drop(alone);
         };
-        Ok(status.reload(events, followed, Box::new(switch), agreement).await?)
+        status
+            .reload(events.clone(), followed, Box::new(switch), agreement)
+            .await?;
+        self.ask(|done| Request::Reloaded(events, done)).await
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.

@@ -50,12 +50,13 @@ errors! {
 errors! {
     ReloadErrors:
         ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
-        ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping,
+        ModuleElsewhere, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        DaemonStopping,
 }
 errors! {
     CommandErrors:
         ModuleNotFound, ModuleLoading, ModuleDisabled, ModuleUnwanted, ModuleHasNoEvents,
-        ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
+        ModuleDead, ModuleElsewhere, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
 }
 
 /// List the modules
