@@ -44,10 +44,6 @@ pub trait Membership: Send + Sync + Debug + 'static {
     /// Must not block.
     fn vacate(&self);
 
-    /// Whether the process may still act for its modules outside the store. Reads a clock that also counts the
-    /// time in which the process or the machine was suspended.
-    fn may_act(&self) -> bool;
-
     /// Joins the installation, renews the membership until `stop`, and leaves. It has released everything by
     /// then that the process could release. It must survive any outage of the store.
     async fn run(&self, stop: CancellationToken);

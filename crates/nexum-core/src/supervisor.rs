@@ -114,7 +114,7 @@ pub struct Report {
 impl Supervisor {
     /// Creates a supervisor without modules and chains.
     pub fn new(settings: RunSettings) -> Self {
-        let (handle, inbox) = SupervisorHandle::new();
+        let (handle, inbox) = SupervisorHandle::new(settings.membership.clone());
         Self {
             settings,
             handle,

@@ -170,10 +170,6 @@ impl Membership for Member {
         self.inner.tenure.send_modify(|tenure| tenure.lost = None);
     }
 
-    fn may_act(&self) -> bool {
-        self.inner.epoch.read().1
-    }
-
     async fn run(&self, stop: CancellationToken) {
         stop.cancelled().await;
         self.inner.left.send_replace(true);
@@ -193,6 +189,13 @@ impl StateStore for Member {
         let epoch = self.inner.epoch.read();
         match *epoch {
             (_, true) => self.inner.store.write(batch),
+            (epoch, false) => Err(StoreError::Fenced { epoch }),
+        }
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        match *self.inner.epoch.read() {
+            (_, true) => Ok(()),
             (epoch, false) => Err(StoreError::Fenced { epoch }),
         }
     }
