@@ -52,6 +52,8 @@ pub trait Membership: Send + Sync + Debug + 'static {
 /// The modules that a process owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenure {
+    /// Whether the process is a member now, so that it may write to the store.
+    pub is_member: bool,
     /// The modules that the process owns, each with the number of this ownership. A later ownership of the same
     /// module has a larger number. Numbers begin with 1.
     pub owned: BTreeMap<ModuleName, u64>,

@@ -52,7 +52,10 @@ impl Installation {
         let inner = Inner {
             store: self.store.clone(),
             epoch: RwLock::new((1, true)),
-            tenure: watch::Sender::default(),
+            tenure: watch::Sender::new(Tenure {
+                is_member: true,
+                ..Tenure::default()
+            }),
             offers: Mutex::default(),
             promoted: Mutex::default(),
             left: watch::Sender::new(false),
@@ -167,7 +170,10 @@ impl Membership for Member {
         let mut epoch = self.inner.epoch.write();
         *epoch = (epoch.0 + 1, true);
         drop(epoch);
-        self.inner.tenure.send_modify(|tenure| tenure.lost = None);
+        self.inner.tenure.send_modify(|tenure| {
+            tenure.lost = None;
+            tenure.is_member = true;
+        });
     }
 
     async fn run(&self, stop: CancellationToken) {
