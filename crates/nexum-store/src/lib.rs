@@ -14,8 +14,9 @@
 //! - A batch that a durable back-end has acknowledged survives a crash. No batch survives in part.
 //! - A back-end that failed reopens its database by itself, as soon as possible.
 //! - A state directory has one open process, one back-end and one format of rows. A schema of a
-//!   database has one writing process.
+//!   database has one writing process, or the nodes of one installation: [`cluster`].
 
+pub mod cluster;
 mod config;
 mod database;
 mod error;
@@ -54,7 +55,7 @@ pub use config::{
 pub use database::{PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, durability_warnings, init};
+pub use postgres::{PostgresStore, durability_warnings, init, open_cluster};
 #[cfg(feature = "redb")]
 pub use restore::{REPLACED, RestoreError, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -17,8 +17,10 @@
 //!   write: the beginning changes the epoch in the fence row, and waits for the write in progress.
 //! - After a failed write, no read returns before the store knows whether the write happened.
 
+pub(crate) mod cluster;
 mod connect;
 mod durability;
+mod locks;
 mod page;
 mod pool;
 mod schema;
@@ -36,9 +38,11 @@ use nexum_core::store::{Answer, Batch, Location, StateStore, StoreError, View, w
 use nexum_core::{BoxError, state};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+pub use self::cluster::open_cluster;
 pub use self::durability::durability_warnings;
 pub use self::schema::init;
 
+use self::cluster::Grant;
 use self::connect::Connector;
 use self::pool::{FrozenPool, Readers};
 use self::view::PostgresView;
@@ -91,6 +95,11 @@ impl PostgresStore {
     ///
     /// [`PostgresError`] if the database is not usable, or another process uses the state.
     pub fn open(config: &PostgresConfig, purpose: &str) -> Result<Self, PostgresError> {
+        Self::with(config, purpose, None)
+    }
+
+    /// Opens a store that writes by this right, or as the only process without one.
+    fn with(config: &PostgresConfig, purpose: &str, grant: Option<Arc<Grant>>) -> Result<Self, PostgresError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("nexum-postgres")
@@ -100,7 +109,15 @@ impl PostgresStore {
         let handle = runtime.handle().clone();
         let connector = Connector::new(config, purpose, handle.clone())?;
         let opening = connector.clone();
-        let opened = wait(handle.spawn(async move { Writer::open(&opening).await }));
+        let opened = wait(handle.spawn(async move {
+            match grant {
+                None => Writer::open(&opening).await,
+                Some(grant) => {
+                    cluster::check_tables(&opening).await?;
+                    Ok(Writer::of_node(grant))
+                }
+            }
+        }));
         let writer = opened.unwrap_or_else(|panic| Err(connector.request(panic)))?;
         let shared = Arc::new(Shared {
             readers: Readers::default(),
@@ -134,7 +151,9 @@ impl Shared {
             return Ok(());
         }
         let mut writer = self.writer.lock().await;
-        writer.reopen(&self.connector).await?;
+        if writer.is_current() {
+            writer.reopen(&self.connector).await?;
+        }
         self.is_unsettled.store(false, Ordering::Release);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Connections, with their settings.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, error::SqlState};
+use tokio_postgres::{AsyncMessage, Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{ANSWER_WAIT, failed};
@@ -59,6 +61,8 @@ pub(super) struct Connector {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client: Client,
+    /// Receives the notifications that the session listens to.
+    pub(super) heard: Arc<Notify>,
     driver: JoinHandle<()>,
 }
 
@@ -103,15 +107,21 @@ impl Connector {
         }
         self.within(async {
             let connected = connection.connect(self.tls.clone()).await;
-            let (client, connection) = connected.map_err(|error| PostgresError::Connect {
+            let (client, mut connection) = connected.map_err(|error| PostgresError::Connect {
                 database: self.database.clone(),
                 source: BoxError::from(error),
             })?;
+            let heard = Arc::new(Notify::new());
+            let hearing = heard.clone();
             let driver = self.handle.spawn(async move {
                 // The requests of the connection get the error too.
-                let _ = connection.await;
+                while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                    if let AsyncMessage::Notification(_) = message {
+                        hearing.notify_one();
+                    }
+                }
             });
-            let session = Session { client, driver };
+            let session = Session { client, heard, driver };
             let settings = session.client.batch_execute(&self.settings_of_a_session()).await;
             settings.map_err(|error| self.request(error))?;
             Ok(session)

@@ -2,6 +2,7 @@
 
 use tokio::runtime::Handle;
 
+use super::cluster::{FUNCTIONS, TABLES};
 use super::connect::Connector;
 use crate::database::PostgresConfig;
 use crate::error::PostgresError;
@@ -52,7 +53,7 @@ pub async fn init(config: &PostgresConfig) -> Result<(), PostgresError> {
     // One transaction, so that two processes cannot create parts. The lock lets one wait for the other.
     let all = format!(
         "BEGIN; SELECT pg_advisory_xact_lock(hashtext('nexum init')); \
-         CREATE SCHEMA IF NOT EXISTS {schema}; {DDL} COMMIT"
+         CREATE SCHEMA IF NOT EXISTS {schema}; {DDL} {TABLES} {FUNCTIONS} COMMIT"
     );
     connector.ask(session.client.batch_execute(&all)).await
 }

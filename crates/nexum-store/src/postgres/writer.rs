@@ -1,24 +1,21 @@
 //! The only connection that writes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_core::store::{Batch, StoreError};
 use tokio::time::{Instant, sleep};
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
 
+use super::cluster::Grant;
 use super::connect::{Backoff, Connector, Session};
 use super::failed;
+use super::locks::{Lock, Mode};
 use super::schema::FENCED;
+use crate::cluster::SINGLE;
 use crate::error::PostgresError;
-
-/// The node of an installation that runs on one machine.
-const NODE: &str = "single";
-
-/// The first number of the advisory lock that the writer holds, so that it differs from the locks of
-/// other programs. The second one is a hash of the schema.
-const LOCK_CLASS: i32 = 0x6e_65_78;
 
 /// How long a new writer waits for the lock: the server releases it some milliseconds after the end of
 /// its holder.
@@ -57,6 +54,10 @@ impl Changes {
 /// The connection that writes, and the epoch in which it may.
 #[derive(Debug)]
 pub(super) struct Writer {
+    node: String,
+    /// Where the right to write comes from. `None` in a process that is the only one, and holds the lock
+    /// of the schema.
+    grant: Option<Arc<Grant>>,
     /// Distinguishes this writer from all others.
     holder: String,
     epoch: i64,
@@ -74,26 +75,46 @@ struct Open {
 }
 
 impl Writer {
-    /// Takes the lock, and begins an epoch.
+    /// Takes the lock of the schema, and begins an epoch. The rights of the nodes of an installation end.
     pub(super) async fn open(connector: &Connector) -> Result<Self, PostgresError> {
         let session = connector.connect().await?;
-        let mut writer = Self {
-            holder: format!("{:032x}", rand::random::<u128>()),
-            epoch: 0,
-            is_fenced: false,
-            open: None,
-            last_pid: 0,
-            backoff: Backoff::default(),
-        };
+        let mut writer = Self::new(SINGLE, None);
+        writer.holder = new_holder();
         writer.lock(connector, &session).await?;
         writer.epoch = connector
             .ask(async {
-                let begun = session.client.query_one(BEGIN, &[&NODE, &writer.holder]).await;
+                session.client.execute(ALONE, &[&writer.node]).await?;
+                let begun = session.client.query_one(BEGIN, &[&writer.node, &writer.holder]).await;
                 begun.and_then(|row| row.try_get(0))
             })
             .await?;
         writer.open = Some(writer.prepare(connector, session).await?);
         Ok(writer)
+    }
+
+    /// The writer of a node. Every write is refused while there is no right to write.
+    pub(super) fn of_node(grant: Arc<Grant>) -> Self {
+        Self::new(grant.node(), Some(grant.clone()))
+    }
+
+    fn new(node: &str, grant: Option<Arc<Grant>>) -> Self {
+        Self {
+            node: node.to_owned(),
+            grant,
+            holder: String::new(),
+            epoch: 0,
+            is_fenced: false,
+            open: None,
+            last_pid: 0,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Whether the right of this writer's last write goes on. Without it, a failed write cannot happen after
+    /// the process has the right again.
+    pub(super) fn is_current(&self) -> bool {
+        let granted = |grant: &Arc<Grant>| grant.incarnation().is_ok_and(|found| found.holder == self.holder);
+        self.grant.as_ref().is_none_or(granted)
     }
 
     /// Makes the changes in one transaction. After an error, the next write or the next
@@ -106,7 +127,7 @@ impl Writer {
         };
         let Changes { keys, values, deleted } = changes;
         let written = connector.within(async {
-            let parameters: [&(dyn ToSql + Sync); 5] = [&NODE, &self.epoch, keys, values, deleted];
+            let parameters: [&(dyn ToSql + Sync); 5] = [&self.node, &self.epoch, keys, values, deleted];
             let written = open.session.client.execute(&open.write, &parameters).await;
             Ok(written.map_err(|error| (is_fenced(&error), connector.request(error))))
         });
@@ -126,6 +147,7 @@ impl Writer {
         if self.is_fenced {
             return Err(self.fenced());
         }
+        self.follow()?;
         if self.open.as_ref().is_some_and(|open| !open.session.client.is_closed()) {
             return Ok(());
         }
@@ -133,7 +155,7 @@ impl Writer {
         let session = self.backoff.connect(connector).await?;
         let begun = connector
             .ask(async {
-                let begun = session.client.query_opt(CONTINUE, &[&NODE, &self.holder]).await?;
+                let begun = session.client.query_opt(CONTINUE, &[&self.node, &self.holder]).await?;
                 begun.map(|row| row.try_get(0)).transpose()
             })
             .await;
@@ -152,44 +174,41 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes the lock, which shows other processes that the state is in use. Ends the last connection
-    /// of this writer if the server still has it.
+    /// Writes in the membership that the process has now.
+    fn follow(&mut self) -> Result<(), StoreError> {
+        let Some(grant) = &self.grant else { return Ok(()) };
+        let found = grant.incarnation().map_err(|epoch| StoreError::Fenced { epoch })?;
+        if found.holder != self.holder {
+            self.open = None;
+            self.holder = found.holder;
+            self.epoch = found.epoch;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of the schema, which shows other processes that the state is in use. Ends the last
+    /// connection of this writer if the server still has it. The membership of a node has the lock itself.
     async fn lock(&self, connector: &Connector, session: &Session) -> Result<(), PostgresError> {
+        if self.grant.is_some() {
+            return Ok(());
+        }
+        let lock = Lock::of_schema(connector, session).await?;
         let deadline = Instant::now() + LOCK_WAIT;
-        loop {
-            let locked = connector.ask(async {
-                let locked = session
-                    .client
-                    .query_one(LOCK, &[&LOCK_CLASS, &connector.schema()])
-                    .await;
-                locked.and_then(|row| row.try_get(0))
-            });
-            if locked.await? {
-                return Ok(());
-            }
-            let holder = connector.ask(async {
-                let holder = session
-                    .client
-                    .query_opt(HOLDER, &[&LOCK_CLASS, &connector.schema()])
-                    .await?;
-                let read = |row: Row| Ok::<(i32, String), tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?));
-                holder.map(read).transpose()
-            });
-            let holder = holder.await?;
-            if let Some((pid, _)) = &holder
-                && *pid == self.last_pid
-            {
-                let end = connector.ask(async { session.client.execute(END, &[pid]).await });
-                end.await?;
-            } else if Instant::now() >= deadline {
-                return Err(PostgresError::InUse {
-                    database: connector.database().to_owned(),
-                    schema: connector.schema().to_owned(),
-                    holder: holder.map_or_else(|| "another process".to_owned(), |(_, holder)| holder),
-                });
+        while !lock.take(connector, session, Mode::Exclusive).await? {
+            match lock.holder(connector, session).await? {
+                Some(holder) if holder.pid == self.last_pid => holder.end(connector, session).await?,
+                holder if Instant::now() >= deadline => {
+                    return Err(PostgresError::InUse {
+                        database: connector.database().to_owned(),
+                        schema: connector.schema().to_owned(),
+                        holder: holder.map_or_else(|| "another process".to_owned(), |holder| holder.name),
+                    });
+                }
+                _ => {}
             }
             sleep(LOCK_PAUSE).await;
         }
+        Ok(())
     }
 
     async fn prepare(&mut self, connector: &Connector, session: Session) -> Result<Open, PostgresError> {
@@ -205,12 +224,20 @@ impl Writer {
     }
 
     fn fenced(&mut self) -> StoreError {
-        self.is_fenced = true;
+        match &self.grant {
+            Some(grant) => grant.fence(&self.holder),
+            None => self.is_fenced = true,
+        }
         self.open = None;
         StoreError::Fenced {
             epoch: self.epoch.unsigned_abs(),
         }
     }
+}
+
+/// A text that distinguishes a writer from all others.
+pub(super) fn new_holder() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 fn is_fenced(error: &tokio_postgres::Error) -> bool {
@@ -224,14 +251,7 @@ const BEGIN: &str = "INSERT INTO nexum_fence (node, epoch, holder) VALUES ($1, 1
 /// whose answer was lost.
 const CONTINUE: &str = "UPDATE nexum_fence SET epoch = epoch + 1 WHERE node = $1 AND holder = $2 RETURNING epoch";
 
+/// Ends the rights of all other writers, after their writes in progress.
+const ALONE: &str = "SELECT nexum_alone($1)";
+
 const WRITE: &str = "SELECT nexum_write($1, $2, $3, $4, $5)";
-
-const LOCK: &str = "SELECT pg_try_advisory_lock($1, hashtext($2))";
-
-const HOLDER: &str = "SELECT a.pid, concat(a.application_name, ' (' || host(a.client_addr) || ')') \
-     FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND a.datname = current_database() \
-     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     AND l.classid::bigint = $1::int AND l.objid::bigint = hashtext($2)::bigint & 4294967295";
-
-const END: &str = "SELECT pg_terminate_backend($1)";

@@ -1,0 +1,155 @@
+//! The life of a node: it joins, serves, loses its membership, and joins again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::causes::Causes;
+use nexum_config::names::ModuleName;
+use nexum_core::state::{self, RowCache};
+use nexum_core::store::{StateStore, blocking};
+use parking_lot::Mutex;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::grant::{Ended, Grant, Incarnation};
+use super::lease::{Held, Lease, Refusal};
+use super::metrics::Metrics;
+use super::requests::Requests;
+use super::service::Service;
+use crate::cluster::ClusterConfig;
+
+/// The pause after a failed attempt to join.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The pause of a process that waits for the end of another one: it connects at each attempt.
+const STANDBY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A process as a node of an installation.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) config: ClusterConfig,
+    pub(super) lease: Lease,
+    pub(super) grant: Arc<Grant>,
+    pub(super) requests: Requests,
+    pub(super) metrics: Metrics,
+    store: Arc<RowCache>,
+    /// The modules whose rows the cache may have.
+    cached: Mutex<BTreeSet<ModuleName>>,
+}
+
+/// The end of a membership.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The process has to stop.
+    Left,
+    /// The membership has ended for this reason.
+    Lost(String),
+}
+
+impl Member {
+    pub(super) fn new(config: ClusterConfig, lease: Lease, grant: Arc<Grant>, store: Arc<RowCache>) -> Self {
+        Self {
+            config,
+            lease,
+            grant,
+            requests: Requests::new(),
+            metrics: Metrics::new(),
+            store,
+            cached: Mutex::default(),
+        }
+    }
+
+    /// Is a member of the installation until `stop`, as far as the database allows it.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        let mut last_pid = 0;
+        loop {
+            let Some((held, incarnation)) = stop.run_until_cancelled(self.join(last_pid)).await else {
+                return;
+            };
+            let node = &self.config.node;
+            tracing::info!(target: "nexum::cluster", %node, epoch = incarnation.epoch, "the node has joined the installation");
+            self.metrics.joined(incarnation.epoch);
+            let mut service = Service::new(self, held, incarnation);
+            let end = tokio::select! {
+                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => End::Lost(self.lost(ended)),
+                end = service.run(stop) => end,
+            };
+            last_pid = service.last_pid();
+            // Before the supervisor finds out, so that the store refuses the writes that it still makes.
+            self.grant.end();
+            self.metrics.ended(matches!(end, End::Left));
+            let why = match end {
+                End::Left => {
+                    tracing::info!(target: "nexum::cluster", %node, "the node has left the installation");
+                    return self.requests.end("the node has left the installation", false);
+                }
+                End::Lost(why) => why,
+            };
+            tracing::warn!(target: "nexum::cluster", %node, %why, "the node has lost its modules");
+            self.requests.end(&why, true);
+            if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
+                return;
+            }
+            self.forget_rows();
+        }
+    }
+
+    /// Prepares the cache for the rows of modules that the node gets.
+    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName> + Clone) {
+        let was_here = gained.clone().any(|name| self.cached.lock().contains(name));
+        if was_here {
+            self.forget_rows();
+        }
+        self.cached.lock().extend(gained.cloned());
+    }
+
+    fn forget_rows(&self) {
+        self.cached.lock().clear();
+        self.store.clear();
+    }
+
+    fn lost(&self, ended: Ended) -> String {
+        match ended {
+            Ended::Fenced => "the installation has given the modules of this node to others".to_owned(),
+            Ended::Expired => format!(
+                "the database has not confirmed the lease of this node, which lasts {} ms",
+                self.config.lease_ttl.as_millis()
+            ),
+        }
+    }
+
+    async fn join(&self, last_pid: i32) -> (Held, Incarnation) {
+        let mut said = String::new();
+        loop {
+            let refusal = match self.try_join(last_pid).await {
+                Ok(joined) => return joined,
+                Err(refusal) => refusal,
+            };
+            let (text, pause) = match refusal {
+                Refusal::Failed(error) => (format!("the node cannot join: {}", Causes(&error)), RETRY_PAUSE),
+                Refusal::Waiting(text) => (text, STANDBY_PAUSE),
+            };
+            self.requests.explain_all(&text);
+            if said != text {
+                tracing::warn!(target: "nexum::cluster", node = %self.config.node, why = %text, "the node waits to join the installation");
+                said = text;
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn try_join(&self, last_pid: i32) -> Result<(Held, Incarnation), Refusal> {
+        let held = self.lease.hold(last_pid).await?;
+        let offers = self.requests.offers();
+        let incarnation = self.lease.join(&held, &self.grant, &offers).await?;
+        self.requests.offered(&offers);
+        // Also gives the state its format, if it is new.
+        let store: Arc<dyn StateStore> = self.store.clone();
+        if let Err(error) = blocking(&store, state::open).await {
+            self.grant.end();
+            return Err(self.lease.failed(error).into());
+        }
+        Ok((held, incarnation))
+    }
+}

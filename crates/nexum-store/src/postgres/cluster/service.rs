@@ -1,0 +1,355 @@
+//! The work of a node while it is a member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::causes::Causes;
+use nexum_config::names::ModuleName;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::grant::Incarnation;
+use super::lease::{Held, LEASE_PARTS, Refusal};
+use super::member::{End, Member};
+use super::plan::{Own, Plan, plan};
+use super::sightings::Sightings;
+use super::snapshot::Snapshot;
+use crate::error::PostgresError;
+
+/// The time between two looks at the other nodes.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The time between two surveys of the installation. The hints of other nodes may be lost.
+const SURVEY_EVERY: Duration = Duration::from_secs(1);
+
+/// The pause after a failed request. It is short, so that the other nodes hardly miss the lock of this one.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The work of a node in one membership.
+#[derive(Debug)]
+pub(super) struct Service<'a> {
+    member: &'a Member,
+    incarnation: Incarnation,
+    /// `None` while the connection is lost.
+    held: Option<Held>,
+    last_pid: i32,
+    sightings: Sightings,
+    stability: Stability,
+    renew_at: Instant,
+    look_at: Instant,
+    survey_at: Instant,
+    /// The last error, to report it once.
+    said: String,
+}
+
+/// The time since which the same nodes share the modules.
+#[derive(Debug)]
+struct Stability {
+    nodes: Vec<(String, i64, i32, bool)>,
+    since: Instant,
+}
+
+/// A request that has not been answered as it should.
+#[derive(Debug)]
+enum Failure {
+    Postgres(PostgresError),
+    Waiting(String),
+    /// The membership has ended.
+    Lost(String),
+}
+
+impl From<PostgresError> for Failure {
+    fn from(error: PostgresError) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failed(error) => Self::Postgres(error),
+            Refusal::Waiting(text) => Self::Waiting(text),
+        }
+    }
+}
+
+impl<'a> Service<'a> {
+    pub(super) fn new(member: &'a Member, held: Held, incarnation: Incarnation) -> Self {
+        let now = Instant::now();
+        Self {
+            member,
+            incarnation,
+            last_pid: held.pid(),
+            held: Some(held),
+            sightings: Sightings::default(),
+            stability: Stability {
+                nodes: Vec::new(),
+                since: now,
+            },
+            renew_at: now,
+            look_at: now,
+            survey_at: now,
+            said: String::new(),
+        }
+    }
+
+    pub(super) fn last_pid(&self) -> i32 {
+        self.last_pid
+    }
+
+    /// Works until the membership ends.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) -> End {
+        loop {
+            let Some(done) = stop.run_until_cancelled(self.work()).await else {
+                return self.leave().await;
+            };
+            match done {
+                Ok(()) => self.said.clear(),
+                Err(Failure::Lost(why)) => return End::Lost(why),
+                Err(Failure::Postgres(error)) => {
+                    let has_stalled = matches!(error, PostgresError::TimedOut { .. });
+                    self.held.take_if(|held| has_stalled || held.is_closed());
+                    let text = Causes(&error).to_string();
+                    self.failed(text).await;
+                }
+                Err(Failure::Waiting(text)) => self.failed(text).await,
+            }
+            let next = self.renew_at.min(self.look_at).min(self.survey_at);
+            let heard = self.held.as_ref().map(|held| held.heard().clone());
+            let heard = async {
+                match heard {
+                    Some(heard) => heard.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.member.requests.woken.notified() => self.survey_at = Instant::now(),
+                () = heard => self.survey_at = Instant::now(),
+                () = stop.cancelled() => return self.leave().await,
+            }
+        }
+    }
+
+    /// Reports a failure, and looks soon whether the membership goes on.
+    async fn failed(&mut self, text: String) {
+        if self.said != text {
+            tracing::warn!(target: "nexum::cluster", node = %self.member.config.node, error = %text, "a request for the node's lease has failed");
+            self.said = text;
+        }
+        self.renew_at = Instant::now();
+        sleep(RETRY_PAUSE).await;
+    }
+
+    async fn leave(&mut self) -> End {
+        let Member { lease, config, .. } = self.member;
+        if let Some(held) = &self.held
+            && let Err(error) = lease.leave(held, &self.incarnation).await
+        {
+            let error = Causes(&error);
+            tracing::warn!(target: "nexum::cluster", node = %config.node, %error, "the other nodes find the end of the node by its lease");
+        }
+        End::Left
+    }
+
+    /// Does all work that is due.
+    async fn work(&mut self) -> Result<(), Failure> {
+        let member = self.member;
+        if self.held.is_none() {
+            let held = member.lease.hold(self.last_pid).await?;
+            self.last_pid = held.pid();
+            self.held = Some(held);
+            self.sightings = Sightings::default();
+            self.renew_at = Instant::now();
+        }
+        let Some(held) = &self.held else { return Ok(()) };
+        let new_offers = member
+            .requests
+            .pending(|pending| pending.has_new_offers.then(|| pending.offers.clone()));
+        if new_offers.is_some() || self.renew_at <= Instant::now() {
+            let epoch = self.incarnation.epoch;
+            let next = Instant::now() + member.config.lease_ttl / LEASE_PARTS;
+            if !member
+                .lease
+                .renew(held, &member.grant, epoch, new_offers.as_deref())
+                .await?
+            {
+                return Err(Failure::Lost("another node has declared this one dead".to_owned()));
+            }
+            if let Some(offers) = new_offers {
+                member.requests.offered(&offers);
+            }
+            self.renew_at = next;
+        }
+        if self.look_at <= Instant::now() {
+            self.look_at = Instant::now() + LOOK_EVERY;
+            for (dead, why) in self.sightings.add(member.lease.look(held).await?) {
+                let why = format!("the node {} is dead: {why}", dead.node);
+                if member.lease.bury(held, &dead, &why).await? {
+                    tracing::warn!(target: "nexum::cluster", node = %member.config.node, %why, "the modules of a node are free");
+                    self.survey_at = Instant::now();
+                }
+            }
+        }
+        self.release().await?;
+        if self.survey_at <= Instant::now() {
+            self.survey_at = Instant::now() + SURVEY_EVERY;
+            self.promote().await?;
+            self.survey().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives up the modules that the supervisor has released.
+    async fn release(&mut self) -> Result<(), Failure> {
+        let Member { requests, lease, .. } = self.member;
+        let released = requests.pending(|pending| pending.released.clone());
+        let Some(held) = self.held.as_ref().filter(|_| !released.is_empty()) else {
+            return Ok(());
+        };
+        let groups: Vec<_> = released.keys().map(ModuleName::as_str).collect();
+        let reasons: Vec<_> = released.values().map(|why| &**why).collect();
+        lease.release(held, &self.incarnation, &groups, &reasons).await?;
+        requests.pending(|pending| pending.released.retain(|name, _| !released.contains_key(name)));
+        self.survey_at = Instant::now();
+        Ok(())
+    }
+
+    /// Makes the versions that the supervisor has promoted those of the installation.
+    async fn promote(&self) -> Result<(), Failure> {
+        let Member { requests, lease, .. } = self.member;
+        let (promoted, offers) = requests.pending(|pending| (pending.promoted.clone(), pending.offers.clone()));
+        let Some(held) = self.held.as_ref().filter(|_| !promoted.is_empty()) else {
+            return Ok(());
+        };
+        let versions: Vec<_> = promoted
+            .iter()
+            .filter_map(|name| Some((name, offers.get(name)?, None)))
+            .collect();
+        lease.set_versions(held, &versions, "an operator has chosen it").await?;
+        requests.pending(|pending| pending.promoted.retain(|name| !promoted.contains(name)));
+        Ok(())
+    }
+
+    /// Looks at the whole installation, and takes the next steps of the node.
+    async fn survey(&mut self) -> Result<(), Failure> {
+        let member = self.member;
+        let Some(held) = &self.held else { return Ok(()) };
+        let snapshot = member.lease.snapshot(held).await?;
+        let offers = member.requests.offers();
+        self.reconcile(&snapshot)?;
+        let owned = member.requests.owned();
+        let own = Own {
+            node: &member.config.node,
+            offers: &offers,
+            owned: &owned,
+            may_rebalance: self.stability.add(&snapshot) >= member.config.rebalance_after,
+        };
+        let Plan {
+            unknown,
+            adopted,
+            claims,
+            leaving,
+            mut elsewhere,
+            unowned,
+        } = plan(&snapshot, &own);
+        let is_repeated = !unknown.is_empty() || !adopted.is_empty();
+        if !unknown.is_empty() {
+            let unknown: Vec<_> = unknown
+                .iter()
+                .filter_map(|name| Some((name, offers.get(name)?)))
+                .collect();
+            member.lease.offer(held, &unknown).await?;
+        }
+        if !adopted.is_empty() {
+            let adopted: Vec<_> = adopted
+                .iter()
+                .filter_map(|(name, from)| Some((name, offers.get(name)?, Some(&**from))))
+                .collect();
+            let why = "no node that takes modules has the earlier version";
+            member.lease.set_versions(held, &adopted, why).await?;
+        }
+        let claims: BTreeMap<_, _> = claims.iter().map(|name| (name.as_str(), name)).collect();
+        if !claims.is_empty() && member.grant.may_act() {
+            let groups: Vec<_> = claims.keys().copied().collect();
+            let claimed = member
+                .lease
+                .claim(held, &self.incarnation, &groups, "the node has claimed it")
+                .await?;
+            claimed
+                .iter()
+                .for_each(|claimed| member.metrics.took_over(claimed.waited));
+            let gained = claimed
+                .iter()
+                .filter_map(|claimed| Some((*claims.get(&*claimed.group)?, claimed.epoch)));
+            let gained: Vec<_> = gained.collect();
+            gained.iter().for_each(|(name, _)| drop(elsewhere.remove(*name)));
+            self.gain(&gained);
+        }
+        member.requests.explain(leaving, elsewhere);
+        member.metrics.groups(member.requests.owned().len(), unowned);
+        if is_repeated {
+            self.survey_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Compares the groups that the node has with those that it knows of. The answer to a claim may have been lost.
+    fn reconcile(&self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let Member { requests, config, .. } = self.member;
+        let (owned, offers) = (requests.owned(), requests.offers());
+        let mine = snapshot
+            .groups
+            .iter()
+            .filter(|group| group.node.as_ref() == Some(&config.node));
+        let mine: BTreeMap<&str, i64> = mine.map(|group| (&*group.grp, group.epoch)).collect();
+        let number = |name: &ModuleName| mine.get(name.as_str()).map(|epoch| epoch.unsigned_abs());
+        if let Some(name) = owned.keys().find(|name| number(name) != owned.get(*name).copied()) {
+            return Err(Failure::Lost(format!(
+                "the installation has given the module {name} to another node"
+            )));
+        }
+        let gained: Vec<_> = offers
+            .keys()
+            .filter(|name| !owned.contains_key(*name))
+            .filter_map(|name| Some((name, *mine.get(name.as_str())?)))
+            .collect();
+        self.gain(&gained);
+        let unknown = mine.keys().filter_map(|name| name.parse::<ModuleName>().ok());
+        let unknown: Vec<_> = unknown
+            .filter(|name| !offers.contains_key(name) && !owned.contains_key(name))
+            .collect();
+        let why: Arc<str> = "the node does not have the module".into();
+        requests.pending(|pending| {
+            pending
+                .released
+                .extend(unknown.into_iter().map(|name| (name, why.clone())))
+        });
+        Ok(())
+    }
+
+    fn gain(&self, gained: &[(&ModuleName, i64)]) {
+        let Member { requests, .. } = self.member;
+        self.member.prepare_rows(gained.iter().map(|(name, _)| *name));
+        let gained = gained
+            .iter()
+            .map(|(name, epoch)| ((*name).clone(), epoch.unsigned_abs()));
+        requests.gain(gained);
+    }
+}
+
+impl Stability {
+    /// Adds a snapshot. Returns the time since which the nodes are the same.
+    fn add(&mut self, snapshot: &Snapshot) -> Duration {
+        let live = snapshot.nodes.iter().filter(|node| node.is_live);
+        let nodes: Vec<_> = live
+            .map(|node| (node.node.clone(), node.epoch, node.weight, node.draining))
+            .collect();
+        if self.nodes != nodes {
+            self.nodes = nodes;
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+}
