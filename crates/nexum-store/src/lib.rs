@@ -55,7 +55,7 @@ pub use config::{
 pub use database::{PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, durability_warnings, init, open_cluster};
+pub use postgres::{Initialised, PostgresStore, durability_warnings, init, open_cluster};
 #[cfg(feature = "redb")]
 pub use restore::{REPLACED, RestoreError, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};
