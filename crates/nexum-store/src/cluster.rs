@@ -145,7 +145,7 @@ impl ClusterConfig {
 }
 
 /// The state, and the membership of this process in its installation.
-pub type NodeState = (Arc<dyn StateStore>, Arc<dyn Membership>);
+pub type StoreOfNode = (Arc<dyn StateStore>, Arc<dyn Membership>);
 
 /// The name that a process without `[cluster]` has in the database.
 pub(crate) const SINGLE: &str = "single";

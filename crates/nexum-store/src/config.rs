@@ -13,7 +13,7 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
-use crate::cluster::{ClusterConfig, NodeState};
+use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
@@ -184,7 +184,7 @@ impl StoreConfig {
     ///
     /// [`OpenError`] if the back-end is another one, if the database is not usable, or if another version of
     /// nexum wrote the state.
-    pub fn open_cluster(&self, cluster: &ClusterConfig, purpose: &str) -> Result<NodeState, OpenError> {
+    pub fn open_cluster(&self, cluster: &ClusterConfig, purpose: &str) -> Result<StoreOfNode, OpenError> {
         let open = OPEN_CLUSTER.ok_or(OpenError::NotBuilt(Backend::Postgres))?;
         let database = self.postgres.as_ref().ok_or(PostgresError::Url)?;
         open(database, self.cache_bytes, cluster, purpose)
@@ -207,7 +207,7 @@ impl StoreConfig {
 type OpenPostgres = fn(&PostgresConfig, usize, &str) -> Result<Arc<dyn StateStore>, OpenError>;
 
 /// Opens the state in a database as a node, with a cache of this many bytes for its rows.
-type OpenCluster = fn(&PostgresConfig, usize, &ClusterConfig, &str) -> Result<NodeState, OpenError>;
+type OpenCluster = fn(&PostgresConfig, usize, &ClusterConfig, &str) -> Result<StoreOfNode, OpenError>;
 
 #[cfg(feature = "postgres")]
 const OPEN_CLUSTER: Option<OpenCluster> = Some(crate::postgres::open_cluster);

@@ -49,6 +49,7 @@ pub use self::sled::SledStore;
 pub use backend::Backend;
 #[cfg(feature = "redb")]
 pub use backup::{BackupError, backup};
+pub use cluster::StoreOfNode;
 pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };

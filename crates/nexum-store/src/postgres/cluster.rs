@@ -51,7 +51,7 @@ use self::lease::{LEASE_PARTS, Lease};
 use self::member::Member;
 use super::PostgresStore;
 use super::connect::Connector;
-use crate::cluster::{ClusterConfig, NodeState};
+use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::PostgresConfig;
 use crate::error::{OpenError, PostgresError};
 
@@ -74,7 +74,7 @@ pub fn open_cluster(
     cache_bytes: usize,
     cluster: &ClusterConfig,
     purpose: &str,
-) -> Result<NodeState, OpenError> {
+) -> Result<StoreOfNode, OpenError> {
     let purpose = format!("{purpose}, node {}", cluster.node);
     let grant = Arc::new(Grant::new(&cluster.node));
     let store = PostgresStore::with(config, &purpose, Some(grant.clone()))?;
