@@ -94,7 +94,7 @@ async fn an_operator_drains_a_node_and_moves_a_module() {
         .until(&one, "the moved module", |tenure| tenure.owned.contains_key(&moved))
         .await;
     world.progress().await;
-    let entries = history(&world.config, 1_000).await.unwrap();
+    let entries = history(&world.config, None, 1_000).await.unwrap();
     let why = |why: &str| entries.iter().filter(|entry| entry.why.contains(why)).count();
     assert!(why("the node one is draining") > 0, "{entries:#?}");
     assert_eq!(
