@@ -52,8 +52,6 @@ pub trait Membership: Send + Sync + Debug + 'static {
 /// The modules that a process owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenure {
-    /// Whether the process is a member now, so that it may write to the store.
-    pub is_member: bool,
     /// The modules that the process owns, each with the number of this ownership. A later ownership of the same
     /// module has a larger number. Numbers begin with 1.
     pub owned: BTreeMap<ModuleName, u64>,
@@ -63,7 +61,8 @@ pub struct Tenure {
     pub elsewhere: BTreeMap<ModuleName, Reason>,
     /// The name of the node that owns each offered module, as far as the process knows.
     pub owners: BTreeMap<ModuleName, Arc<str>>,
-    /// The number of the membership, which grows with each join. `None` while the process is not a member.
+    /// The number of the membership, which grows with each join. `None` while the process is not a member, and the
+    /// store refuses its writes.
     pub epoch: Option<u64>,
     /// Why the process has lost all of its modules. It then owns none, and has to [vacate](Membership::vacate) them.
     pub lost: Option<Reason>,

@@ -53,7 +53,7 @@ impl Installation {
             store: self.store.clone(),
             epoch: RwLock::new((1, true)),
             tenure: watch::Sender::new(Tenure {
-                is_member: true,
+                epoch: Some(1),
                 ..Tenure::default()
             }),
             offers: Mutex::default(),
@@ -167,12 +167,14 @@ impl Membership for Member {
     }
 
     fn vacate(&self) {
-        let mut epoch = self.inner.epoch.write();
-        *epoch = (epoch.0 + 1, true);
-        drop(epoch);
+        let epoch = {
+            let mut held = self.inner.epoch.write();
+            *held = (held.0 + 1, true);
+            held.0
+        };
         self.inner.tenure.send_modify(|tenure| {
             tenure.lost = None;
-            tenure.is_member = true;
+            tenure.epoch = Some(epoch);
         });
     }
 

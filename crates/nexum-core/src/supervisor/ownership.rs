@@ -159,7 +159,7 @@ impl Run {
     /// Whether the store takes the writes of this process. Requests wait until it does.
     pub(super) fn may_write(&self) -> bool {
         let ownership = self.ownership.as_ref();
-        ownership.is_none_or(|ownership| ownership.tenure.borrow().is_member)
+        ownership.is_none_or(|ownership| ownership.tenure.borrow().epoch.is_some())
     }
 
     /// Makes the runners agree with the newest tenure.

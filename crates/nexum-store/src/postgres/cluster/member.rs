@@ -1,14 +1,11 @@
 //! The life of a node: it joins, serves, loses its membership, and joins again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::causes::Causes;
-use nexum_config::names::ModuleName;
 use nexum_core::state::{self, RowCache};
 use nexum_core::store::{StateStore, blocking};
-use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +31,6 @@ pub(super) struct Member {
     pub(super) requests: Requests,
     pub(super) metrics: Metrics,
     store: Arc<RowCache>,
-    /// The modules that the process has owned since its last loss: the cache may have their rows.
-    cached: Mutex<BTreeSet<ModuleName>>,
 }
 
 /// The end of a membership.
@@ -56,7 +51,6 @@ impl Member {
             grant,
             requests: Requests::new(),
             store,
-            cached: Mutex::default(),
         }
     }
 
@@ -93,18 +87,6 @@ impl Member {
             if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
                 return;
             }
-            self.cached.lock().clear();
-            self.store.clear();
-        }
-    }
-
-    /// Prepares the cache for modules that the node gets. Another node may have changed their rows since this one
-    /// had them.
-    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName>) {
-        let mut cached = self.cached.lock();
-        let mut was_here = false;
-        gained.for_each(|name| was_here |= !cached.insert(name.clone()));
-        if was_here {
             self.store.clear();
         }
     }
