@@ -20,7 +20,7 @@ const FILES: [&str; 4] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "engine.
 const PAGES: &str = "docs";
 
 /// Follows the name of a file that is not in the packages.
-const ELSEWHERE: &str = " (in the sources)";
+const ELSEWHERE: &str = " in the sources";
 
 /// Writes the documentation into a directory.
 pub(super) fn fill(directory: &Path) -> Result<()> {
@@ -177,7 +177,7 @@ mod tests {
     fn every_link_of_the_documentation_leads_somewhere() {
         let mut files = files().expect("files");
         files.insert("CONTRIBUTING.md".into());
-        let (dead, count) = dead(&paths::root(), &files);
+        let (dead, count) = dead(paths::root(), &files);
         assert!(count > 200, "{count}");
         assert_eq!(dead, [""; 0]);
     }
@@ -205,10 +205,10 @@ mod tests {
         ] {
             check(kept, kept);
         }
-        check("see [`adr/1.md`](adr/1.md#c).", "see `adr/1.md` (in the sources).");
+        check("see [`adr/1.md`](adr/1.md#c).", "see `adr/1.md` in the sources.");
         check(
             "[`[[x]]`](../wit) and [b](b.md)",
-            "`[[x]]` (in the sources) and [b](b.md)",
+            "`[[x]]` in the sources and [b](b.md)",
         );
     }
 }
