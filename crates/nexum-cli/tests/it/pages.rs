@@ -134,7 +134,7 @@ fn the_tables_of_the_documentation_have_every_word_of_a_state() {
     let api: Value = serde_json::from_str(include_str!("../../../../docs/openapi.json")).expect("JSON");
     for (schema, header, is_code) in [
         ("Stage", "| stage |", false),
-        ("EndpointState", "| endpoint |", false),
+        ("EndpointState", "| state |", false),
         ("Wanted", "| WANTED |", true),
         ("EventKind", "| kind | meaning |", true),
         ("ConditionKind", "| kind | condition |", true),
