@@ -2,6 +2,7 @@
 
 mod alerts;
 mod conditions;
+mod page;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +160,14 @@ pub(crate) fn documented() -> BTreeMap<String, String> {
     rows.map(row).collect()
 }
 
+/// The stages for which a module has a gauge.
+fn stages_of(metrics: &Exposition, module: &str) -> BTreeSet<String> {
+    let prefix = format!("nexum_module_stage{{module=\"{module}\",stage=\"");
+    let series = metrics.samples.keys();
+    let stages = series.filter_map(|series| series.strip_prefix(&prefix)?.strip_suffix("\"}"));
+    stages.map(str::to_owned).collect()
+}
+
 /// A guest that handles blocks.
 pub(crate) fn module(name: &str) -> String {
     let path = guests::component(name).display().to_string();
@@ -283,7 +292,8 @@ async fn everything_that_happens_moves_its_metric() {
     for kind in ["counter", "gauge", "histogram"] {
         assert!(metrics.types.values().any(|known| known == kind), "{:?}", metrics.types);
     }
-    let documented = documented();
+    assert_eq!(stages_of(&metrics, "noop"), page::stages());
+    let documented = page::documented();
     for (family, kind) in &metrics.types {
         assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
     }
