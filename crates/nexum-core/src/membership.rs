@@ -44,10 +44,6 @@ pub trait Membership: Send + Sync + Debug + 'static {
     /// Must not block.
     fn vacate(&self);
 
-    /// Whether the process may still act for its modules outside the store. Reads a clock that also counts the
-    /// time in which the process or the machine was suspended.
-    fn may_act(&self) -> bool;
-
     /// Joins the installation, renews the membership until `stop`, and leaves. It has released everything by
     /// then that the process could release. It must survive any outage of the store.
     async fn run(&self, stop: CancellationToken);
@@ -56,6 +52,8 @@ pub trait Membership: Send + Sync + Debug + 'static {
 /// The modules that a process owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenure {
+    /// Whether the process is a member now, so that it may write to the store.
+    pub is_member: bool,
     /// The modules that the process owns, each with the number of this ownership. A later ownership of the same
     /// module has a larger number. Numbers begin with 1.
     pub owned: BTreeMap<ModuleName, u64>,

@@ -34,7 +34,7 @@ pub(super) struct Member {
     pub(super) requests: Requests,
     pub(super) metrics: Metrics,
     store: Arc<RowCache>,
-    /// The modules whose rows the cache may have.
+    /// The modules that the process has owned since its last loss: the cache may have their rows.
     cached: Mutex<BTreeSet<ModuleName>>,
 }
 
@@ -73,9 +73,10 @@ impl Member {
             self.requests.join(incarnation.epoch.unsigned_abs());
             let mut service = Service::new(self, held, incarnation);
             let end = tokio::select! {
-                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => End::Lost(self.lost(ended)),
-                end = service.run(stop) => end,
+                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => Err(ended),
+                end = service.run(stop) => Ok(end),
             };
+            let end = end.unwrap_or_else(|ended| End::Lost(self.lost(ended, service.failure())));
             last_pid = service.last_pid();
             // Before the supervisor finds out, so that the store refuses the writes that it still makes.
             self.grant.end();
@@ -92,30 +93,29 @@ impl Member {
             if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
                 return;
             }
-            self.forget_rows();
+            self.cached.lock().clear();
+            self.store.clear();
         }
     }
 
-    /// Prepares the cache for the rows of modules that the node gets.
-    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName> + Clone) {
-        let was_here = gained.clone().any(|name| self.cached.lock().contains(name));
+    /// Prepares the cache for modules that the node gets. Another node may have changed their rows since this one
+    /// had them.
+    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName>) {
+        let mut cached = self.cached.lock();
+        let mut was_here = false;
+        gained.for_each(|name| was_here |= !cached.insert(name.clone()));
         if was_here {
-            self.forget_rows();
+            self.store.clear();
         }
-        self.cached.lock().extend(gained.cloned());
     }
 
-    fn forget_rows(&self) {
-        self.cached.lock().clear();
-        self.store.clear();
-    }
-
-    fn lost(&self, ended: Ended) -> String {
+    fn lost(&self, ended: Ended, failure: Option<&str>) -> String {
         match ended {
             Ended::Fenced => "the installation has given the modules of this node to others".to_owned(),
             Ended::Expired => format!(
-                "the database has not confirmed the lease of this node, which lasts {} ms",
-                self.config.lease_ttl.as_millis()
+                "the database has not confirmed the lease of this node, which lasts {} ms: {}",
+                self.config.lease_ttl.as_millis(),
+                failure.unwrap_or("it does not answer")
             ),
         }
     }
