@@ -10,6 +10,7 @@ use nexum_core::membership::Offer;
 use nexum_core::store::StoreError;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_postgres::types::ToSql;
 
 use super::grant::{Grant, Incarnation, now_ns};
@@ -23,6 +24,11 @@ use crate::postgres::writer::new_holder;
 /// A renewal happens after this part of the lease, and takes this part at most. The node acts for its modules
 /// until this part before the end.
 pub(super) const LEASE_PARTS: u32 = 5;
+
+/// The attempts to take a lock from a connection that ends, and the pause between two: the server takes some
+/// milliseconds.
+const TAKE_TRIES: u32 = 20;
+const TAKE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The requests of a node to the tables of the installation.
 #[derive(Debug)]
@@ -121,34 +127,38 @@ impl Lease {
     }
 
     async fn take(&self, held: &Held, lock: Lock, mode: Mode, last_pid: i32) -> Result<(), Refusal> {
-        let (connector, session) = (&self.connector, &held.session);
-        if lock.take(connector, session, mode).await? {
-            return Ok(());
-        }
-        let Some(holder) = lock.holder(connector, session).await? else {
-            return Err(Refusal::Waiting(
-                "another process has just had the node's lock".to_owned(),
-            ));
-        };
-        let node = &self.config.node;
-        // A process that was paused or cut off for longer than its lease keeps its connection.
-        let is_over = mode == Mode::Exclusive
-            && connector
-                .ask(async {
-                    let over = session
-                        .client
-                        .query_one(IS_OVER, &[node, &holder.pid, &self.ttl_ms()])
-                        .await?;
-                    over.try_get(0)
-                })
-                .await?;
-        if holder.pid == last_pid || is_over {
+        let (connector, session, node) = (&self.connector, &held.session, &self.config.node);
+        for _ in 0..TAKE_TRIES {
+            if lock.take(connector, session, mode).await? {
+                return Ok(());
+            }
+            // It may have ended since.
+            let Some(holder) = lock.holder(connector, session).await? else {
+                continue;
+            };
+            // A process that was paused or cut off for longer than its lease keeps its connection.
+            let is_over = mode == Mode::Exclusive
+                && connector
+                    .ask(async {
+                        let over = session
+                            .client
+                            .query_one(IS_OVER, &[node, &holder.pid, &self.ttl_ms()])
+                            .await?;
+                        over.try_get(0)
+                    })
+                    .await?;
+            if holder.pid != last_pid && !is_over {
+                return Err(Refusal::Waiting(match mode {
+                    Mode::Exclusive => format!("another process is the node {node}: {}", holder.name),
+                    Mode::Shared => format!("a process without [cluster] uses the state: {}", holder.name),
+                }));
+            }
             holder.end(connector, session).await?;
+            sleep(TAKE_PAUSE).await;
         }
-        Err(Refusal::Waiting(match mode {
-            Mode::Exclusive => format!("another process is the node {node}: {}", holder.name),
-            Mode::Shared => format!("a process without [cluster] uses the state: {}", holder.name),
-        }))
+        Err(Refusal::Waiting(format!(
+            "the database still has an ended connection of the node {node}"
+        )))
     }
 
     /// Begins a membership, and a right to act as the node.
