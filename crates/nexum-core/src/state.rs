@@ -49,14 +49,18 @@ pub(crate) use undo::{Settled, passed};
 pub const FORMAT: u32 = 2;
 
 /// Checks that this program's version wrote the store, or initialises an empty store. Completes an
-/// interrupted import or removal.
+/// interrupted import or removal, unless the store is [shared](StateStore::is_shared): another process may
+/// do it then.
 ///
 /// # Errors
 ///
 /// Fails if another version wrote the store, or if the store is not usable.
 pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
     match store.view()?.get(&rows::format())? {
-        Some(found) if found == FORMAT.to_be_bytes() => admin::clear_nobodies(store),
+        Some(found) if found == FORMAT.to_be_bytes() => match store.is_shared() {
+            true => Ok(()),
+            false => admin::clear_nobodies(store),
+        },
         Some(found) => Err(StoreError::Format {
             found: rows::number(&found)?,
             expected: FORMAT,
@@ -64,8 +68,21 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
         None => {
             let mut batch = Batch::default();
             batch.set(rows::format(), FORMAT.to_be_bytes().to_vec());
-            store.write(&batch)
+            match store.write(&batch) {
+                // Whoever may write does it.
+                Err(StoreError::Fenced { .. }) if store.is_shared() => Ok(()),
+                written => written,
+            }
         }
+    }
+}
+
+/// The module of the row with this key. `None` for a row of a chain or of the whole store.
+pub(crate) fn owner(key: &[u8]) -> Option<ModuleId> {
+    use rows::Kind;
+    match rows::kind_of(key) {
+        Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter => rows::id_of(key).ok(),
+        _ => None,
     }
 }
 
@@ -102,19 +119,56 @@ pub fn modules(view: &dyn View) -> Result<Vec<(ModuleName, ModuleId)>, StoreErro
 ///
 /// Fails if the store is not usable.
 pub fn intern(store: &dyn StateStore, names: &[ModuleName]) -> Result<Vec<ModuleId>, StoreError> {
-    let mut known: HashMap<_, _> = modules(&*store.view()?)?.into_iter().collect();
-    let mut next = known.values().map(|id| id.0 + 1).max().unwrap_or(0);
-    let mut batch = Batch::default();
-    let ids = names.iter().map(|name| {
-        *known.entry(name.clone()).or_insert_with(|| {
-            batch.set(rows::module(name), next.to_be_bytes().to_vec());
-            next += 1;
-            ModuleId(next - 1)
-        })
-    });
-    let ids = ids.collect();
-    if !batch.is_empty() {
-        store.write(&batch)?;
+    with_new_numbers(store, |known, next, batch| {
+        let known: HashMap<_, _> = known.into_iter().collect();
+        let mut interned = HashMap::new();
+        let number = |name: &ModuleName| {
+            let known = known.get(name).copied();
+            known.unwrap_or_else(|| {
+                *interned.entry(name.clone()).or_insert_with(|| {
+                    let id = next();
+                    batch.set(rows::module(name), id.0.to_be_bytes().to_vec());
+                    id
+                })
+            })
+        };
+        Ok(names.iter().map(number).collect())
+    })
+}
+
+/// The most attempts to take numbers while other processes take some too.
+const NUMBER_TRIES: usize = 64;
+
+/// Makes a change that takes new numbers for modules. `change` gets the modules of the store, a function that
+/// takes the next number, and the batch for the change, which may be empty. Another process may change
+/// the store at the same time, so `change` may be called again.
+fn with_new_numbers<T, E: From<StoreError>>(
+    store: &dyn StateStore,
+    mut change: impl FnMut(Vec<(ModuleName, ModuleId)>, &mut dyn FnMut() -> ModuleId, &mut Batch) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut tries = NUMBER_TRIES;
+    loop {
+        let view = store.view()?;
+        let row = view.get(&rows::next_module())?;
+        // After the row: whoever adds a module changes the row.
+        let known = modules(&*view)?;
+        let above = known.iter().map(|(_, id)| id.0 + 1).max().unwrap_or(0);
+        let stored = row.as_deref().map(rows::number).transpose()?.unwrap_or(0);
+        let first = above.max(stored);
+        let (mut taken, mut batch) = (first, Batch::default());
+        let mut next = || {
+            taken += 1;
+            ModuleId(taken - 1)
+        };
+        let result = change(known, &mut next, &mut batch)?;
+        if batch.is_empty() {
+            return Ok(result);
+        }
+        batch.require(rows::next_module(), row);
+        batch.set(rows::next_module(), taken.to_be_bytes().to_vec());
+        match store.write(&batch) {
+            Err(StoreError::Conflict) if tries > 0 => tries -= 1,
+            written => return Ok(written.map(|()| result)?),
+        }
     }
-    Ok(ids)
 }

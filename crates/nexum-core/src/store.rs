@@ -55,13 +55,13 @@ pub trait StateStore: Send + Sync + Debug + 'static {
         answer::at_once(self.frozen())
     }
 
-    /// Applies all changes of the batch in order, or none of them. The changes must be durable when
-    /// this returns. After an error the store has all of them or none, never a part. The next call
+    /// Applies all changes of the batch in order, or none of them. Applies none if the store does not have
+    /// what the batch [requires](Batch::require). The changes must be durable when this returns. After an error the store has all of them or none, never a part. The next call
     /// has to retry everything that a retry can repair, because a full disk may have room by then.
     ///
     /// # Errors
     ///
-    /// Fails if the store cannot be written.
+    /// Fails if the store cannot be written, and with [`StoreError::Conflict`] if a requirement is not met.
     fn write(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Frees unused space, as far as possible. The default does nothing.
@@ -72,6 +72,25 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Whether other processes write the store too. The default is false.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether this process may still act for the modules in the store. A [shared](Self::is_shared) store reads a clock that
+    /// also counts the time in which the process or the machine was suspended. Must not block.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] if another process may have taken the modules over.
+    fn check_lease(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Makes caches forget the rows of modules that other processes may have changed. `matches` says which
+    /// keys. The default does nothing.
+    fn forget(&self, _matches: &dyn Fn(&[u8]) -> bool) {}
 
     /// Whether the data outlives the process. The default is true.
     fn is_durable(&self) -> bool {
@@ -149,10 +168,36 @@ pub type VisitAsync<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + Send + 'a
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    required: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     bytes: usize,
 }
 
 impl Batch {
+    /// Makes the batch depend on a key's value before the batch: `None` if the key must not exist. Another
+    /// process may write the store too, so what it has can change after a read.
+    pub fn require(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.required.push((key, value));
+    }
+
+    /// The keys that must have these values before the batch.
+    pub fn required(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.required.iter().map(|(key, value)| (&key[..], value.as_deref()))
+    }
+
+    /// Whether the store has what the batch requires, with a function that reads the current value of a key.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of `get`.
+    pub fn is_met<E>(&self, mut get: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, E>) -> Result<bool, E> {
+        for (key, value) in self.required() {
+            if get(key)?.as_deref() != value {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Sets a key.
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.put(key, Some(value));
@@ -173,6 +218,7 @@ impl Batch {
     pub fn append(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.changes.extend(other.changes);
+        self.required.extend(other.required);
     }
 
     /// All changes: each has a key and its new value, or `None` for a removal.
@@ -224,6 +270,10 @@ pub enum StoreError {
         /// The format of this program.
         expected: u32,
     },
+    /// The store does not have what the batch requires, because another process has written it. Nothing is
+    /// written.
+    #[error("another process has changed the state meanwhile")]
+    Conflict,
     /// Another process writes the store now. No later write of this process succeeds.
     #[error("another process has taken over the state: epoch {epoch} of this process has ended")]
     Fenced {

@@ -10,12 +10,13 @@ mod expected;
 mod handle;
 mod look;
 mod modules;
+mod ownership;
 mod requests;
 mod shutdown;
 mod start;
 mod together;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use nexum_config::causes::Causes;
@@ -25,8 +26,9 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::source::{EventSource, SourceError};
+use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::clock::{Clock, SystemClock};
+use crate::membership::Membership;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
@@ -40,6 +42,7 @@ use expected::Expected;
 use handle::{Inbox, LostChains};
 use look::Look;
 use modules::Modules;
+use ownership::Ownership;
 use shutdown::Deadline;
 use start::check_sources;
 
@@ -64,6 +67,8 @@ pub struct RunSettings {
     pub strict: bool,
     /// The bounds on the end of the run.
     pub shutdown: Shutdown,
+    /// The membership in an installation of several processes. `None` if this process runs all modules.
+    pub membership: Option<Arc<dyn Membership>>,
 }
 
 impl RunSettings {
@@ -76,6 +81,7 @@ impl RunSettings {
             clock: Arc::new(SystemClock::new()),
             strict: false,
             shutdown: Shutdown::default(),
+            membership: None,
         }
     }
 }
@@ -108,7 +114,7 @@ pub struct Report {
 impl Supervisor {
     /// Creates a supervisor without modules and chains.
     pub fn new(settings: RunSettings) -> Self {
-        let (handle, inbox) = SupervisorHandle::new();
+        let (handle, inbox) = SupervisorHandle::new(settings.membership.clone());
         Self {
             settings,
             handle,
@@ -173,6 +179,7 @@ impl Supervisor {
                     clock,
                     strict,
                     shutdown,
+                    membership,
                 },
             handle,
             inbox,
@@ -210,6 +217,7 @@ impl Supervisor {
             lost: Vec::new(),
             lost_chains,
             clock,
+            ownership: membership.map(Ownership::begin),
         };
         store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
@@ -222,6 +230,8 @@ impl Supervisor {
         run.watch(&stop, inbox).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();
+        run.hand_over_all(&deadline).await;
+        let ownership = run.ownership.take();
         let mut report = run.finish(stopped, &deadline).await;
         // The last runner dropped the last handle of the committer, so the committer ends.
         let committed = async { while committing.join_next().await.is_some() {} };
@@ -229,12 +239,22 @@ impl Supervisor {
         if !has_committed {
             tracing::error!("the state store does not finish its last writes: nexum ends without them");
         }
+        if let Some(ownership) = ownership {
+            ownership.leave(&deadline).await;
+        }
         report
             .abandoned
             .iter_mut()
             .for_each(|abandoned| abandoned.report(has_committed));
         Ok(report)
     }
+}
+
+/// What a start of modules needs from the store.
+struct ReadyToStart {
+    /// The states of the modules, in their order.
+    states: Vec<ModuleState>,
+    followed: BTreeMap<ChainTopic, TopicHandle>,
 }
 
 /// A run in progress.
@@ -254,32 +274,76 @@ struct Run {
     lost: Vec<SourceError>,
     lost_chains: LostChains,
     clock: Arc<dyn Clock>,
+    /// The modules that this process owns. `None` if it runs all modules.
+    ownership: Option<Ownership>,
 }
 
 /// A request that waits for the end of a runner.
 struct Ending {
-    done: oneshot::Sender<Result<(), SteerError>>,
-    /// Whether the module ends with its runner. Otherwise its other parts remain.
-    is_removal: bool,
+    /// `None` if nobody waits.
+    done: Option<oneshot::Sender<Result<(), SteerError>>>,
+    then: Then,
+}
+
+/// What follows the end of a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The module ends.
+    Remove,
+    /// The other parts of the module remain.
+    EndEvents,
+    /// Another process takes the module over.
+    HandOver,
+}
+
+impl Ending {
+    fn answer(self) {
+        // The caller may have left.
+        self.done.map(|done| done.send(Ok(())));
+    }
 }
 
 impl Run {
     /// Starts these modules, and follows their chains. The run knows the initial modules from its configuration.
+    /// A module that another process owns waits.
     async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, is_initial: bool) -> Result<(), StoreError> {
-        let strict = is_initial && self.strict;
-        let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
+        match &mut self.ownership {
+            Some(ownership) => {
+                ownership.wait_for(modules, is_initial);
+                self.reconcile().await;
+            }
+            None => {
+                let prepared = self.prepare_start(modules.iter().map(|(status, _)| &**status)).await?;
+                self.start_now(modules, prepared, is_initial);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the states of modules, and opens the logs of their topics.
+    async fn prepare_start<'a>(
+        &mut self,
+        modules: impl Iterator<Item = &'a ModuleStatus> + Clone,
+    ) -> Result<ReadyToStart, StoreError> {
+        let names: Vec<_> = modules.clone().map(|status| status.name().clone()).collect();
         let load = move |store: &dyn StateStore| {
             let ids = state::intern(store, &names)?;
+            // Another process may have run the modules meanwhile.
+            store.forget(&|key| state::owner(key).is_some_and(|id| ids.contains(&id)));
             let view = &*store.view()?;
             let states = ids.into_iter().map(|id| ModuleState::load(view, id));
             states.collect::<Result<Vec<_>, StoreError>>()
         };
         let states = store::blocking(&self.store, load).await?;
-        let topics: BTreeSet<ChainTopic> = modules
-            .iter()
-            .flat_map(|(status, _)| topics(&status.module()))
-            .collect();
+        let topics: BTreeSet<ChainTopic> = modules.flat_map(|status| topics(&status.module())).collect();
         let followed = self.chains.open(&topics).await?;
+        Ok(ReadyToStart { states, followed })
+    }
+
+    /// Starts the runners of modules, and the sources of their chains.
+    fn start_now(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, prepared: ReadyToStart, is_initial: bool) {
+        let ReadyToStart { states, followed } = prepared;
+        let strict = is_initial && self.strict;
         let mut needed = BTreeSet::new();
         for ((status, mailbox), state) in modules.into_iter().zip(states) {
             let required = status.module().required_chains.clone();
@@ -295,7 +359,6 @@ impl Run {
             self.names.insert(task.id(), name);
         }
         self.chains.begin(needed);
-        Ok(())
     }
 
     /// Serves requests and watches tasks. Returns when the caller stops the run, or when no work is
@@ -320,7 +383,8 @@ impl Run {
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
                 Some(ping) = inbox.pings.recv() => ping.answer(),
-                Some(request) = inbox.requests.recv() => self.serve_until(stop, request, &mut inbox.pings).await,
+                Some(request) = inbox.requests.recv(), if self.may_write() => self.serve_until(stop, request, &mut inbox.pings).await,
+                step = ownership::next(&mut self.ownership) => self.take(step).await,
                 now = looks.tick() => self.modules.discard_old(now),
             }
             if let Some(reason) = self.is_over() {
@@ -332,7 +396,7 @@ impl Run {
 
     /// The reason why no work is left, or `None`. A run without any module waits for the operator.
     fn is_over(&self) -> Option<&'static str> {
-        let is_removed = |name: &ModuleName| self.ending.get(name).is_some_and(|ending| ending.is_removal);
+        let is_removed = |name: &ModuleName| self.ending.get(name).is_some_and(|ending| ending.then == Then::Remove);
         let mut modules = self.modules.all_events();
         modules.retain(|status| !is_removed(status.name()));
         let mut alive = modules.iter().filter(|status| status.stage() != Stage::Dead).peekable();

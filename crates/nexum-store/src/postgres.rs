@@ -38,9 +38,9 @@ use nexum_core::store::{Answer, Batch, Location, StateStore, StoreError, View, w
 use nexum_core::{BoxError, state};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-pub use self::cluster::{StoreOfNode, open_cluster};
+pub use self::cluster::open_cluster;
 pub use self::durability::durability_warnings;
-pub use self::schema::init;
+pub use self::schema::{Initialised, init};
 
 use self::cluster::Grant;
 use self::connect::Connector;
@@ -58,6 +58,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
+    /// The right to act as a node of an installation. `None` without one: the process is alone.
+    grant: Option<Arc<Grant>>,
     /// `None` after the drop.
     runtime: Option<Runtime>,
 }
@@ -109,8 +111,9 @@ impl PostgresStore {
         let handle = runtime.handle().clone();
         let connector = Connector::new(config, purpose, handle.clone())?;
         let opening = connector.clone();
+        let its_grant = grant.clone();
         let opened = wait(handle.spawn(async move {
-            match grant {
+            match its_grant {
                 None => Writer::open(&opening).await,
                 Some(grant) => {
                     cluster::check_tables(&opening).await?;
@@ -129,6 +132,7 @@ impl PostgresStore {
         });
         Ok(Self {
             shared,
+            grant,
             runtime: Some(runtime),
         })
     }
@@ -161,7 +165,8 @@ impl Shared {
     async fn write(&self, changes: Changes) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         let written = writer.write(&self.connector, &changes).await;
-        let is_unsettled = matches!(&written, Err(error) if !matches!(error, StoreError::Fenced { .. }));
+        let is_unsettled =
+            matches!(&written, Err(error) if !matches!(error, StoreError::Fenced { .. } | StoreError::Conflict));
         self.is_unsettled.store(is_unsettled, Ordering::Release);
         written
     }
@@ -196,6 +201,14 @@ impl StateStore for PostgresStore {
         }
         let shared = self.shared.clone();
         wait(self.shared.ask(async move { shared.write(changes).await }))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.grant.is_some()
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.grant.as_ref().map_or(Ok(()), |grant| grant.check())
     }
 
     fn location(&self) -> Option<Location> {

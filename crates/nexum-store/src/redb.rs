@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redb::{
-    Builder, CompactionError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageBackend,
-    TableDefinition, TableError,
+    Builder, CompactionError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable as _,
+    StorageBackend, TableDefinition, TableError,
 };
 use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
@@ -139,13 +139,17 @@ impl StateStore for RedbStore {
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.database.with(|opened| {
+        let is_met = self.database.with(|opened| {
             let mut transaction = opened.database.begin_write()?;
             // With it, a crash does not require a check of the whole file, which takes seconds per
             // GiB, or minutes from a slow disk. It also decides which of two commits is the last
             // without a checksum of bytes that modules choose.
             transaction.set_quick_repair(true);
             let mut table = transaction.open_table(ROWS)?;
+            let is_met = batch.is_met(|key| Ok::<_, BoxError>(table.get(key)?.map(|value| value.value().to_vec())))?;
+            if !is_met {
+                return Ok(false);
+            }
             for (key, value) in batch.changes() {
                 match value {
                     Some(value) => drop(table.insert(key, value)?),
@@ -153,8 +157,10 @@ impl StateStore for RedbStore {
                 }
             }
             drop(table);
-            Ok(transaction.commit()?)
-        })
+            transaction.commit()?;
+            Ok(true)
+        });
+        is_met?.then_some(()).ok_or(StoreError::Conflict)
     }
 
     /// Needs exclusive access to the database: nothing reads or writes meanwhile. Fails if views

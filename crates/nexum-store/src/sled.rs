@@ -107,12 +107,17 @@ impl StateStore for SledStore {
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let _alone = self.writes.lock();
         self.gate.wait();
-        self.database.with(|opened| {
+        let is_met = self.database.with(|opened| {
             let rows = &opened.database.rows;
+            if !batch.is_met(|key| rows.get(key))? {
+                return Ok(false);
+            }
             self.gate.change(batch, |key| rows.get(key), || rows.apply(batch))?;
             rows.flush()?;
-            Ok(opened.database.log.sync_data()?)
-        })
+            opened.database.log.sync_data()?;
+            Ok(true)
+        });
+        is_met?.then_some(()).ok_or(StoreError::Conflict)
     }
 
     fn location(&self) -> Option<Location> {

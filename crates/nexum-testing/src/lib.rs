@@ -35,6 +35,7 @@ pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use counts::Counts;
 pub use daemon::{Daemon, Exported, LogRecord};
+pub use installation::{Installation, Member};
 pub use node::{
     Answer, BatchFault, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport,
     WAIT_MAX,
@@ -52,6 +53,7 @@ mod clock;
 mod counts;
 mod daemon;
 mod draw;
+mod installation;
 mod listener;
 mod node;
 mod postgres;

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 /// - `stalled`: the state store failed, and the module waits for it.
 /// - `dead`: the module failed too often, or cannot continue.
 /// - `stopped`: the operator stopped the module.
+/// - `standby`: another node of the installation runs the module, or none does yet.
 /// - `refused`: nexum refused the module.
 /// - `removed`: the operator removed the module.
 /// - `disabled`: the configuration disables the module.
@@ -35,6 +36,7 @@ pub(crate) enum Stage {
     Stalled,
     Dead,
     Stopped,
+    Standby,
     Refused,
     Removed,
     Disabled,
@@ -56,6 +58,7 @@ impl Stage {
             Self::Stalled => "stalled",
             Self::Dead => "dead",
             Self::Stopped => "stopped",
+            Self::Standby => "standby",
             Self::Refused => "refused",
             Self::Removed => "removed",
             Self::Disabled => "disabled",
@@ -83,6 +86,7 @@ impl From<nexum_core::Stage> for Stage {
             nexum_core::Stage::Stalled => Self::Stalled,
             nexum_core::Stage::Dead => Self::Dead,
             nexum_core::Stage::Stopped => Self::Stopped,
+            nexum_core::Stage::Standby => Self::Standby,
         }
     }
 }

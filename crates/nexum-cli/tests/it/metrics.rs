@@ -2,6 +2,7 @@
 
 mod alerts;
 mod conditions;
+mod page;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +149,7 @@ impl Exposition {
 }
 
 /// The metrics in the tables of the documentation, by name, with their types.
-fn documented() -> BTreeMap<String, String> {
+pub(crate) fn documented() -> BTreeMap<String, String> {
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
     let row = |row: &str| {
@@ -157,6 +158,14 @@ fn documented() -> BTreeMap<String, String> {
         (format!("nexum_{name}"), kind.to_owned())
     };
     rows.map(row).collect()
+}
+
+/// The stages for which a module has a gauge.
+fn stages_of(metrics: &Exposition, module: &str) -> BTreeSet<String> {
+    let prefix = format!("nexum_module_stage{{module=\"{module}\",stage=\"");
+    let series = metrics.samples.keys();
+    let stages = series.filter_map(|series| series.strip_prefix(&prefix)?.strip_suffix("\"}"));
+    stages.map(str::to_owned).collect()
 }
 
 /// A guest that handles blocks.
@@ -283,7 +292,8 @@ async fn everything_that_happens_moves_its_metric() {
     for kind in ["counter", "gauge", "histogram"] {
         assert!(metrics.types.values().any(|known| known == kind), "{:?}", metrics.types);
     }
-    let documented = documented();
+    assert_eq!(stages_of(&metrics, "noop"), page::stages());
+    let documented = page::documented();
     for (family, kind) in &metrics.types {
         assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
     }

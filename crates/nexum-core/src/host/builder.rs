@@ -21,6 +21,7 @@ use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Capture;
 use crate::clock::Seams;
 use crate::engine::{Compiler, EngineConfig};
+use crate::membership::Membership;
 use crate::module::candidate::Candidate;
 use crate::module::loader::{Loader, LoaderSettings};
 use crate::query::QueryPool;
@@ -148,6 +149,14 @@ impl HostBuilder {
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.run.shutdown = shutdown;
+        self
+    }
+
+    /// Makes the host a member of an installation of several processes, and runs only the modules that it
+    /// owns there. Default: the host runs all modules.
+    #[must_use]
+    pub fn membership(mut self, membership: Arc<dyn Membership>) -> Self {
+        self.run.membership = Some(membership);
         self
     }
 

@@ -1,11 +1,14 @@
 //! The operator's commands, whose effect survives a restart.
 
+use std::sync::Arc;
+
 use nexum_config::engine::{EntrySource, ModuleConfig};
 use nexum_config::names::ModuleName;
 
 use super::entries::{Lasts, names_files_of};
 use super::error::ChangeError;
 use super::handle::HostHandle;
+use crate::runner::ModuleStatus;
 use crate::state::{Act, LoadedEntry, OperatorRow};
 use crate::supervisor::SteerError;
 
@@ -38,7 +41,7 @@ impl Operator<'_> {
     pub async fn stop(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
         let turn = entries.turn(name).await;
-        let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
+        let status = self.running(name)?;
         let act = self.act.clone();
         // The first poll makes the runner stop, so that the run and the store agree if the caller leaves.
         let (stopped, lasts) = tokio::join!(
@@ -57,7 +60,7 @@ impl Operator<'_> {
     pub async fn start(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
         let turn = entries.turn(name).await;
-        let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
+        let status = self.running(name)?;
         let (started, lasts) = tokio::join!(status.start(), entries.change(name, &turn, |row| row.stopped = None));
         started?;
         Ok(lasts)
@@ -72,7 +75,7 @@ impl Operator<'_> {
     pub async fn restart(self, name: &ModuleName) -> Result<Lasts, SteerError> {
         let entries = &self.host.entries;
         let turn = entries.turn(name).await;
-        let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
+        let status = self.running(name)?;
         let (restarted, lasts) = tokio::join!(status.restart(), entries.change(name, &turn, |row| row.stopped = None));
         restarted?;
         Ok(lasts)
@@ -137,7 +140,11 @@ impl Operator<'_> {
         let turn = entries.turn(name).await;
         let row = entries.row(name);
         let is_configured = entries.enabled(name).is_some();
-        let is_here = was_loading || self.host.get(name).is_ok();
+        let here = self.host.get(name);
+        if let Some(status) = here.as_ref().ok().and_then(|module| module.events.as_ref()) {
+            status.check_owned()?;
+        }
+        let is_here = was_loading || here.is_ok();
         let is_known = is_here || row.loaded.is_some() || row.stopped.is_some();
         if !is_known && (row.removed.is_some() || !is_configured) {
             return Err(self.absent(name, SteerError::NoModule(name.clone())));
@@ -155,6 +162,13 @@ impl Operator<'_> {
             Err(SteerError::NoModule(_)) => Ok(lasts),
             removed => removed.map(|()| lasts),
         }
+    }
+
+    /// The module of this name that handles events, if this process runs it.
+    fn running(&self, name: &ModuleName) -> Result<Arc<ModuleStatus>, SteerError> {
+        let status = self.host.module(name).map_err(|error| self.absent(name, error))?;
+        status.check_owned()?;
+        Ok(status)
     }
 
     /// Says why a module is not loaded, if the operator or the configuration is the reason.

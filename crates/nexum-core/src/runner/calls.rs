@@ -42,8 +42,8 @@ impl ModuleStatus {
     /// begin before `begin_by`, or within the time that an idle runner needs. If the caller drops
     /// the future, a call that has begun still ends.
     pub(crate) async fn invoke(&self, _turn: Turn<'_>, call: Call, begin_by: Instant) -> Result<String, CallError> {
-        if let stage @ (Stage::Dead | Stage::Stopped) = self.stage() {
-            let reason = (stage == Stage::Dead).then(|| self.reason().text);
+        if let stage @ (Stage::Dead | Stage::Stopped | Stage::Standby) = self.stage() {
+            let reason = (stage != Stage::Stopped).then(|| self.reason().text);
             return Err(CallError::NotRunning(stage, reason));
         }
         let begin_by = begin_by.max(Instant::now() + HAND_OVER_MIN);

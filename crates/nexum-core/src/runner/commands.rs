@@ -9,7 +9,7 @@ use super::failures::{attempt, report};
 use super::lifecycle::Life;
 use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
 use super::step::settled;
-use super::{Failures, ModuleStatus, Runner};
+use super::{Condition, Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
 use crate::module::call::HandlerContext;
@@ -26,6 +26,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module has been removed, or if the store fails.
     pub async fn restart(&self) -> Result<(), CommandError> {
+        self.check_owned()?;
         self.mailbox.set_target(TargetState::Running);
         self.mailbox.send(Command::Restart).await
     }
@@ -36,6 +37,24 @@ impl ModuleStatus {
         self.mailbox.set_target(TargetState::Stopped);
     }
 
+    /// Lets a module that has not started handle its first event.
+    pub(crate) fn begin_running(&self) {
+        self.mailbox.set_target(TargetState::Running);
+    }
+
+    /// Fails if this process does not run the module.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Standby`], with the reason.
+    pub fn check_owned(&self) -> Result<(), CommandError> {
+        let Condition { stage, reason, .. } = self.condition();
+        match stage {
+            Stage::Standby => Err(CommandError::Standby(reason.text)),
+            _ => Ok(()),
+        }
+    }
+
     /// Stops the module after its current event, until a start. The module keeps its position in
     /// every chain.
     ///
@@ -43,6 +62,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module has been removed.
     pub async fn stop(&self) -> Result<(), CommandError> {
+        self.check_owned()?;
         self.mailbox.set_target(TargetState::Stopped);
         self.mailbox.send(Command::Stop).await
     }
@@ -53,6 +73,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module is dead or has been removed.
     pub async fn start(&self) -> Result<(), CommandError> {
+        self.check_owned()?;
         self.mailbox.set_target(TargetState::Running);
         self.mailbox.send(Command::Start).await
     }
@@ -65,6 +86,7 @@ impl ModuleStatus {
     ///
     /// Fails if the event fails again, or if the module cannot handle it now.
     pub async fn retry(&self, letter: EventId) -> Result<(), CommandError> {
+        self.check_owned()?;
         self.mailbox.send(|done| Command::Retry(letter, done)).await
     }
 
@@ -74,6 +96,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module has no dead letter with this id, or if the store fails.
     pub async fn skip(&self, letter: EventId) -> Result<(), CommandError> {
+        self.check_owned()?;
         self.mailbox.send(|done| Command::Skip(letter, done)).await
     }
 
@@ -93,6 +116,7 @@ impl ModuleStatus {
             switch,
             agreement,
         };
+        self.check_owned()?;
         self.mailbox.send(|done| Command::Reload(replacement, done)).await
     }
 }

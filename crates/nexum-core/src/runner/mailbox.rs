@@ -126,14 +126,17 @@ pub enum CommandError {
     /// The module is dead, stopped, or waits for the state store.
     #[error("the module is not running")]
     NotRunning,
+    /// This process does not run the module, for this reason.
+    #[error("this node does not run the module: {0}")]
+    Standby(Arc<str>),
     /// The module is dead.
     #[error("the module is dead: restart it")]
     Dead,
     /// The state store failed. The command may or may not have taken effect.
     #[error("the state store failed")]
     Store(#[source] BoxError),
-    /// The module has been removed, or nexum stops.
-    #[error("the module has been removed, or nexum is stopping")]
+    /// The module has been removed, another node takes it over, or nexum stops.
+    #[error("the module has been removed or moved to another node, or nexum is stopping")]
     Gone,
 }
 

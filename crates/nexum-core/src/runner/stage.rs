@@ -24,11 +24,13 @@ pub enum Stage {
     Dead,
     /// The operator stopped the module.
     Stopped,
+    /// Another process of the installation runs the module, or none does yet.
+    Standby,
 }
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Starting,
         Self::WaitingForChain,
         Self::Running,
@@ -38,6 +40,7 @@ impl Stage {
         Self::Stalled,
         Self::Dead,
         Self::Stopped,
+        Self::Standby,
     ];
 
     /// The most blocks between the cursor and the head of a module that keeps up: three minutes of
@@ -65,6 +68,7 @@ impl Stage {
             Self::Stalled => "stalled",
             Self::Dead => "dead",
             Self::Stopped => "stopped",
+            Self::Standby => "standby",
         }
     }
 }

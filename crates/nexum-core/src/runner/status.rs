@@ -243,6 +243,19 @@ impl ModuleStatus {
         self.left.notify_one();
     }
 
+    /// Enters [`Stage::Standby`] for this reason. A stage that continues keeps its begin.
+    pub(crate) fn stand_by(&self, reason: &str) {
+        let condition = self.condition();
+        if condition.stage != Stage::Standby || *condition.reason.text != *reason {
+            self.enter_for(Stage::Standby, reason);
+        }
+    }
+
+    /// Enters [`Stage::Starting`], when this process begins to own the module.
+    pub(crate) fn take_over(&self) {
+        self.enter(Stage::Starting);
+    }
+
     /// Leaves [`Stage::Dead`].
     pub(super) fn revive(&self) {
         self.enter(Stage::Starting);

@@ -273,14 +273,14 @@ impl<'a> Import<'a> {
     /// Fails if the store has the module, or is not usable.
     pub fn begin(store: &'a dyn StateStore, name: &ModuleName) -> Result<Self, ImportError> {
         super::open(store)?;
-        let taken = super::modules(&*store.view()?)?;
-        if taken.iter().any(|(taken, _)| taken == name) {
-            return Err(ImportError::Exists(name.clone()));
-        }
-        let id = ModuleId(taken.iter().map(|(_, id)| id.0 + 1).max().unwrap_or(0));
-        let mut batch = Batch::default();
-        batch.set(rows::orphan(id), Vec::new());
-        store.write(&batch)?;
+        let id = super::with_new_numbers(store, |known, next, batch| {
+            if known.iter().any(|(known, _)| known == name) {
+                return Err(ImportError::Exists(name.clone()));
+            }
+            let id = next();
+            batch.set(rows::orphan(id), Vec::new());
+            Ok(id)
+        })?;
         Ok(Self {
             store,
             name: name.clone(),
@@ -332,8 +332,10 @@ impl<'a> Import<'a> {
     ///
     /// Fails if the store cannot be written.
     pub fn finish(mut self) -> Result<(), ImportError> {
-        self.batch
-            .set(rows::module(&self.name), self.id.0.to_be_bytes().to_vec());
+        let name = rows::module(&self.name);
+        // Another process may have taken the name since the begin.
+        self.batch.require(name.clone(), None);
+        self.batch.set(name, self.id.0.to_be_bytes().to_vec());
         self.batch.remove(rows::orphan(self.id));
         Ok(self.store.write(&self.batch)?)
     }
@@ -354,7 +356,7 @@ pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreErr
     batch.remove(rows::module(name));
     batch.set(rows::orphan(id), Vec::new());
     store.write(&batch)?;
-    clear_nobodies(store)?;
+    clear(store, id)?;
     Ok(true)
 }
 
@@ -365,34 +367,36 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
         ids.extend(rows::id_of(key));
         ControlFlow::Continue(())
     })?;
-    for id in ids {
-        for prefix in [
-            rows::states(id),
-            rows::undos(id),
-            rows::dead_letters(id),
-            rows::progress(id),
-        ] {
-            loop {
-                let mut batch = Batch::default();
-                rows::scan(&*store.view()?, &prefix, &mut |key, _| {
-                    batch.remove(key.to_vec());
-                    if batch.bytes() < BATCH_BYTES {
-                        ControlFlow::Continue(())
-                    } else {
-                        ControlFlow::Break(())
-                    }
-                })?;
-                if batch.is_empty() {
-                    break;
+    ids.into_iter().try_for_each(|id| clear(store, id))
+}
+
+/// Deletes the rows of a number that belongs to no module, in batches.
+fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
+    for prefix in [
+        rows::states(id),
+        rows::undos(id),
+        rows::dead_letters(id),
+        rows::progress(id),
+    ] {
+        loop {
+            let mut batch = Batch::default();
+            rows::scan(&*store.view()?, &prefix, &mut |key, _| {
+                batch.remove(key.to_vec());
+                if batch.bytes() < BATCH_BYTES {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
                 }
-                store.write(&batch)?;
+            })?;
+            if batch.is_empty() {
+                break;
             }
+            store.write(&batch)?;
         }
-        let mut batch = Batch::default();
-        batch.remove(rows::orphan(id));
-        store.write(&batch)?;
     }
-    Ok(())
+    let mut batch = Batch::default();
+    batch.remove(rows::orphan(id));
+    store.write(&batch)
 }
 
 /// The number of a module, if the store has it.

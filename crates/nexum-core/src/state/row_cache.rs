@@ -74,6 +74,24 @@ impl StateStore for RowCache {
         self.inner.compact()
     }
 
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.inner.check_lease()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    /// Reads in progress do not fill the cache.
+    fn forget(&self, matches: &dyn Fn(&[u8]) -> bool) {
+        let mut generations = self.rows.generations.lock();
+        generations.all = generations.next();
+        generations.modules.clear();
+        self.rows.cache.retain(|key, _| !matches(key));
+        drop(generations);
+        self.inner.forget(matches);
+    }
+
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
     }

@@ -22,6 +22,8 @@ pub struct ModuleId(pub u32);
 const FORMAT: u8 = b'f';
 /// A module's name -> its number.
 const MODULE: u8 = b'm';
+/// The row with the next module's number, once a module has got its number from it.
+const NEXT_MODULE: u8 = b'i';
 /// A module's number -> its cursors and usage.
 const PROGRESS: u8 = b'c';
 /// A module's number, a key -> the value.
@@ -45,6 +47,10 @@ pub(crate) fn format() -> Vec<u8> {
 
 pub(crate) fn modules() -> Vec<u8> {
     vec![MODULE]
+}
+
+pub(crate) fn next_module() -> Vec<u8> {
+    vec![NEXT_MODULE]
 }
 
 pub(crate) fn module(name: &ModuleName) -> Vec<u8> {
@@ -159,6 +165,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
     match row.first() {
         Some(&FORMAT) => Kind::Format,
         Some(&MODULE) => Kind::Module,
+        Some(&NEXT_MODULE) => Kind::NextModule,
         Some(&PROGRESS) => Kind::Progress,
         Some(&STATE) => Kind::State,
         Some(&UNDO) => Kind::Undo,
@@ -175,6 +182,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
 pub(crate) enum Kind {
     Format,
     Module,
+    NextModule,
     Progress,
     State,
     Undo,

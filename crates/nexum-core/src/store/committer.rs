@@ -52,7 +52,7 @@ impl Default for CommitPolicy {
 /// A handle to the committer, for runners. A clone is cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
-    requests: mpsc::Sender<CommitRequest>,
+    requests: mpsc::Sender<Request>,
     lazy: Lazy,
     reads: Arc<StoreOutage>,
 }
@@ -72,6 +72,13 @@ struct LazyShared {
 
 /// Each row's new value, or `None` for a removal.
 type LazyRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+#[derive(Debug)]
+enum Request {
+    Commit(CommitRequest),
+    /// Discards the lazy rows with these keys, between two transactions.
+    Discard(fn(&[u8]) -> bool, oneshot::Sender<()>),
+}
 
 #[derive(Debug)]
 struct CommitRequest {
@@ -123,13 +130,22 @@ impl Committer {
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
-            .send(CommitRequest { batch, done })
+            .send(Request::Commit(CommitRequest { batch, done }))
             .await
             .map_err(|_| CommitError::Stopped)?;
         answer
             .await
             .map_err(|_| CommitError::Stopped)?
             .map_err(CommitError::Store)
+    }
+
+    /// Discards the lazy rows whose keys match. Every earlier commit has been written or has failed when
+    /// this returns.
+    pub(crate) async fn discard(&self, matches: fn(&[u8]) -> bool) {
+        let (done, discarded) = oneshot::channel();
+        if self.requests.send(Request::Discard(matches, done)).await.is_ok() {
+            let _ = discarded.await;
+        }
     }
 
     /// The lazy rows.
@@ -160,6 +176,11 @@ impl Lazy {
         self.shared.rows.lock().remove(key);
     }
 
+    /// Cancels the waiting changes of the keys that match.
+    fn cancel_all(&self, matches: fn(&[u8]) -> bool) {
+        self.shared.rows.lock().retain(|key, _| !matches(key));
+    }
+
     fn take(&self) -> LazyRows {
         std::mem::take(&mut *self.shared.rows.lock())
     }
@@ -186,7 +207,7 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, mut queue: mpsc::Receiver<CommitRequest>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut requests = Vec::new();
         loop {
             let flush_at = self.flush_at;
@@ -195,7 +216,7 @@ impl Work {
                     if received == 0 {
                         break;
                     }
-                    self.commit(&mut requests).await;
+                    self.serve(&mut requests).await;
                 }
                 () = self.lazy.shared.first.notified(), if flush_at.is_none() => {
                     self.flush_at = Some(Instant::now() + self.flush_after);
@@ -213,16 +234,33 @@ impl Work {
         let _ = self.write(Batch::default()).await;
     }
 
+    /// Serves these requests, in their order.
+    async fn serve(&mut self, requests: &mut Vec<Request>) {
+        let mut commits = Vec::new();
+        for request in requests.drain(..) {
+            match request {
+                Request::Commit(commit) => commits.push(commit),
+                Request::Discard(matches, done) => {
+                    self.commit(&mut commits).await;
+                    self.lazy.cancel_all(matches);
+                    // The caller may have left.
+                    let _ = done.send(());
+                }
+            }
+        }
+        self.commit(&mut commits).await;
+    }
+
     /// Makes these commits, in as many transactions as their size requires.
-    async fn commit(&mut self, requests: &mut Vec<CommitRequest>) {
-        let mut requests = requests.drain(..).peekable();
-        while requests.peek().is_some() {
+    async fn commit(&mut self, commits: &mut Vec<CommitRequest>) {
+        let mut commits = commits.drain(..).peekable();
+        while commits.peek().is_some() {
             let (mut batch, mut waiting) = (Batch::default(), Vec::new());
             while batch.bytes() < BYTES_PER_TRANSACTION_MAX
-                && let Some(request) = requests.next()
+                && let Some(commit) = commits.next()
             {
-                batch.append(request.batch);
-                waiting.push(request.done);
+                batch.append(commit.batch);
+                waiting.push(commit.done);
             }
             let result = self.write(batch).await;
             if result.is_ok() {

@@ -44,6 +44,9 @@ impl StateStore for MemoryStore {
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut rows = self.rows.write();
+        if !batch.is_met(|key| Ok::<_, StoreError>(rows.get(key).cloned()))? {
+            return Err(StoreError::Conflict);
+        }
         let rows = Arc::make_mut(&mut rows);
         for (key, value) in batch.changes() {
             match value {

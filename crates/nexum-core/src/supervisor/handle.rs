@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot, watch};
 
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
@@ -15,6 +15,7 @@ use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
 use crate::bus::report::SourceReport;
 use crate::bus::source::{SourceError, TopicHandle};
+use crate::membership::{Membership, Tenure};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
@@ -38,6 +39,7 @@ pub struct SupervisorHandle {
     pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     pub(super) expected: Expected,
+    pub(super) membership: Option<Arc<dyn Membership>>,
     requests: mpsc::Sender<Request>,
     pings: mpsc::Sender<Ping>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
@@ -64,6 +66,8 @@ pub(super) enum Request {
         oneshot::Sender<Result<Prepared, SteerError>>,
     ),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
+    /// Makes the version of a reloaded module the one that all processes of the installation run.
+    Reloaded(Arc<Module>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests rows in the store for modules of these names.
     Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests the committer.
@@ -136,7 +140,7 @@ impl LostChains {
 }
 
 impl SupervisorHandle {
-    pub(super) fn new() -> (Self, Inbox) {
+    pub(super) fn new(membership: Option<Arc<dyn Membership>>) -> (Self, Inbox) {
         let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         let (pings, pinging) = mpsc::channel(1);
         let handle = Self {
@@ -144,6 +148,7 @@ impl SupervisorHandle {
             lost_chains: LostChains::default(),
             sources: Sources::new(),
             expected: Expected::default(),
+            membership,
             requests,
             pings,
             loads: Arc::default(),
@@ -153,6 +158,23 @@ impl SupervisorHandle {
             pings: pinging,
         };
         (handle, inbox)
+    }
+
+    /// The modules that this process owns, in an installation of several processes.
+    pub fn tenure(&self) -> Option<watch::Receiver<Tenure>> {
+        Some(self.membership.as_ref()?.tenure())
+    }
+
+    /// Fails in an installation of several processes: another one may run any module of the stored state.
+    ///
+    /// # Errors
+    ///
+    /// [`SteerError::Shared`].
+    pub fn check_alone(&self) -> Result<(), SteerError> {
+        match self.membership {
+            Some(_) => Err(SteerError::Shared),
+            None => Ok(()),
+        }
     }
 
     /// All modules, by name.
@@ -276,15 +298,15 @@ impl SupervisorHandle {
         let alone = reloads.lock_owned().await;
         let running = self.get(&name)?;
         let before = running.kind();
-        let runner = match (running.events, module.events) {
+        let runner = match (running.runner(), module.events) {
             (Some(status), Some(events)) => {
                 self.reload_running(&status, Arc::new(*events), module.queries, alone, None)
                     .await?;
                 return Ok(Reloaded { before, now });
             }
             (None, Some(module)) => RunnerChange::Start { module, is_stopped },
-            (Some(_), None) => RunnerChange::End,
-            (None, None) => RunnerChange::None,
+            (_, None) if running.events.is_some() => RunnerChange::End,
+            (_, None) => RunnerChange::None,
         };
         let queries = module.queries;
         self.exchange(Exchange {
@@ -326,7 +348,10 @@ impl SupervisorHandle {
             modules.replace_queries(&name, pool);
             drop(alone);
         };
-        Ok(status.reload(events, followed, Box::new(switch), agreement).await?)
+        status
+            .reload(events.clone(), followed, Box::new(switch), agreement)
+            .await?;
+        self.ask(|done| Request::Reloaded(events, done)).await
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.

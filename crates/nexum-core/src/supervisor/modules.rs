@@ -41,6 +41,11 @@ impl RunningModule {
         of_parts(of_events, of_queries)
     }
 
+    /// The runner, if this process runs the module.
+    pub(super) fn runner(&self) -> Option<Arc<ModuleStatus>> {
+        self.events.clone().filter(|status| status.check_owned().is_ok())
+    }
+
     /// Calls a function of the module, and returns its result as JSON.
     ///
     /// # Errors

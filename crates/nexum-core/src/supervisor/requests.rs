@@ -1,5 +1,6 @@
 //! The requests to a run in progress.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::SteerError;
 use super::handle::{Exchange, Ping, Prepared, Request, RunnerChange};
 use super::start::{StartError, check_sources};
-use super::{Ending, Run};
+use super::{Ending, Run, Then};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
@@ -53,29 +54,43 @@ impl Run {
             Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Prepare(module, queries, done) => drop(done.send(self.prepare(&module, queries).await)),
             Request::Remove(name, done) => self.remove(name, done),
+            Request::Reloaded(module, done) => {
+                self.offer_again(&module);
+                self.unfollow_unused();
+                drop(done.send(Ok(())));
+            }
         }
     }
 
     /// Removes a module, after the end of its runner if it has one.
     fn remove(&mut self, name: ModuleName, done: oneshot::Sender<Result<(), SteerError>>) {
         let is_removed = match self.ending.get_mut(&name) {
-            Some(ending) if ending.is_removal => true,
+            Some(ending) if ending.then == Then::Remove => true,
             Some(ending) => {
-                // The runner ends already, because a reload has changed the kind of the module.
-                ending.is_removal = true;
-                let reload = std::mem::replace(&mut ending.done, done);
-                return drop(reload.send(Ok(())));
+                // The runner ends already, because a reload has changed the kind of the module, or because
+                // another process takes the module over.
+                let removal = Ending {
+                    done: Some(done),
+                    then: Then::Remove,
+                };
+                return std::mem::replace(ending, removal).answer();
             }
             None => self.modules.get(&name).is_none(),
         };
         match is_removed {
             true => drop(done.send(Err(SteerError::NoModule(name)))),
-            false => self.end(name, Ending { done, is_removal: true }),
+            false => self.end(
+                name,
+                Ending {
+                    done: Some(done),
+                    then: Then::Remove,
+                },
+            ),
         }
     }
 
     /// Ends the runner of a module, and then the module or its part that handles events.
-    fn end(&mut self, name: ModuleName, ending: Ending) {
+    pub(super) fn end(&mut self, name: ModuleName, ending: Ending) {
         let status = self.modules.get(&name).and_then(|module| module.events);
         match status {
             Some(status) if self.names.values().any(|running| *running == name) => {
@@ -87,13 +102,34 @@ impl Run {
         }
     }
 
-    pub(super) fn ended_by_request(&self, name: &ModuleName, ending: Ending) {
-        match ending.is_removal {
-            true => self.modules.remove(name),
-            false => self.modules.end_events(name),
+    pub(super) fn ended_by_request(&mut self, name: &ModuleName, ending: Ending) {
+        let released = self.give_up(name);
+        match ending.then {
+            Then::Remove => self.modules.remove(name),
+            Then::EndEvents => self.modules.end_events(name),
+            Then::HandOver => self.wait_again(name, released),
         }
-        // The caller may have left.
-        let _ = ending.done.send(Ok(()));
+        if ending.then != Then::HandOver {
+            self.withdraw(name);
+        }
+        self.unfollow_unused();
+        ending.answer();
+    }
+
+    /// Ends the sources of the chains that no module uses any more.
+    pub(super) fn unfollow_unused(&mut self) {
+        let mut used = BTreeSet::new();
+        for name in self.names.values() {
+            let Some(status) = self.modules.get(name).and_then(|module| module.events) else {
+                continue;
+            };
+            let module = status.module();
+            used.extend(topics(&module).iter().map(|topic| topic.chain_id));
+            used.extend(&module.required_chains);
+        }
+        // A lost chain stays lost.
+        used.extend(self.lost.iter().map(|lost| lost.chain_id));
+        self.chains.retain(&used);
     }
 
     /// Replaces the parts of a module. A runner that has to end delays the answer, and no other
@@ -110,8 +146,8 @@ impl Run {
             Ok(()) if ends => self.end(
                 name,
                 Ending {
-                    done,
-                    is_removal: false,
+                    done: Some(done),
+                    then: Then::EndEvents,
                 },
             ),
             outcome => drop(done.send(outcome)),
@@ -129,9 +165,13 @@ impl Run {
         }
         let pool = self.pool(queries).await?;
         if let RunnerChange::Start { module, is_stopped } = runner {
+            if self.names.values().any(|running| running == name) {
+                return Err(SteerError::TakenOver(name.clone()));
+            }
             check_sources(self.chains.sources(), [&*module])?;
             let started = self.start_all(vec![(*module, is_stopped)], false).await;
             started.map_err(StartError::Store)?;
+            self.promote(name);
         }
         self.modules.replace_queries(name, pool);
         Ok(())

@@ -54,7 +54,8 @@ impl SupervisorHandle {
         // First, because a task on the stored state can prevent it for long, and a runner that waits for the
         // decision handles no event.
         let starts_parts = |module: &Loaded| {
-            let keeps_runner = self.module(&module.meta.name).is_ok() && module.events.is_some();
+            let running = self.get(&module.meta.name).ok().and_then(|running| running.runner());
+            let keeps_runner = running.is_some() && module.events.is_some();
             !keeps_runner
         };
         let _may_load = match added.is_empty() && !reloaded.iter().any(starts_parts) {
@@ -104,7 +105,8 @@ impl SupervisorHandle {
     ) -> Result<Option<Exchange>, SteerError> {
         let alone = self.get(name)?.reloads.lock_owned().await;
         let is_stopped = module.is_stopped;
-        let runner = match (self.get(name)?.events, module.events) {
+        let running = self.get(name)?;
+        let runner = match (running.runner(), module.events) {
             (Some(status), Some(events)) => {
                 let (agreement, decision) = Agreement::new();
                 waiting.decisions.push(decision);
@@ -117,8 +119,8 @@ impl SupervisorHandle {
                 return Ok(None);
             }
             (None, Some(module)) => RunnerChange::Start { module, is_stopped },
-            (Some(_), None) => RunnerChange::End,
-            (None, None) => RunnerChange::None,
+            (_, None) if running.events.is_some() => RunnerChange::End,
+            (_, None) => RunnerChange::None,
         };
         Ok(Some(Exchange {
             name: name.clone(),

@@ -19,6 +19,7 @@ mod functions;
 mod histories;
 mod hosts;
 mod loading;
+mod membership;
 mod queries;
 mod schedules;
 mod sdk;

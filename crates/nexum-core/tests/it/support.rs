@@ -18,6 +18,7 @@ use nexum_core::QueryPool;
 use nexum_core::capability::Capabilities;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::membership::Membership;
 use nexum_core::module::Candidate;
 use nexum_core::module::{Loaded, QueryModule};
 use nexum_core::module::{Loader, LoaderSettings, Module};
@@ -52,6 +53,7 @@ pub(crate) struct Setup {
     pub(crate) chains: Vec<u64>,
     /// Whether a module whose first `init` fails ends the run.
     pub(crate) strict: bool,
+    pub(crate) membership: Option<Arc<dyn Membership>>,
     modules: Vec<(String, String)>,
 }
 
@@ -73,6 +75,7 @@ impl Setup {
             other_chain: None,
             chains: Vec::new(),
             strict: false,
+            membership: None,
             modules: Vec::new(),
         }
     }
@@ -180,6 +183,7 @@ impl Setup {
             clock: self.clock.clone(),
             policy: self.policy,
             strict: self.strict,
+            membership: self.membership.clone(),
             ..RunSettings::new(self.store.clone())
         });
         let mut supervisor = supervisor.source(Arc::new(source.clone()));

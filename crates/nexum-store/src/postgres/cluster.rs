@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use nexum_config::names::ModuleName;
 use nexum_core::membership::{Membership, Offer, Tenure};
 use nexum_core::state::{self, RowCache};
-use nexum_core::store::{StateStore, StoreError};
+use nexum_core::store::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -52,7 +52,7 @@ use self::lease::{LEASE_PARTS, Lease};
 use self::member::Member;
 use super::PostgresStore;
 use super::connect::Connector;
-use crate::cluster::ClusterConfig;
+use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::PostgresConfig;
 use crate::error::{OpenError, PostgresError};
 
@@ -62,9 +62,6 @@ struct PostgresMembership {
     member: Arc<Member>,
     handle: Handle,
 }
-
-/// The store of a node, and its membership.
-pub type StoreOfNode = (Arc<dyn StateStore>, Arc<dyn Membership>);
 
 /// Opens the state in a database as a node of an installation, with a cache of this many bytes for its
 /// rows. The store refuses every write until the membership has joined. `purpose` is a few words for
@@ -129,10 +126,6 @@ impl Membership for PostgresMembership {
 
     fn vacate(&self) {
         self.member.requests.vacate();
-    }
-
-    fn may_act(&self) -> bool {
-        self.member.grant.may_act()
     }
 
     /// Works on the thread of the store, which guests do not delay.

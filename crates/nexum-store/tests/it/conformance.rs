@@ -4,7 +4,7 @@ mod frozen;
 
 use std::ops::{Bound, ControlFlow};
 
-use nexum_core::store::{Batch, KEY_BYTES_MAX, View};
+use nexum_core::store::{Batch, KEY_BYTES_MAX, StoreError, View};
 use nexum_store::Backend;
 use nexum_testing::Postgres;
 
@@ -55,6 +55,7 @@ on_every_backend! {
     many_frozen_views_may_be_held
     keeps_everything_when_it_is_opened_again
     makes_large_batches
+    a_batch_depends_on_what_it_requires
     an_empty_batch_changes_nothing
     goes_on_after_it_was_compacted
 }
@@ -312,6 +313,30 @@ fn makes_large_batches(fixture: &Fixture) {
     store.write(&remove(keys.iter().skip(1))).unwrap();
     drop(store);
     assert_eq!(rows(&*fixture.open().view().unwrap()).len(), 1);
+}
+
+fn a_batch_depends_on_what_it_requires(fixture: &Fixture) {
+    let store = fixture.open();
+    let mut batch = set([("a", "1")]);
+    batch.require(b"a".to_vec(), None);
+    store.write(&batch).unwrap();
+    for required in [None, Some(b"0".to_vec()), Some(b"10".to_vec())] {
+        let mut batch = set([("b", "2")]);
+        batch.append(remove(["a"]));
+        batch.require(b"a".to_vec(), required.clone());
+        let refused = store.write(&batch);
+        assert!(
+            matches!(refused, Err(StoreError::Conflict)),
+            "{required:?}: {refused:?}"
+        );
+    }
+    let view = store.view().unwrap();
+    assert_eq!(scan(&*view, ALL), [(b"a".to_vec(), b"1".to_vec())]);
+    let mut batch = remove(["a"]);
+    batch.require(b"a".to_vec(), Some(b"1".to_vec()));
+    batch.require(b"b".to_vec(), None);
+    store.write(&batch).unwrap();
+    assert!(rows(&*store.view().unwrap()).is_empty());
 }
 
 fn an_empty_batch_changes_nothing(fixture: &Fixture) {

@@ -33,7 +33,7 @@ errors!(LetterErrors: ModuleNotFound, ModuleLoading, DeadLetterNotFound, StoreUn
 errors! {
     CommandErrors:
         ModuleNotFound, ModuleLoading, ModuleHasNoEvents, DeadLetterNotFound, EventFailed,
-        ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping,
+        ModuleElsewhere, ModuleNotRunning, ModuleDead, ModuleRemoved, StoreUnavailable, DaemonStopping,
 }
 
 /// The part of a list.

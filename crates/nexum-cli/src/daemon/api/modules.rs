@@ -50,12 +50,13 @@ errors! {
 errors! {
     ReloadErrors:
         ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
-        ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping,
+        ModuleElsewhere, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        DaemonStopping,
 }
 errors! {
     CommandErrors:
         ModuleNotFound, ModuleLoading, ModuleDisabled, ModuleUnwanted, ModuleHasNoEvents,
-        ModuleDead, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
+        ModuleDead, ModuleElsewhere, ModuleNotRunning, ModuleRemoved, StoreUnavailable, DaemonStopping,
 }
 
 /// List the modules
@@ -89,7 +90,8 @@ async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
         .collect::<BTreeMap<_, _>>();
     let with_wanted = |module: Module| {
         let row = rows.get(&*module.name).copied();
-        module.with(row, &configured)
+        let node = api.node.owner(&module.name);
+        module.with(row, &configured).on(node)
     };
     Json(all.into_iter().map(with_wanted).collect())
 }

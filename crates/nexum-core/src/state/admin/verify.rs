@@ -73,7 +73,7 @@ impl Check {
     fn row(&mut self, key: &[u8], value: &[u8]) {
         let kind = rows::kind_of(key);
         let checked = match kind {
-            Kind::Format => rows::number(value).map(drop),
+            Kind::Format | Kind::NextModule => rows::number(value).map(drop),
             Kind::Module => rows::name_of(key).and_then(|name| self.name(name, value)),
             Kind::Progress => self.progress(key, value),
             Kind::State => self.state(key, value),

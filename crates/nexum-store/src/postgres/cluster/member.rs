@@ -1,14 +1,11 @@
 //! The life of a node: it joins, serves, loses its membership, and joins again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::causes::Causes;
-use nexum_config::names::ModuleName;
 use nexum_core::state::{self, RowCache};
 use nexum_core::store::{StateStore, blocking};
-use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +32,6 @@ pub(super) struct Member {
     pub(super) requests: Requests,
     pub(super) metrics: Metrics,
     store: Arc<RowCache>,
-    /// The modules that the process has owned since its last loss: the cache may have their rows.
-    cached: Mutex<BTreeSet<ModuleName>>,
 }
 
 /// The end of a membership.
@@ -51,13 +46,12 @@ pub(super) enum End {
 impl Member {
     pub(super) fn new(config: ClusterConfig, lease: Lease, grant: Arc<Grant>, store: Arc<RowCache>) -> Self {
         Self {
+            metrics: Metrics::new(config.lease_ttl),
             config,
             lease,
             grant,
             requests: Requests::new(),
-            metrics: Metrics::new(),
             store,
-            cached: Mutex::default(),
         }
     }
 
@@ -71,6 +65,7 @@ impl Member {
             let node = &self.config.node;
             tracing::info!(target: "nexum::cluster", %node, epoch = incarnation.epoch, "the node has joined the installation");
             self.metrics.joined(incarnation.epoch);
+            self.requests.join(incarnation.epoch.unsigned_abs());
             let mut service = Service::new(self, held, incarnation);
             let end = tokio::select! {
                 ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => Err(ended),
@@ -93,18 +88,6 @@ impl Member {
             if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
                 return;
             }
-            self.cached.lock().clear();
-            self.store.clear();
-        }
-    }
-
-    /// Prepares the cache for modules that the node gets. Another node may have changed their rows since this one
-    /// had them.
-    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName>) {
-        let mut cached = self.cached.lock();
-        let mut was_here = false;
-        gained.for_each(|name| was_here |= !cached.insert(name.clone()));
-        if was_here {
             self.store.clear();
         }
     }

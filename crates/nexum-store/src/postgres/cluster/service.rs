@@ -258,6 +258,7 @@ impl<'a> Service<'a> {
             claims,
             leaving,
             mut elsewhere,
+            mut owners,
             unowned,
         } = plan(&snapshot, &own);
         let is_repeated = !unknown.is_empty() || !adopted.is_empty();
@@ -290,10 +291,13 @@ impl<'a> Service<'a> {
                 .iter()
                 .filter_map(|claimed| Some((*claims.get(&*claimed.group)?, claimed.epoch)));
             let gained: Vec<_> = gained.collect();
-            gained.iter().for_each(|(name, _)| drop(elsewhere.remove(*name)));
+            for (name, _) in &gained {
+                elsewhere.remove(*name);
+                owners.insert((*name).clone(), member.config.node.as_str().into());
+            }
             self.gain(&gained);
         }
-        member.requests.explain(leaving, elsewhere);
+        member.requests.explain(leaving, elsewhere, owners);
         member.metrics.groups(member.requests.owned().len(), unowned);
         if is_repeated {
             self.survey_at = Instant::now();
@@ -336,12 +340,10 @@ impl<'a> Service<'a> {
     }
 
     fn gain(&self, gained: &[(&ModuleName, i64)]) {
-        let Member { requests, .. } = self.member;
-        self.member.prepare_rows(gained.iter().map(|(name, _)| *name));
         let gained = gained
             .iter()
             .map(|(name, epoch)| ((*name).clone(), epoch.unsigned_abs()));
-        requests.gain(gained);
+        self.member.requests.gain(gained);
     }
 }
 
