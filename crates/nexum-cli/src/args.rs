@@ -434,8 +434,9 @@ The commands read and change the database of [store], and need no daemon.
 
 Exit codes: 0 done, 1 `status` found a problem, 2 refused.")]
     Cluster {
-        #[command(flatten)]
-        running: Running,
+        /// The configuration file, which names the database [default: that of `nexum run`]
+        #[arg(long, short, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
         #[command(subcommand)]
         command: Cluster,
     },

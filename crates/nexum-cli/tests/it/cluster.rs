@@ -317,7 +317,15 @@ async fn a_single_process_on_the_database_runs_all_modules_and_needs_the_tables(
     let without = site.nexum(0, &["run"]);
     assert_eq!(without.code, Some(2), "{}", without.stderr);
     assert!(without.stderr.contains("`nexum cluster init`"), "{}", without.stderr);
+    let states = || {
+        let found = json(&site.dirs[0], &["check", "--online", "--format", "json"]);
+        let findings = found["online"].as_array().expect("findings").clone();
+        let of_database = findings.into_iter().filter(|finding| finding["area"] == "database");
+        of_database.map(|finding| finding["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["ok", "failure"]);
     let made = json(&site.dirs[0], &["cluster", "init", "--format", "json"]);
+    assert_eq!(states(), ["ok"]);
     assert_eq!(
         (&made["schema"], &made["existing"]),
         (&value!(site.schema), &value!([]))

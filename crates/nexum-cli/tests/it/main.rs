@@ -75,7 +75,13 @@ mod new;
 mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
-#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
+#[cfg(all(
+    feature = "author",
+    feature = "chain",
+    feature = "cow",
+    feature = "store",
+    feature = "store-postgres"
+))]
 mod pages;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;

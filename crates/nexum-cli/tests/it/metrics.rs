@@ -15,6 +15,8 @@ use nexum_testing::{Answer, Anvil, Block, Node, guests};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+pub(crate) use page::documented;
+
 use crate::Dir;
 use crate::running::{Log, RUNNING, Start as _, Started, terminate};
 
@@ -146,18 +148,6 @@ impl Exposition {
         let found = self.samples.get(series);
         *found.unwrap_or_else(|| panic!("no {series} in {:#?}", self.samples.keys()))
     }
-}
-
-/// The metrics in the tables of the documentation, by name, with their types.
-pub(crate) fn documented() -> BTreeMap<String, String> {
-    let page = include_str!("../../../../docs/metrics.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
-    let row = |row: &str| {
-        let (name, rest) = row.split_once("` | ").expect("a type");
-        let kind = rest.split(' ').next().expect("a type");
-        (format!("nexum_{name}"), kind.to_owned())
-    };
-    rows.map(row).collect()
 }
 
 /// The stages for which a module has a gauge.
@@ -293,7 +283,7 @@ async fn everything_that_happens_moves_its_metric() {
         assert!(metrics.types.values().any(|known| known == kind), "{:?}", metrics.types);
     }
     assert_eq!(stages_of(&metrics, "noop"), page::stages());
-    let documented = page::documented();
+    let documented = documented();
     for (family, kind) in &metrics.types {
         assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
     }

@@ -101,6 +101,7 @@ fn every_command_of_the_documentation_and_of_the_service_exists() {
     for page in [
         "README.md",
         "docs/operating.md",
+        "docs/cluster.md",
         "docs/configuration.md",
         "docs/queries.md",
     ] {

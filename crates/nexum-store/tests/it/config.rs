@@ -120,13 +120,14 @@ fn a_database_without_its_address_is_refused() {
 fn cluster(table: &str) -> Result<ClusterConfig, String> {
     let text = format!("[cluster]\n{table}");
     let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
-    ClusterConfig::from_section(&config.sections["cluster"]).map_err(|errors| errors.to_string())
+    ClusterConfig::from_section(&config.sections["cluster"], "machine").map_err(|errors| errors.to_string())
 }
 
 #[test]
 fn a_node_has_a_name_and_defaults() {
     let config = cluster("node = \"node-a\"").unwrap();
     assert_eq!(config, ClusterConfig::new("node-a"));
+    assert_eq!(cluster("").unwrap(), ClusterConfig::new("machine"));
     assert_eq!((config.lease_ttl, config.weight), (Duration::from_secs(5), 1));
     assert!(config.session_lock);
     let all = "node = \"b\"\naddress = \"http://b:1\"\nweight = 3\nlease_ttl_ms = 3000\nsession_lock = false\nrebalance_after_ms = 0";
@@ -142,7 +143,7 @@ fn a_node_has_a_name_and_defaults() {
 #[test]
 fn a_faulty_node_has_an_error_for_each_key() {
     let error = cluster("weight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
-    for key in ["node", "weight", "lease_ttl_ms", "lease"] {
+    for key in ["weight", "lease_ttl_ms", "lease"] {
         assert!(error.contains(key), "{error}");
     }
     for name in ["", "two words", "single", &"n".repeat(64)] {

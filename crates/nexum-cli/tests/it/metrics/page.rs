@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const PAGE: &str = include_str!("../../../../../docs/metrics.md");
 
 /// The metrics in the tables of the documentation, by name, with their types.
-pub(super) fn documented() -> BTreeMap<String, String> {
+pub(crate) fn documented() -> BTreeMap<String, String> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
     let row = |row: &str| {
         let (name, rest) = row.split_once("` | ").expect("a type");
