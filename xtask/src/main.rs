@@ -24,6 +24,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod cluster;
 mod contracts;
 mod features;
 mod guests;
