@@ -2,6 +2,8 @@
 
 #[cfg(feature = "author")]
 mod author;
+#[cfg(feature = "store-postgres")]
+mod cluster;
 mod config;
 mod dead_letter;
 mod exec;
@@ -23,6 +25,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
+#[cfg(feature = "store-postgres")]
+pub(crate) use cluster::{Cluster, MoveTarget};
 pub(crate) use config::Config;
 #[cfg(feature = "runtime")]
 pub(crate) use config::{ConfigFormat, ShowConfig};
@@ -266,7 +270,8 @@ Examples:
 AT is the last block that the module has handled, HEAD the newest block of the
 chain, BEHIND the blocks in between, and LAG the difference of their times.
 FAIL/H is the number of failed calls in the last hour, and DEAD the number of
-dead letters. `-` is unknown.
+dead letters. `-` is unknown. NODE is the node of an installation that runs the
+module: `nexum cluster status`.
 
 Exit codes: 0 all well, 1 something needs you, 2 refused.")]
     Status(Status),
@@ -414,6 +419,25 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         running: Running,
         #[command(subcommand)]
         command: DeadLetter,
+    },
+    /// Inspect and steer the nodes that share one PostgreSQL database
+    #[cfg(feature = "store-postgres")]
+    #[command(after_help = "\
+Examples:
+  nexum cluster init               create the tables, and replace the functions
+  nexum cluster status             the nodes, and the node of each module
+  nexum cluster drain node-a       give its modules to other nodes
+  nexum cluster move keeper node-b run a module on this node
+  nexum cluster history keeper     when and why the module moved
+
+The commands read and change the database of [store], and need no daemon.
+
+Exit codes: 0 done, 1 `status` found a problem, 2 refused.")]
+    Cluster {
+        #[command(flatten)]
+        running: Running,
+        #[command(subcommand)]
+        command: Cluster,
     },
     /// Reload the configuration of the running daemon
     #[command(after_help = "\

@@ -4,6 +4,8 @@
 mod bundle;
 #[cfg(feature = "runtime")]
 mod check;
+#[cfg(feature = "store-postgres")]
+mod cluster;
 mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;

@@ -5,10 +5,13 @@ use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
+use nexum_store::cluster::ClusterConfig;
 use serde::Serialize;
 
 use crate::configure;
-use crate::contract::{ADMIN_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
+use crate::contract::{
+    ADMIN_SECTION, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+};
 use crate::report::findings::Finding;
 
 /// The parts of this build, with a configuration.
@@ -17,6 +20,8 @@ pub(crate) struct Composition {
     pub(crate) host: HostBuilder,
     /// The `[store]` section. Every build has durable cursors, even without the capability `store`.
     pub(crate) store: StoreConfig,
+    /// The `[cluster]` section. `None` if this process runs all modules.
+    pub(crate) cluster: Option<ClusterConfig>,
     /// Warnings about the sections.
     pub(crate) warnings: Vec<String>,
     /// The facts that an operator can compare with other sources.
@@ -52,6 +57,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     let mut composition = Composition {
         host: Host::builder(),
         store: StoreConfig::default(),
+        cluster: None,
         warnings: Vec::new(),
         facts: Vec::new(),
         chains: ChainsInUse::default(),
@@ -59,7 +65,10 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     for add in [chain::add, cow::add, http::add, store::add] {
         add(config, &mut composition, errors);
     }
+    let known = errors.len();
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
+    let store = (errors.len() == known).then_some(&composition.store);
+    composition.cluster = configure::cluster(config, store, errors);
     composition.host = contract().fold(composition.host, |host, (name, interfaces, served)| match served {
         Served::By(feature) => host.absent(name, interfaces, feature),
         Served::Unserved(empty) => host.unserved(name, interfaces, empty),
@@ -108,6 +117,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                     "engine",
                     "chains",
                     ADMIN_SECTION,
+                    CLUSTER_SECTION,
                     METRICS_SECTION,
                     "modules",
                     NOTIFY_SECTION,
@@ -121,6 +131,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
         http::SECTIONS,
         &[
             ADMIN_SECTION,
+            CLUSTER_SECTION,
             METRICS_SECTION,
             NOTIFY_SECTION,
             QUERY_SECTION,
@@ -376,6 +387,10 @@ mod store {
 const POSTGRES: &[&str] = &["store-postgres"];
 #[cfg(not(feature = "store-postgres"))]
 const POSTGRES: &[&str] = &[];
+#[cfg(feature = "store-postgres")]
+const DESCRIBE_CLUSTER_METRICS: fn() = nexum_store::cluster::describe_metrics;
+#[cfg(not(feature = "store-postgres"))]
+const DESCRIBE_CLUSTER_METRICS: fn() = || {};
 #[cfg(feature = "store-sled")]
 const SLED: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
@@ -407,12 +422,18 @@ type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 /// The default values of the keys in the tables of this build's capabilities and back-ends.
 pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, Defaults)> {
     let tables = [StoreConfig::defaults, chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
-    tables.into_iter().flat_map(|defaults| defaults())
+    let tables = tables.into_iter().flat_map(|defaults| defaults());
+    tables.chain([(CLUSTER_SECTION, ClusterConfig::defaults())])
 }
 
 /// Describes the metrics of the capabilities to the recorder.
 pub(crate) fn describe_metrics() {
-    for describe in [chain::DESCRIBE_METRICS, cow::DESCRIBE_METRICS, http::DESCRIBE_METRICS] {
+    for describe in [
+        chain::DESCRIBE_METRICS,
+        cow::DESCRIBE_METRICS,
+        http::DESCRIBE_METRICS,
+        DESCRIBE_CLUSTER_METRICS,
+    ] {
         describe();
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "runtime")]
 mod admin;
+#[cfg(feature = "runtime")]
+mod cluster;
 mod exposed;
 mod file;
 mod log;
@@ -26,6 +28,8 @@ use crate::report::{Refusal, Refusals};
 
 #[cfg(feature = "runtime")]
 pub(crate) use admin::{Admin, AdminConfig};
+#[cfg(feature = "runtime")]
+pub(crate) use cluster::cluster;
 pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]

@@ -32,6 +32,9 @@ pub(crate) fn contract() -> impl Iterator<Item = Known> + Clone {
 /// The section of the TCP port for commands. The binary reads it.
 pub(crate) const ADMIN_SECTION: &str = "admin";
 
+/// The section of a process that is a node of an installation. The binary reads it.
+pub(crate) const CLUSTER_SECTION: &str = "cluster";
+
 /// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";
 

@@ -12,6 +12,7 @@ mod levels;
 mod listen;
 mod logging;
 mod metrics;
+mod node;
 mod notify;
 mod peer;
 mod progress;

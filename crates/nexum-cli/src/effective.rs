@@ -8,11 +8,21 @@ use crate::compose;
 use crate::configure::{
     AdminConfig, ConfigFile, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig, level_variables, set,
 };
+use crate::contract::CLUSTER_SECTION;
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 9] = [
-    "engine", "metrics", "query", "admin", "notify", "store", "chains", "cow", "http",
+const ORDER: [&str; 10] = [
+    "engine",
+    "metrics",
+    "query",
+    "admin",
+    "notify",
+    "store",
+    CLUSTER_SECTION,
+    "chains",
+    "cow",
+    "http",
 ];
 
 /// The tables of the modules, which the command line can replace.
@@ -140,7 +150,8 @@ fn tables(shown: &[ShownSetting], all: &[(&str, Defaults)], has_defaults: bool) 
         ends.filter(is_known).for_each(&mut add);
         add(table);
     }
-    let is_single = |pattern: &&str| !pattern.contains(['*', '[']);
+    // Without the table of an installation, the process runs alone.
+    let is_single = |pattern: &&str| !pattern.contains(['*', '[']) && *pattern != CLUSTER_SECTION;
     let absent = all.iter().map(|(pattern, _)| *pattern).filter(is_single);
     absent.filter(|_| has_defaults).for_each(&mut add);
     tables

@@ -138,6 +138,12 @@ error_codes! {
         "The header Content-Type is missing or wrong.",
         "Send JSON with `Content-Type: application/json`, or use the command for it: `nexum help`";
 
+    // The installation.
+    NodeNotFound: "node-not-found", 404,
+        "The installation has no node of this name.",
+        "The name is misspelt, or the node has never joined.",
+        "List the nodes with `nexum cluster status`";
+
     // The configuration.
     ConfigInvalid: "config-invalid", 422,
         "The configuration has errors. Nothing was changed.",
@@ -184,7 +190,7 @@ error_codes! {
     ModuleElsewhere: "module-elsewhere", 409,
         "This node does not run the module.",
         "Another node of the installation runs the module, or none does yet.",
-        "See which node runs it with `nexum cluster status`, and give the command there";
+        "Give the command on the node that runs the module, or move the module here with `nexum cluster move MODULE NODE`";
     ModuleExists: "module-exists", 409,
         "A module of this name runs already.",
         "The module was loaded before, or two components have one name.",

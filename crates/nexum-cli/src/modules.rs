@@ -4,6 +4,7 @@ use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
+use nexum_store::cluster::ClusterConfig;
 
 use crate::args::Files;
 use crate::compiler::compiler;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) notify: NotifyConfig,
     pub(crate) store: StoreConfig,
+    /// This process as a node of an installation. `None` if it runs all modules.
+    pub(crate) cluster: Option<ClusterConfig>,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
     /// The refusal of a plan that has no module.
@@ -95,6 +98,7 @@ impl Settings {
         let Composition {
             host,
             store,
+            cluster,
             warnings,
             facts,
             chains,
@@ -147,6 +151,7 @@ impl Settings {
             admin,
             notify,
             store,
+            cluster,
             no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),

@@ -9,9 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::engine::Config;
+use nexum_core::membership::Membership;
 use nexum_core::state::admin::Summary;
 use nexum_core::store::StateStore;
 use nexum_store::StoreConfig;
+use nexum_store::cluster::ClusterConfig;
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -30,6 +32,26 @@ pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Resul
     hide_new_files();
     let opened = store.open(&config.state_dir, purpose);
     opened.map_err(|error| Refusal::with_hint_of(&error))
+}
+
+/// Opens the state for `nexum run`, with the membership of a node.
+///
+/// # Errors
+///
+/// The reason why the state cannot be opened, with a hint if there is one.
+pub(crate) fn open_to_run(
+    store: &StoreConfig,
+    cluster: Option<&ClusterConfig>,
+    config: &Config,
+) -> Result<(Arc<dyn StateStore>, Option<Arc<dyn Membership>>), Refusal> {
+    let purpose = "nexum run";
+    let Some(cluster) = cluster else {
+        return Ok((open(store, config, purpose)?, None));
+    };
+    hide_new_files();
+    let opened = store.open_cluster(cluster, purpose);
+    let (store, membership) = opened.map_err(|error| Refusal::with_hint_of(&error))?;
+    Ok((store, Some(membership)))
 }
 
 /// Makes a backup the state in the state directory. Returns the modules of the state. Calls

@@ -63,6 +63,10 @@ pub struct Tenure {
     pub leaving: BTreeMap<ModuleName, Arc<str>>,
     /// Why the process does not run the modules that it [offers](Membership::offer) and does not own, such as the name of the node that does.
     pub elsewhere: BTreeMap<ModuleName, Reason>,
+    /// The name of the node that owns each offered module, as far as the process knows.
+    pub owners: BTreeMap<ModuleName, Arc<str>>,
+    /// The number of the membership, which grows with each join. `None` while the process is not a member.
+    pub epoch: Option<u64>,
     /// Why the process has lost all of its modules. It then owns none, and has to [vacate](Membership::vacate) them.
     pub lost: Option<Reason>,
 }

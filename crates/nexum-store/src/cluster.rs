@@ -2,9 +2,12 @@
 //! the operator's view.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, NumberRange, Section};
+use nexum_config::document::{ConfigErrors, Defaults, NumberRange, Section};
+use nexum_core::membership::Membership;
+use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 #[cfg(feature = "postgres")]
@@ -35,7 +38,7 @@ const REBALANCE_AFTER: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterConfig {
-    /// The name of the node. Of two processes with one name, the second waits for the end of the first.
+    /// The name of the node. Default: that of the machine. Of two processes with one name, the second waits for the end of the first.
     pub node: String,
     /// The address at which an operator finds the node's API. Other nodes show it in their reports.
     pub address: Option<String>,
@@ -82,22 +85,44 @@ impl ClusterConfig {
         }
     }
 
-    /// Validates the `[cluster]` table.
+    /// The keys with their default values.
+    pub fn defaults() -> Defaults {
+        let Self {
+            node: _,
+            address: _,
+            weight,
+            lease_ttl,
+            session_lock,
+            rebalance_after,
+        } = Self::new("");
+        vec![
+            ("node", None),
+            ("address", None),
+            ("weight", Some(weight.to_string())),
+            ("lease_ttl_ms", Some(lease_ttl.as_millis().to_string())),
+            ("session_lock", Some(session_lock.to_string())),
+            ("rebalance_after_ms", Some(rebalance_after.as_millis().to_string())),
+        ]
+    }
+
+    /// Validates the `[cluster]` table. `machine` is the name of the machine.
     ///
     /// # Errors
     ///
     /// All errors in the table.
-    pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
+    pub fn from_section(section: &Section, machine: &str) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let mut config = Self::new("");
+        let mut config = Self::new(machine);
         if let Some(raw) = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors) {
-            if let Some(node) = section.required("node", raw.node, &mut errors) {
-                if !is_text(&node) || node == SINGLE {
-                    let message =
-                        format!("a node's name has 1 to {NODE_BYTES_MAX} printable bytes, and is not {SINGLE}");
-                    errors.push(section.error("node", message));
-                }
-                config.node = node;
+            let is_default = raw.node.is_none();
+            config.node = raw.node.unwrap_or(config.node);
+            if !is_text(&config.node) || config.node == SINGLE {
+                let message = format!("a node's name has 1 to {NODE_BYTES_MAX} printable bytes, and is not {SINGLE}");
+                let error = section.error("node", message);
+                errors.push(match is_default {
+                    true => error.with_hint(format!("the machine's name is {machine:?}: set `node`")),
+                    false => error,
+                });
             }
             if let Some(address) = raw.address {
                 if !is_text(&address) {
@@ -118,6 +143,9 @@ impl ClusterConfig {
         Ok(config)
     }
 }
+
+/// The state, and the membership of this process in its installation.
+pub type StoreOfNode = (Arc<dyn StateStore>, Arc<dyn Membership>);
 
 /// The name that a process without `[cluster]` has in the database.
 pub(crate) const SINGLE: &str = "single";

@@ -13,6 +13,7 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
+use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
@@ -175,6 +176,20 @@ impl StoreConfig {
         directory::open(self.backend, self.cache_bytes, state_dir, purpose).map_err(|error| error.masked(state_dir))
     }
 
+    /// Opens the state as a node of an installation of several processes, which share the database of the
+    /// back-end [`Backend::Postgres`]. The store refuses every write until the membership has joined. `purpose`
+    /// is a few words for other processes, such as `nexum run`. Blocks on the database.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the back-end is another one, if the database is not usable, or if another version of
+    /// nexum wrote the state.
+    pub fn open_cluster(&self, cluster: &ClusterConfig, purpose: &str) -> Result<StoreOfNode, OpenError> {
+        let open = OPEN_CLUSTER.ok_or(OpenError::NotBuilt(Backend::Postgres))?;
+        let database = self.postgres.as_ref().ok_or(PostgresError::Url)?;
+        open(database, self.cache_bytes, cluster, purpose)
+    }
+
     /// Whether there may be state: in the directory, or in the database of the back-end.
     ///
     /// # Errors
@@ -190,6 +205,14 @@ impl StoreConfig {
 
 /// Opens the state in a database, with a cache of this many bytes for its rows.
 type OpenPostgres = fn(&PostgresConfig, usize, &str) -> Result<Arc<dyn StateStore>, OpenError>;
+
+/// Opens the state in a database as a node, with a cache of this many bytes for its rows.
+type OpenCluster = fn(&PostgresConfig, usize, &ClusterConfig, &str) -> Result<StoreOfNode, OpenError>;
+
+#[cfg(feature = "postgres")]
+const OPEN_CLUSTER: Option<OpenCluster> = Some(crate::postgres::open_cluster);
+#[cfg(not(feature = "postgres"))]
+const OPEN_CLUSTER: Option<OpenCluster> = None;
 
 #[cfg(feature = "postgres")]
 const OPEN_POSTGRES: Option<OpenPostgres> = Some(crate::postgres::open);

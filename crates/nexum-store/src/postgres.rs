@@ -40,7 +40,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use self::cluster::open_cluster;
 pub use self::durability::durability_warnings;
-pub use self::schema::init;
+pub use self::schema::{Initialised, init};
 
 use self::cluster::Grant;
 use self::connect::Connector;
@@ -58,6 +58,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
+    /// Whether this process is a node of an installation.
+    is_of_node: bool,
     /// `None` after the drop.
     runtime: Option<Runtime>,
 }
@@ -109,6 +111,7 @@ impl PostgresStore {
         let handle = runtime.handle().clone();
         let connector = Connector::new(config, purpose, handle.clone())?;
         let opening = connector.clone();
+        let is_of_node = grant.is_some();
         let opened = wait(handle.spawn(async move {
             match grant {
                 None => Writer::open(&opening).await,
@@ -129,6 +132,7 @@ impl PostgresStore {
         });
         Ok(Self {
             shared,
+            is_of_node,
             runtime: Some(runtime),
         })
     }
@@ -196,6 +200,10 @@ impl StateStore for PostgresStore {
         }
         let shared = self.shared.clone();
         wait(self.shared.ask(async move { shared.write(changes).await }))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_of_node
     }
 
     fn location(&self) -> Option<Location> {

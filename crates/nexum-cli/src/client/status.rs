@@ -122,11 +122,13 @@ fn needs_operator(module: &Module, now_ms: u64) -> bool {
     needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0
 }
 
-/// The table of all modules: a line for each chain of a module. A narrow table has no reasons.
+/// The table of all modules: a line for each chain of a module. A narrow table has no reasons. In an
+/// installation of several processes, it has the nodes.
 fn overview(modules: &[Module], is_narrow: bool, now_ms: u64) -> Table {
-    let header = [
-        "MODULE", "STAGE", "AT", "HEAD", "BEHIND", "LAG", "FAIL/H", "DEAD", "WHY",
-    ];
+    let has_nodes = modules.iter().any(|module| module.node.is_some());
+    let mut header = vec!["MODULE", "STAGE"];
+    header.extend(has_nodes.then_some("NODE"));
+    header.extend(["AT", "HEAD", "BEHIND", "LAG", "FAIL/H", "DEAD", "WHY"]);
     let columns = if is_narrow { header.len() - 1 } else { header.len() };
     let mut rows = table(&header[..columns]);
     for module in modules {
@@ -139,6 +141,8 @@ fn overview(modules: &[Module], is_narrow: bool, now_ms: u64) -> Table {
             .unwrap_or_else(|| cells(&ChainPosition::unknown(), false));
         let failures = events.map(|events| events.failures_in_last_hour);
         let mut row = vec![harmless(&module.name).into_owned(), stage(module)];
+        let node = module.node.as_deref().map(harmless);
+        row.extend(has_nodes.then(|| or_dash(node)));
         row.extend(first);
         row.extend([
             or_dash(failures),
@@ -148,7 +152,7 @@ fn overview(modules: &[Module], is_narrow: bool, now_ms: u64) -> Table {
         row.truncate(columns);
         rows.add_row(row);
         for position in positions {
-            let mut row = vec![String::new(), String::new()];
+            let mut row = vec![String::new(); 2 + usize::from(has_nodes)];
             row.extend(position);
             rows.add_row(row);
         }
@@ -292,6 +296,9 @@ fn details(module: &Module, now_ms: u64) -> Vec<String> {
     fact("wanted", module.wanted.words().to_owned());
     let since = module.reason_since_ms.map(|since| format!(", since {}", ago(since)));
     fact("stage", format!("{}{}", stage(module), since.unwrap_or_default()));
+    if let Some(node) = &module.node {
+        fact("node", safe(node));
+    }
     fact("why", safe(module.reason.as_deref().unwrap_or("-")));
     if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
         let until = time(suspension.until_ms);
@@ -493,6 +500,24 @@ mod tests {
         };
         insta::assert_snapshot!("status_80", table(80));
         insta::assert_snapshot!("status_200", table(200));
+    }
+
+    #[test]
+    fn the_table_of_an_installation_has_the_nodes() {
+        let elsewhere = json!({
+            "node": "node-b", "reason": "runs on the node node-b (10.0.0.2:9466)",
+        });
+        let modules = [
+            module("here", "running", json!({ "node": "node-a" })),
+            module("there", "standby", elsewhere),
+            module("echo", "serving", json!({})),
+        ];
+        let mut table = overview(&modules, true, NOW_MS);
+        table.set_width(80);
+        let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= 80));
+        let below: Vec<_> = modules.iter().flat_map(|module| reasons(module, NOW_MS)).collect();
+        insta::assert_snapshot!("status_nodes", format!("{}\n\n{}", lines.join("\n"), below.join("\n")));
     }
 
     #[test]

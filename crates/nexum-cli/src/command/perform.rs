@@ -58,6 +58,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
+        #[cfg(feature = "store-postgres")]
+        Command::Cluster { running, command } => super::cluster::cluster(&running, &command),
         Command::Reload(Reload {
             running,
             dry_run,

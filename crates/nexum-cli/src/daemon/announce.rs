@@ -1,15 +1,29 @@
-//! The output of `nexum run` before it compiles modules.
+//! The first output of `nexum run`.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::module::Candidate;
 use nexum_core::source::EventSource;
 
-use crate::configure::LogFormat;
+use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat};
 use crate::report::{list, table};
+
+/// Writes the first record of the log. `origin` says where the level of the log comes from.
+pub(super) fn announce_start(origin: &str, file: &ConfigFile, state_dir: &MaskedPath) {
+    let config = file.absolute();
+    tracing::info!(
+        target: LEVEL_TARGET,
+        version = env!("CARGO_PKG_VERSION"),
+        config = config.map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+        state_dir = %state_dir.shown_absolute().display(),
+        pid = std::process::id(),
+        "{origin}"
+    );
+}
 
 /// Announces the chains and modules that are about to run: as a table for people, as log records
 /// for programs.

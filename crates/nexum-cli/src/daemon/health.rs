@@ -9,6 +9,7 @@ use nexum_core::source::SourceReport;
 use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
 
+use super::node::Node;
 use super::refused::Refused;
 use crate::configure::HealthBounds;
 use crate::protocol::event_part::whole_ms;
@@ -24,11 +25,12 @@ const REASON_CHARS_MAX: usize = 2_048;
 pub(crate) struct HealthCheck {
     host: HostHandle,
     refused: Refused,
+    node: Node,
 }
 
 impl HealthCheck {
-    pub(crate) fn new(host: HostHandle, refused: Refused) -> Self {
-        Self { host, refused }
+    pub(crate) fn new(host: HostHandle, refused: Refused, node: Node) -> Self {
+        Self { host, refused, node }
     }
 
     /// The state of the daemon.
@@ -66,6 +68,12 @@ impl HealthCheck {
                 since_ms: Some(self.refused.begun_ms()),
             });
         }
+        problems.extend(self.node.absence().map(|reason| Problem {
+            module: None,
+            chain: None,
+            reason: cut(&reason.text),
+            since_ms: Some(reason.since_ms).filter(|since_ms| *since_ms > 0),
+        }));
         let refused = self.refused.missing(&self.host).into_iter();
         problems.extend(refused.map(|refused| {
             let reason = format!("refused: {}", refused.reason);

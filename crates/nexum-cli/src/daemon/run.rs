@@ -18,12 +18,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alerts::Alerts;
-use super::announce::announce;
+use super::announce::{announce, announce_start};
 use super::api::sse::Readers;
 use super::api::{self, AdminPort, ApiState};
 use super::health::HealthCheck;
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter};
+use super::node::Node;
 use super::notify::Notifier;
 use super::query::Listener;
 use super::refused::{Refused, forget};
@@ -31,7 +32,7 @@ use super::reload::{self, Running};
 use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
 use crate::compose::ChainsInUse;
-use crate::configure::{Admin, ConfigFile, LEVEL_TARGET, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
+use crate::configure::{Admin, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         admin,
         notify,
         store,
+        cluster,
         host,
         chains,
         modules: _,
@@ -82,11 +84,13 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let opened = state::open(&store, &config, "nexum run")?;
+    let (opened, membership) = state::open_to_run(&store, cluster.as_ref(), &config)?;
+    let node = Node::new(cluster.as_ref(), membership.as_ref());
     let host = host
         .store(opened.clone())
         .commit_policy(store.policy)
         .strict(args.strict);
+    let host = membership.into_iter().fold(host, HostBuilder::membership);
     let daemon = Daemon {
         args,
         no_modules,
@@ -99,6 +103,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         admin,
         notify,
         store: opened,
+        node,
         recorder,
         chains,
         running,
@@ -114,19 +119,6 @@ fn refuse_nothing(no_modules: Option<&Refusal>, store: &StoreConfig, state_dir: 
         true => Ok(()),
         false => Err(refusal.clone()),
     }
-}
-
-/// Writes the first record of the log. `origin` says where the level of the log comes from.
-fn announce_start(origin: &str, file: &ConfigFile, state_dir: &MaskedPath) {
-    let config = file.absolute();
-    tracing::info!(
-        target: LEVEL_TARGET,
-        version = env!("CARGO_PKG_VERSION"),
-        config = config.map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
-        state_dir = %state_dir.shown_absolute().display(),
-        pid = std::process::id(),
-        "{origin}"
-    );
 }
 
 /// The errors of a faulty configuration, and then those of the modules' files.
@@ -162,6 +154,7 @@ struct Daemon<'a> {
     admin: Option<Admin>,
     notify: NotifyConfig,
     store: Arc<dyn StateStore>,
+    node: Node,
     recorder: Option<PrometheusHandle>,
     chains: ChainsInUse,
     running: Running,
@@ -207,6 +200,7 @@ impl Daemon<'_> {
             host: host.handle(),
             store: self.store.clone(),
             refused: Refused::default(),
+            node: self.node.clone(),
             records: self.log.records.clone(),
             log_level: self.log.level.clone(),
             notifier: Notifier::start(std::mem::take(&mut self.notify)),
@@ -240,7 +234,7 @@ impl Daemon<'_> {
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone())) => match never {},
+            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone(), self.node.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},
@@ -300,6 +294,7 @@ impl Daemon<'_> {
             compiled = misses,
             "modules are loaded"
         );
+        self.node.joined().await;
         service.started().await;
         started.notify_one();
         std::future::pending().await

@@ -39,6 +39,9 @@ pub(crate) struct Module {
     /// `module load` with the time and the user.
     pub(crate) from: String,
     pub(crate) stage: Stage,
+    /// The node that runs the module, in an installation of several processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
     /// The reason of the stage. It can contain text of the module, and have several lines.
     pub(crate) reason: Option<String>,
     /// The time since which the module is in the stage, in milliseconds since the Unix epoch.
@@ -217,6 +220,7 @@ impl Module {
             wanted: Wanted::Running,
             from: module.origin.source.to_string(),
             stage: stage.into(),
+            node: None,
             reason_since_ms: Some(reason.since_ms),
             reason: Some(reason.text.to_string()),
             handled: report.handled,
@@ -310,6 +314,12 @@ impl Module {
         self
     }
 
+    /// Adds the node that runs the module.
+    pub(crate) fn on(mut self, node: Option<String>) -> Self {
+        self.node = node;
+        self
+    }
+
     /// A module without any work so far.
     fn idle(name: String, path: PathBuf, stage: Stage) -> Self {
         Self {
@@ -324,6 +334,7 @@ impl Module {
             wanted: Wanted::Running,
             from: String::new(),
             stage,
+            node: None,
             reason: None,
             reason_since_ms: None,
             handled: 0,
@@ -353,6 +364,7 @@ impl Module {
             wanted: Wanted::Running,
             from: module.origin.source.to_string(),
             stage: queries.stage(),
+            node: None,
             reason: Some(reason.text.to_string()),
             reason_since_ms: Some(reason.since_ms),
             handled: pool.handled(),

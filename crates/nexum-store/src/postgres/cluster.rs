@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use nexum_config::names::ModuleName;
 use nexum_core::membership::{Membership, Offer, Tenure};
 use nexum_core::state::{self, RowCache};
-use nexum_core::store::{StateStore, StoreError};
+use nexum_core::store::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,7 +51,7 @@ use self::lease::{LEASE_PARTS, Lease};
 use self::member::Member;
 use super::PostgresStore;
 use super::connect::Connector;
-use crate::cluster::ClusterConfig;
+use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::PostgresConfig;
 use crate::error::{OpenError, PostgresError};
 
@@ -74,7 +74,7 @@ pub fn open_cluster(
     cache_bytes: usize,
     cluster: &ClusterConfig,
     purpose: &str,
-) -> Result<(Arc<dyn StateStore>, Arc<dyn Membership>), OpenError> {
+) -> Result<StoreOfNode, OpenError> {
     let purpose = format!("{purpose}, node {}", cluster.node);
     let grant = Arc::new(Grant::new(&cluster.node));
     let store = PostgresStore::with(config, &purpose, Some(grant.clone()))?;

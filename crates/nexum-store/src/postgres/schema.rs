@@ -1,9 +1,10 @@
 //! The tables, and the function that writes.
 
+use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::cluster::{FUNCTIONS, TABLES};
-use super::connect::Connector;
+use super::connect::{Connector, Session};
 use crate::database::PostgresConfig;
 use crate::error::PostgresError;
 
@@ -40,13 +41,26 @@ END
 $$;
 ";
 
-/// Creates the schema, the tables and the function that writes, as far as they are missing. The user
+/// The tables of nexum in a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Initialised {
+    /// The hosts and the name of the database.
+    pub database: String,
+    /// The schema of the tables.
+    pub schema: String,
+    /// The tables that existed before.
+    pub existing: Vec<String>,
+    /// The tables that [`init`] has created.
+    pub created: Vec<String>,
+}
+
+/// Creates the schema and the tables, as far as they are missing, and replaces the functions. The user
 /// needs the right to create them. Call this in a tokio runtime.
 ///
 /// # Errors
 ///
 /// [`PostgresError`] if the database is not reachable, or refuses the user.
-pub async fn init(config: &PostgresConfig) -> Result<(), PostgresError> {
+pub async fn init(config: &PostgresConfig) -> Result<Initialised, PostgresError> {
     let connector = Connector::new(config, "nexum cluster init", Handle::current())?;
     let session = connector.connect().await?;
     let schema = connector.schema();
@@ -55,5 +69,25 @@ pub async fn init(config: &PostgresConfig) -> Result<(), PostgresError> {
         "BEGIN; SELECT pg_advisory_xact_lock(hashtext('nexum init')); \
          CREATE SCHEMA IF NOT EXISTS {schema}; {DDL} {TABLES} {FUNCTIONS} COMMIT"
     );
-    connector.ask(session.client.batch_execute(&all)).await
+    let existing = tables(&connector, &session).await?;
+    connector.ask(session.client.batch_execute(&all)).await?;
+    let mut created = tables(&connector, &session).await?;
+    created.retain(|table| !existing.contains(table));
+    Ok(Initialised {
+        database: connector.database().to_owned(),
+        schema: schema.to_owned(),
+        existing,
+        created,
+    })
+}
+
+/// The names of nexum's tables that exist.
+async fn tables(connector: &Connector, session: &Session) -> Result<Vec<String>, PostgresError> {
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 AND tablename ^@ 'nexum_' ORDER BY 1";
+    connector
+        .ask(async {
+            let rows = session.client.query(tables, &[&connector.schema()]).await?;
+            rows.iter().map(|row| row.try_get(0)).collect()
+        })
+        .await
 }

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// The variable with the directory, for the child process.
 const DIRECTORY: &str = "NEXUM_STORE_TEST_DIRECTORY";
 
@@ -69,6 +71,20 @@ impl Other {
     /// Kills the child.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
+    }
+
+    /// Stops the child, as a machine that is suspended does.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets the child go on.
+    pub(crate) fn wake(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub(crate) fn wait(mut self) -> ExitStatus {

@@ -9,6 +9,7 @@
 
 mod backup;
 mod child;
+mod cluster;
 mod config;
 mod conformance;
 mod crash;

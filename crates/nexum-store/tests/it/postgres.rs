@@ -22,7 +22,7 @@ use crate::support::{Fixture, database, rows, set, wait_for};
 const FAULTS: u64 = 12;
 
 /// A statement of the test itself, on a connection of its own.
-fn sql(config: &PostgresConfig, password: &str, statement: &str) -> Vec<String> {
+pub(crate) fn sql(config: &PostgresConfig, password: &str, statement: &str) -> Vec<String> {
     try_sql(config, password, statement).unwrap()
 }
 

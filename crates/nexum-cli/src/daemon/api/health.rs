@@ -41,5 +41,5 @@ async fn health(State(api): State<ApiState>, QueryOf(query): QueryOf<HealthQuery
         behind: query.behind,
         head_age: query.head_age_ms.map(Duration::from_millis),
     };
-    Json(HealthCheck::new(api.host.clone(), api.refused.clone()).look(bounds))
+    Json(HealthCheck::new(api.host.clone(), api.refused.clone(), api.node.clone()).look(bounds))
 }

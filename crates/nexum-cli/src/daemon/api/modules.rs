@@ -90,7 +90,8 @@ async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
         .collect::<BTreeMap<_, _>>();
     let with_wanted = |module: Module| {
         let row = rows.get(&*module.name).copied();
-        module.with(row, &configured)
+        let node = api.node.owner(&module.name);
+        module.with(row, &configured).on(node)
     };
     Json(all.into_iter().map(with_wanted).collect())
 }

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::extract::name_of;
 use super::sse::Readers;
 use crate::daemon::levels::LogLevel;
+use crate::daemon::node::Node;
 use crate::daemon::notify::Notifier;
 use crate::daemon::records::Records;
 use crate::daemon::refused::Refused;
@@ -30,6 +31,8 @@ pub(crate) struct ApiState {
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) refused: Refused,
+    /// The place of the daemon in an installation of several processes.
+    pub(crate) node: Node,
     /// The last log records, and the level of the log.
     pub(crate) records: Records,
     pub(crate) log_level: LogLevel,
@@ -58,7 +61,8 @@ impl ApiState {
         let view = Module::of(&self.running(name)?);
         let view = view.ok_or_else(|| SteerError::NoModule(name.clone()))?;
         let rows = self.host.operator_rows();
-        Ok(view.with(rows.get(name), &self.host.configured()))
+        let view = view.with(rows.get(name), &self.host.configured());
+        Ok(view.on(self.node.owner(name.as_str())))
     }
 
     /// The answer to a command about a module that is here afterwards.

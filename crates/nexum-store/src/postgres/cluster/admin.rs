@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Group, Module, Node, Snapshot};
 use crate::database::PostgresConfig;
 use crate::error::PostgresError;
 use crate::postgres::connect::{Connector, Session};
@@ -17,6 +17,8 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// All groups of modules, by name.
     pub groups: Vec<GroupStatus>,
+    /// The time of the status, in milliseconds since the Unix epoch, by the database's clock.
+    pub now_ms: u64,
 }
 
 /// A node of an installation.
@@ -60,6 +62,10 @@ pub struct GroupStatus {
     pub wanted: Option<String>,
     /// The modules of the group, each with the version that the installation runs.
     pub modules: Vec<(String, String)>,
+    /// The live nodes that can run the group: they have the version of each module.
+    pub able: Vec<String>,
+    /// Whether any node, also one that does not live, has a module of the group in its configuration.
+    pub is_offered: bool,
 }
 
 /// A change of a group.
@@ -94,13 +100,32 @@ pub async fn status(config: &PostgresConfig) -> Result<ClusterStatus, PostgresEr
         let mut owners = snapshot.groups.iter().map(|group| group.node.as_deref());
         owners.by_ref().filter(|owner| *owner == Some(node)).count()
     };
-    let modules = |group: &str| {
-        let of_group = snapshot.modules.iter().filter(|module| module.grp == group);
-        of_group
-            .map(|module| (module.name.clone(), module.version.clone()))
-            .collect()
+    let group = |group: &Group| {
+        let of_group = snapshot.modules.iter().filter(|module| module.grp == group.grp);
+        let modules: Vec<_> = of_group.collect();
+        let has = |node: &Node, module: &Module| node.loaded.get(&module.name) == Some(&module.version);
+        let is_able = |node: &&Node| node.is_live && modules.iter().all(|module| has(node, module));
+        let is_offered = |module: &&Module| {
+            let mut nodes = snapshot.nodes.iter();
+            nodes.any(|node| node.loaded.contains_key(&module.name))
+        };
+        let able = snapshot.nodes.iter().filter(is_able);
+        GroupStatus {
+            group: group.grp.clone(),
+            node: group.node.clone(),
+            epoch: group.epoch,
+            since_ms: group.since_ms,
+            wanted: group.wanted.clone(),
+            able: able.map(|node| node.node.clone()).collect(),
+            is_offered: modules.iter().any(is_offered),
+            modules: modules
+                .iter()
+                .map(|module| (module.name.clone(), module.version.clone()))
+                .collect(),
+        }
     };
     Ok(ClusterStatus {
+        now_ms: snapshot.now_ms,
         nodes: snapshot
             .nodes
             .iter()
@@ -117,18 +142,7 @@ pub async fn status(config: &PostgresConfig) -> Result<ClusterStatus, PostgresEr
                 owned: owned(&node.node),
             })
             .collect(),
-        groups: snapshot
-            .groups
-            .iter()
-            .map(|group| GroupStatus {
-                group: group.grp.clone(),
-                node: group.node.clone(),
-                epoch: group.epoch,
-                since_ms: group.since_ms,
-                wanted: group.wanted.clone(),
-                modules: modules(&group.grp),
-            })
-            .collect(),
+        groups: snapshot.groups.iter().map(group).collect(),
     })
 }
 
@@ -163,18 +177,22 @@ pub async fn move_group(config: &PostgresConfig, group: &str, node: Option<&str>
     Ok(changed > 0)
 }
 
-/// The last changes of groups, newest first. Call this in a tokio runtime.
+/// The last changes of groups, or of one group, newest first. Call this in a tokio runtime.
 ///
 /// # Errors
 ///
 /// [`PostgresError`] if the database is not reachable, or does not have the tables.
-pub async fn history(config: &PostgresConfig, limit: u32) -> Result<Vec<HistoryEntry>, PostgresError> {
+pub async fn history(
+    config: &PostgresConfig,
+    group: Option<&str>,
+    limit: u32,
+) -> Result<Vec<HistoryEntry>, PostgresError> {
     let (connector, session) = connect(config, "history").await?;
     let history = "SELECT (extract(epoch FROM at) * 1000)::bigint, grp, from_node, to_node, epoch, why \
-         FROM nexum_history ORDER BY at DESC, grp, epoch DESC LIMIT $1";
+         FROM nexum_history WHERE $2::text IS NULL OR grp = $2 ORDER BY at DESC, grp, epoch DESC LIMIT $1";
     connector
         .ask(async {
-            let rows = session.client.query(history, &[&i64::from(limit)]).await?;
+            let rows = session.client.query(history, &[&i64::from(limit), &group]).await?;
             let entry = |row: &tokio_postgres::Row| {
                 Ok(HistoryEntry {
                     at_ms: row.try_get::<_, i64>(0)?.unsigned_abs(),

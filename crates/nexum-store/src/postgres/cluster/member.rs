@@ -50,11 +50,11 @@ pub(super) enum End {
 impl Member {
     pub(super) fn new(config: ClusterConfig, lease: Lease, grant: Arc<Grant>, store: Arc<RowCache>) -> Self {
         Self {
+            metrics: Metrics::new(config.lease_ttl),
             config,
             lease,
             grant,
             requests: Requests::new(),
-            metrics: Metrics::new(),
             store,
             cached: Mutex::default(),
         }
@@ -70,6 +70,7 @@ impl Member {
             let node = &self.config.node;
             tracing::info!(target: "nexum::cluster", %node, epoch = incarnation.epoch, "the node has joined the installation");
             self.metrics.joined(incarnation.epoch);
+            self.requests.join(incarnation.epoch.unsigned_abs());
             let mut service = Service::new(self, held, incarnation);
             let end = tokio::select! {
                 ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => End::Lost(self.lost(ended)),

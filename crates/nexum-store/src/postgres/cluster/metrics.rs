@@ -19,6 +19,9 @@ const UNOWNED_GROUPS: &str = "nexum_cluster_unowned_groups";
 /// is not a member.
 const LEASE_AGE_SECONDS: &str = "nexum_cluster_lease_age_seconds";
 
+/// Gauge, seconds: the time after which a lease without a renewal ends.
+const LEASE_TTL_SECONDS: &str = "nexum_cluster_lease_ttl_seconds";
+
 /// Counter: ended memberships, except those that the node ended itself.
 const FENCED: &str = "nexum_cluster_fenced_total";
 
@@ -34,6 +37,11 @@ pub fn describe_metrics() {
         LEASE_AGE_SECONDS,
         Unit::Seconds,
         "time since the last confirmed renewal of the node's lease"
+    );
+    describe_gauge!(
+        LEASE_TTL_SECONDS,
+        Unit::Seconds,
+        "time after which a lease without a renewal ends"
     );
     describe_counter!(FENCED, "memberships of the node that the node did not end itself");
     describe_histogram!(
@@ -54,7 +62,8 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(lease_ttl: Duration) -> Self {
+        gauge!(LEASE_TTL_SECONDS).set(lease_ttl.as_secs_f64());
         Self {
             epoch: gauge!(EPOCH),
             owned: gauge!(OWNED_GROUPS),

@@ -113,7 +113,7 @@ fn hash(texts: &[&[u8]]) -> u64 {
     mix(hash)
 }
 
-/// The next number of the generator SplitMix64 after a state: each bit of the state changes half of its bits.
+/// The next number of the generator `SplitMix64` after a state: each bit of the state changes half of its bits.
 fn mix(state: u64) -> u64 {
     let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) leaving: BTreeMap<ModuleName, Arc<str>>,
     /// Offered modules that the node does not own, with the reason and its time in milliseconds since the Unix epoch.
     pub(super) elsewhere: BTreeMap<ModuleName, (String, u64)>,
+    /// The node that owns each offered module.
+    pub(super) owners: BTreeMap<ModuleName, Arc<str>>,
     /// The groups that no node owns, and that a live node has.
     pub(super) unowned: usize,
 }
@@ -79,6 +81,9 @@ pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
         let version = &entry.module.version;
         if is_taking && offer.version != *version && takers(snapshot, entry.module).next().is_none() {
             plan.adopted.insert(name.clone(), version.clone());
+        }
+        if let Some(node) = &entry.group.node {
+            plan.owners.insert(name.clone(), node.as_str().into());
         }
         if own.owned.contains_key(name) {
             continue;

@@ -120,11 +120,17 @@ impl Requests {
         });
     }
 
-    /// Replaces the modules that have to go, and the reasons of the modules that run elsewhere.
+    /// Begins a membership with this epoch.
+    pub(super) fn join(&self, epoch: u64) {
+        self.tenure.send_modify(|tenure| tenure.epoch = Some(epoch));
+    }
+
+    /// Replaces the modules that have to go, the reasons of the modules that run elsewhere, and the owners.
     pub(super) fn explain(
         &self,
         leaving: BTreeMap<ModuleName, Arc<str>>,
         elsewhere: BTreeMap<ModuleName, (String, u64)>,
+        owners: BTreeMap<ModuleName, Arc<str>>,
     ) {
         self.tenure.send_if_modified(|tenure| {
             let mut leaving = leaving;
@@ -137,9 +143,10 @@ impl Requests {
                 .into_iter()
                 .filter(|(name, _)| !tenure.owned.contains_key(name));
             let elsewhere: BTreeMap<_, _> = elsewhere.map(|(name, found)| (name, reason(found))).collect();
-            let is_new = tenure.leaving != leaving || tenure.elsewhere != elsewhere;
+            let is_new = tenure.leaving != leaving || tenure.elsewhere != elsewhere || tenure.owners != owners;
             tenure.leaving = leaving;
             tenure.elsewhere = elsewhere;
+            tenure.owners = owners;
             is_new
         });
     }

@@ -252,6 +252,7 @@ impl<'a> Service<'a> {
             claims,
             leaving,
             mut elsewhere,
+            mut owners,
             unowned,
         } = plan(&snapshot, &own);
         let is_repeated = !unknown.is_empty() || !adopted.is_empty();
@@ -284,10 +285,13 @@ impl<'a> Service<'a> {
                 .iter()
                 .filter_map(|claimed| Some((*claims.get(&*claimed.group)?, claimed.epoch)));
             let gained: Vec<_> = gained.collect();
-            gained.iter().for_each(|(name, _)| drop(elsewhere.remove(*name)));
+            for (name, _) in &gained {
+                elsewhere.remove(*name);
+                owners.insert((*name).clone(), member.config.node.as_str().into());
+            }
             self.gain(&gained);
         }
-        member.requests.explain(leaving, elsewhere);
+        member.requests.explain(leaving, elsewhere, owners);
         member.metrics.groups(member.requests.owned().len(), unowned);
         if is_repeated {
             self.survey_at = Instant::now();

@@ -10,6 +10,8 @@ pub(super) struct Snapshot {
     pub(super) nodes: Vec<Node>,
     pub(super) groups: Vec<Group>,
     pub(super) modules: Vec<Module>,
+    /// The time of the snapshot, in milliseconds since the Unix epoch.
+    pub(super) now_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +57,7 @@ impl Snapshot {
     /// Reads all tables at one moment: one statement has one snapshot. Returns a text in JSON.
     pub(super) const QUERY: &str = "
         SELECT json_build_object(
+            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
             'nodes', (SELECT coalesce(json_agg(json_build_object(
                 'node', node, 'epoch', epoch, 'is_live', expires > clock_timestamp(), 'expires_in_ms',
                 CASE WHEN isfinite(expires) THEN (extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint END,
