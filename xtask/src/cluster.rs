@@ -2,11 +2,14 @@
 //!
 //! Each process reaches the database through a [`Link`] of its own, which a task can break.
 
+pub(crate) mod journals;
 mod link;
 mod node;
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -31,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A server and the processes of an installation. Dropping it ends them.
 pub(crate) struct Cluster<L> {
     pub(crate) nodes: Vec<Node<L>>,
+    /// The configuration of the operator's commands. No process runs with it, and no fault affects its link.
+    operator: Node<L>,
     pub(crate) server: Server,
 }
 
@@ -63,20 +68,44 @@ impl<L: Listener> Cluster<L> {
     /// Starts a server, and prepares the database and the nodes. Starts no node.
     pub(crate) fn new(settings: &Settings<'_>) -> Result<Self> {
         let server = Server::start()?;
-        let node = |name: &&str| Node::new(name, settings, &server);
+        let node = |name: &str| Node::new(name, settings, &server);
         let cluster = Self {
-            nodes: settings.nodes.iter().map(node).collect::<Result<_>>()?,
+            nodes: settings.nodes.iter().map(|name| node(name)).collect::<Result<_>>()?,
+            operator: node("operator")?,
             server,
         };
         cluster.command(&["init"])?;
         Ok(cluster)
     }
 
-    /// Runs `nexum cluster` with these arguments, as an operator does on the first node. Returns what it prints.
+    /// Runs `nexum cluster` with these arguments, and returns what it prints.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
-        let node = self.nodes.first().context("the installation has no nodes")?;
-        let mut command = node.command("cluster");
-        process::output(command.args(arguments).arg("--config").arg(node.config()))
+        let mut command = self.operator.command("cluster");
+        process::output(command.args(arguments).arg("--config").arg(self.operator.config()))
+    }
+
+    /// The report of `nexum cluster status`. It can be about a problem.
+    pub(crate) fn status(&self) -> Result<String> {
+        let mut command = self.operator.command("cluster");
+        command.arg("status").arg("--config").arg(self.operator.config());
+        let output = command.output()?;
+        ensure!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The keys and values of these modules at one moment, as the example `kept` prints them.
+    pub(crate) fn kept(&self, program: &Path, modules: &[String]) -> Result<String> {
+        let rows = format!("SELECT encode(key, 'hex'), encode(value, 'hex') FROM {SCHEMA}.nexum_rows");
+        let rows = self.server.text(&rows)?;
+        let mut kept = Command::new(program);
+        kept.args(["rows", "-"]).args(modules);
+        let mut child = kept.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut input = child.stdin.take().context("`kept` has no input")?;
+        input.write_all(rows.as_bytes())?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "`kept` cannot read the rows of the database");
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// The names of the groups that a node owns.
@@ -103,9 +132,22 @@ impl<L: Listener> Cluster<L> {
             "SELECT count(*) FROM {SCHEMA}.nexum_group JOIN {SCHEMA}.nexum_node USING (node) \
              WHERE expires > clock_timestamp()"
         );
-        let rows = self.server.query(&owned)?;
+        self.count(&owned)
+    }
+
+    fn count(&self, sql: &str) -> Result<usize> {
+        let rows = self.server.query(sql)?;
         let count = rows.first().and_then(|row| row.first());
         Ok(count.context("the database has no answer")?.parse()?)
+    }
+
+    /// The number of nodes with a lease that can run so many modules.
+    pub(crate) fn count_ready(&self, modules: usize) -> Result<usize> {
+        let ready = format!(
+            "SELECT count(*) FROM {SCHEMA}.nexum_node WHERE expires > clock_timestamp() \
+             AND (SELECT count(*) FROM jsonb_object_keys(loaded)) = {modules}"
+        );
+        self.count(&ready)
     }
 
     /// All changes of groups, in their order.

@@ -54,10 +54,6 @@ impl<L: Listener> Node<L> {
         Ok(node)
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The node's configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.directory.join("engine.toml")
@@ -86,10 +82,6 @@ impl<L: Listener> Node<L> {
     pub(crate) fn process(&mut self) -> Result<&mut Nexum<L>> {
         let name = &self.name;
         self.process.as_mut().with_context(|| format!("{name} does not run"))
-    }
-
-    pub(crate) fn runs(&self) -> bool {
-        self.process.is_some()
     }
 
     /// Fails if the process has exited, or its log reports a fault.

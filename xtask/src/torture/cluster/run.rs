@@ -2,9 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -395,21 +393,9 @@ impl Run {
 
     /// The state of all modules, from the rows of the database at one moment.
     fn kept(&self, first: &[Block]) -> Result<Kept> {
-        let rows = format!("SELECT encode(key, 'hex'), encode(value, 'hex') FROM {SCHEMA}.nexum_rows");
-        let rows = self.cluster.server.text(&rows)?;
-        let mut kept = Command::new(&self.kept);
-        kept.args(["rows", "-"])
-            .args(modules::all().iter().map(|(name, _)| name));
-        let mut child = kept.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut input = child.stdin.take().context("`kept` has no input")?;
-        input.write_all(rows.as_bytes())?;
-        drop(input);
-        let output = child.wait_with_output()?;
-        ensure!(output.status.success(), "`kept` cannot read the rows of the database");
-        Ok(modules::untangled(
-            site::parse(&String::from_utf8(output.stdout)?)?,
-            first,
-        ))
+        let names: Vec<String> = modules::all().into_iter().map(|(name, _)| name).collect();
+        let kept = site::parse(&self.cluster.kept(&self.kept, &names)?)?;
+        Ok(modules::untangled(kept, first))
     }
 
     /// Writes the tables beside the logs, for the investigation of a failure.
