@@ -7,20 +7,24 @@ mod task;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexum_config::engine::Config;
 use nexum_core::membership::Membership;
 use nexum_core::state::admin::Summary;
 use nexum_core::store::StateStore;
-use nexum_store::StoreConfig;
 use nexum_store::cluster::ClusterConfig;
+use nexum_store::{OpenError, StoreConfig};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use crate::report::Refusal;
+use crate::report::{Refusal, causes};
 
 pub(crate) use sinks::{Sinks, no_module};
 pub(crate) use task::{Task, import};
+
+/// The pause between two attempts to reach a database.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Opens the state in the state directory. Another process that tries to open it meanwhile shows
 /// `purpose`. Blocks on the disk.
@@ -34,7 +38,10 @@ pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Resul
     opened.map_err(|error| Refusal::with_hint_of(&error))
 }
 
-/// Opens the state for `nexum run`, with the membership of a node.
+/// The state, and the membership of a node.
+pub(crate) type OpenedToRun = (Arc<dyn StateStore>, Option<Arc<dyn Membership>>);
+
+/// Opens the state for `nexum run`, with the membership of a node. Waits for a database that cannot be reached.
 ///
 /// # Errors
 ///
@@ -43,15 +50,33 @@ pub(crate) fn open_to_run(
     store: &StoreConfig,
     cluster: Option<&ClusterConfig>,
     config: &Config,
-) -> Result<(Arc<dyn StateStore>, Option<Arc<dyn Membership>>), Refusal> {
+) -> Result<OpenedToRun, Refusal> {
+    hide_new_files();
     let purpose = "nexum run";
     let Some(cluster) = cluster else {
-        return Ok((open(store, config, purpose)?, None));
+        let opened = wait_for(|| store.open(&config.state_dir, purpose))?;
+        return Ok((opened, None));
     };
-    hide_new_files();
-    let opened = store.open_cluster(cluster, purpose);
-    let (store, membership) = opened.map_err(|error| Refusal::with_hint_of(&error))?;
+    let (store, membership) = wait_for(|| store.open_cluster(cluster, purpose))?;
     Ok((store, Some(membership)))
+}
+
+/// Opens a state as soon as its database can be reached: after a power failure, it may start later than nexum.
+fn wait_for<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, Refusal> {
+    let mut said = String::new();
+    loop {
+        let error = match open() {
+            Ok(opened) => return Ok(opened),
+            Err(error) if error.is_temporary() => causes(&error),
+            Err(error) => return Err(Refusal::with_hint_of(&error)),
+        };
+        if said != error {
+            tracing::warn!(error, "nexum waits for the database");
+            said = error;
+        }
+        #[expect(clippy::disallowed_methods, reason = "this process has no async thread yet")]
+        std::thread::sleep(RETRY_AFTER);
+    }
 }
 
 /// Makes a backup the state in the state directory. Returns the modules of the state. Calls

@@ -82,6 +82,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether a later attempt can succeed without a change by the operator.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.is_temporary())
+    }
+
     /// The error without the content of variables in the path of the state directory.
     pub(crate) fn masked(mut self, state_dir: &MaskedPath) -> Self {
         match &mut self {

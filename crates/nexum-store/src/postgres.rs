@@ -165,7 +165,8 @@ impl Shared {
     async fn write(&self, changes: Changes) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         let written = writer.write(&self.connector, &changes).await;
-        let is_unsettled = matches!(&written, Err(error) if !matches!(error, StoreError::Fenced { .. }));
+        let is_unsettled =
+            matches!(&written, Err(error) if !matches!(error, StoreError::Fenced { .. } | StoreError::Conflict));
         self.is_unsettled.store(is_unsettled, Ordering::Release);
         written
     }

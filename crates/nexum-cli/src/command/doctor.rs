@@ -5,6 +5,8 @@
 
 mod configuration;
 mod daemon;
+#[cfg(feature = "store-postgres")]
+mod database;
 mod disk;
 mod machine;
 mod modules;
@@ -27,6 +29,18 @@ use crate::report::print::json_on_stdout;
 use crate::report::{Refusal, Refusals};
 
 pub(crate) use port::reachable;
+
+/// A build without PostgreSQL has no database.
+#[cfg(not(feature = "store-postgres"))]
+mod database {
+    use nexum_config::engine::Config;
+
+    use crate::report::findings::Finding;
+
+    pub(super) async fn findings(_config: &Config) -> Vec<Finding> {
+        Vec::new()
+    }
+}
 
 /// The findings, and the build that made them.
 #[derive(Serialize)]
@@ -126,9 +140,10 @@ pub(crate) fn examine(installation: &Installation) -> Result<Report, Refusal> {
     })
 }
 
-/// The findings that need the network: endpoints, and the clock against the heads of their chains.
+/// The findings that need the network: the database, endpoints, and the clock against the heads of their chains.
 pub(crate) async fn online(config: &Config) -> Vec<Finding> {
-    let mut findings = compose::probe(config).await;
+    let mut findings = database::findings(config).await;
+    findings.extend(compose::probe(config).await);
     if findings.iter().all(|finding| finding.area != Area::Clock) {
         let text = "no endpoint gave a head to compare the clock with";
         findings.push(Area::Clock.unknown("system clock", text));

@@ -27,6 +27,12 @@ pub(crate) enum Area {
     Limits,
     /// The memory of the machine.
     Memory,
+    /// The database of the state.
+    #[cfg_attr(
+        not(feature = "store-postgres"),
+        allow(dead_code, reason = "a build without PostgreSQL looks at no database")
+    )]
+    Database,
     /// The endpoints of the chains.
     #[cfg_attr(
         not(feature = "chain"),
@@ -75,6 +81,7 @@ impl Area {
             Self::Daemon => "daemon",
             Self::Limits => "limits",
             Self::Memory => "memory",
+            Self::Database => "database",
             Self::Endpoints => "endpoints",
             Self::Clock => "clock",
         }

@@ -155,7 +155,12 @@ pub(super) fn scan(
 
 /// The current view of a store that contains the module.
 fn view_of(store: &dyn StateStore, module: &ModuleName) -> Result<Box<dyn View>, Refusal> {
-    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    // A cache can have old rows of a module that another process runs. A frozen view has no cache.
+    let view = match store.is_shared() {
+        true => store.frozen(),
+        false => store.view(),
+    };
+    let view = view.map_err(|error| Refusal::of(&error))?;
     let summary = admin::summary(&*view, module).map_err(|error| Refusal::of(&error))?;
     summary.map(|_| view).ok_or_else(|| no_module(module))
 }

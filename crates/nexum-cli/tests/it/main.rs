@@ -15,6 +15,8 @@ mod building;
 mod bundle;
 #[cfg(all(feature = "chain", feature = "http"))]
 mod check;
+#[cfg(all(feature = "chain", feature = "store", feature = "store-postgres"))]
+mod cluster;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
 #[cfg(feature = "chain")]

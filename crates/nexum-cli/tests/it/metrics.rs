@@ -148,7 +148,7 @@ impl Exposition {
 }
 
 /// The metrics in the tables of the documentation, by name, with their types.
-fn documented() -> BTreeMap<String, String> {
+pub(crate) fn documented() -> BTreeMap<String, String> {
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
     let row = |row: &str| {

@@ -78,6 +78,16 @@ impl StateStore for RowCache {
         self.inner.is_shared()
     }
 
+    /// Reads in progress do not fill the cache.
+    fn forget(&self, matches: &dyn Fn(&[u8]) -> bool) {
+        let mut generations = self.rows.generations.lock();
+        generations.all = generations.next();
+        generations.modules.clear();
+        self.rows.cache.retain(|key, _| !matches(key));
+        drop(generations);
+        self.inner.forget(matches);
+    }
+
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
     }

@@ -49,6 +49,14 @@ pub enum PostgresError {
         /// The library's error.
         source: BoxError,
     },
+    /// The database refuses the user or does not exist.
+    #[error("the database {database} refuses the connection")]
+    Denied {
+        /// The hosts and the name of the database.
+        database: String,
+        /// The library's error.
+        source: BoxError,
+    },
     /// The database does not answer in time.
     #[error("the database {database} has not answered within {} ms", after.as_millis())]
     TimedOut {
@@ -90,6 +98,14 @@ pub enum PostgresError {
     Runtime(#[source] std::io::Error),
 }
 
+impl PostgresError {
+    /// Whether a later attempt can succeed without a change by the operator: the database may not have
+    /// started yet.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::TimedOut { .. })
+    }
+}
+
 impl Hint for PostgresError {
     fn hint(&self) -> Option<String> {
         Some(match self {
@@ -97,9 +113,9 @@ impl Hint for PostgresError {
             Self::PasswordRights { .. } => "allow only nexum's user to read it: `chmod 600`".to_owned(),
             Self::NoTables { .. } => "create them with `nexum cluster init`".to_owned(),
             Self::InUse { .. } => "stop that process, or name another `[store] schema`".to_owned(),
+            Self::Denied { .. } => "check the user, the password and the name of the database in `[store]`".to_owned(),
             Self::Connect { .. } | Self::TimedOut { .. } => {
-                "check that the database runs and accepts writes, and check `[store] url`, the password and `tls`"
-                    .to_owned()
+                "check that the database runs and accepts writes, and check `[store] url` and `tls`".to_owned()
             }
             _ => return None,
         })

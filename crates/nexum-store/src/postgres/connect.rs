@@ -46,6 +46,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The most bytes of an application name in PostgreSQL.
 const NAME_BYTES_MAX: usize = 63;
 
+/// The classes of SQL states of a refused user, and of a database that does not exist.
+const DENIED: [&str; 2] = ["28", "3D"];
+
 /// Makes connections.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -107,10 +110,7 @@ impl Connector {
         }
         self.within(async {
             let connected = connection.connect(self.tls.clone()).await;
-            let (client, mut connection) = connected.map_err(|error| PostgresError::Connect {
-                database: self.database.clone(),
-                source: BoxError::from(error),
-            })?;
+            let (client, mut connection) = connected.map_err(|error| self.refused(error))?;
             let heard = Arc::new(Notify::new());
             let hearing = heard.clone();
             let driver = self.handle.spawn(async move {
@@ -179,6 +179,22 @@ impl Connector {
     }
 
     /// The hosts and the name of the database.
+    /// The error of a connection.
+    fn refused(&self, error: tokio_postgres::Error) -> PostgresError {
+        let is_denied = |code: &SqlState| DENIED.iter().any(|class| code.code().starts_with(class));
+        let database = self.database.clone();
+        match error.code().is_some_and(is_denied) {
+            true => PostgresError::Denied {
+                database,
+                source: BoxError::from(error),
+            },
+            false => PostgresError::Connect {
+                database,
+                source: BoxError::from(error),
+            },
+        }
+    }
+
     pub(super) fn database(&self) -> &str {
         &self.database
     }

@@ -11,12 +11,18 @@ use crate::error::PostgresError;
 /// The SQL state of a write whose epoch has ended.
 pub(super) const FENCED: &str = "NX001";
 
+/// The SQL state of a write whose requirements are not met.
+pub(super) const UNMET: &str = "NX002";
+
 /// Creates what is missing.
 ///
 /// The fence row of a node has the epoch in which it may write, and the process that began the epoch.
 /// A write holds a shared lock on the row, so that a new epoch waits for the writes of the old one. The
 /// lock has to conflict with a change of the epoch, which `FOR KEY SHARE` does not. A write in a
 /// transaction of several statements would hold the lock while its client is stopped.
+///
+/// `nexum_write_if` also compares rows before the write. The advisory lock lets only one such write of an
+/// installation happen at a time. They are rare: each adds modules.
 const DDL: &str = "
 CREATE TABLE IF NOT EXISTS nexum_rows (key bytea PRIMARY KEY, value bytea NOT NULL);
 
@@ -37,6 +43,21 @@ BEGIN
     IF cardinality(deleted) > 0 THEN
         DELETE FROM nexum_rows WHERE key = ANY (deleted);
     END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION nexum_write_if(
+    writer text, writer_epoch bigint, keys bytea[], new_values bytea[], deleted bytea[], required bytea[],
+    expected bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('nexum write if'), hashtext(current_schema()));
+    PERFORM 1 FROM unnest(required, expected) AS r (key, value) LEFT JOIN nexum_rows USING (key)
+        WHERE r.value IS DISTINCT FROM nexum_rows.value;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a row has another value' USING ERRCODE = 'NX002';
+    END IF;
+    PERFORM nexum_write(writer, writer_epoch, keys, new_values, deleted);
 END
 $$;
 ";

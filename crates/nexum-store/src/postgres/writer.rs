@@ -7,13 +7,14 @@ use std::time::Duration;
 use nexum_core::store::{Batch, StoreError};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::cluster::Grant;
 use super::connect::{Backoff, Connector, Session};
 use super::failed;
 use super::locks::{Lock, Mode};
-use super::schema::FENCED;
+use super::schema::{FENCED, UNMET};
 use crate::cluster::SINGLE;
 use crate::error::PostgresError;
 
@@ -28,6 +29,9 @@ pub(super) struct Changes {
     keys: Vec<Vec<u8>>,
     values: Vec<Vec<u8>>,
     deleted: Vec<Vec<u8>>,
+    /// The keys that must have the expected values before the changes.
+    required: Vec<Vec<u8>>,
+    expected: Vec<Option<Vec<u8>>>,
 }
 
 impl Changes {
@@ -43,11 +47,15 @@ impl Changes {
                 None => changes.deleted.push(key.to_vec()),
             }
         }
+        let required = batch
+            .required()
+            .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        (changes.required, changes.expected) = required.unzip();
         changes
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.deleted.is_empty()
+        self.keys.is_empty() && self.deleted.is_empty() && self.required.is_empty()
     }
 }
 
@@ -125,19 +133,33 @@ impl Writer {
         let Some(open) = self.open.take() else {
             return Err(StoreError::backend("the connection is closed"));
         };
-        let Changes { keys, values, deleted } = changes;
+        let Changes {
+            keys,
+            values,
+            deleted,
+            required,
+            expected,
+        } = changes;
         let written = connector.within(async {
-            let parameters: [&(dyn ToSql + Sync); 5] = [&self.node, &self.epoch, keys, values, deleted];
-            let written = open.session.client.execute(&open.write, &parameters).await;
-            Ok(written.map_err(|error| (is_fenced(&error), connector.request(error))))
+            let parameters: [&(dyn ToSql + Sync); 7] =
+                [&self.node, &self.epoch, keys, values, deleted, required, expected];
+            let client = &open.session.client;
+            Ok(match required.is_empty() {
+                true => client.execute(&open.write, &parameters[..5]).await,
+                false => client.execute(WRITE_IF, &parameters).await,
+            })
         });
-        match written.await.map_err(failed)? {
-            Ok(_) => {
+        let Err(error) = written.await.map_err(failed)? else {
+            self.open = Some(open);
+            return Ok(());
+        };
+        match error.code().map(SqlState::code) {
+            Some(FENCED) => Err(self.fenced()),
+            Some(UNMET) => {
                 self.open = Some(open);
-                Ok(())
+                Err(StoreError::Conflict)
             }
-            Err((true, _)) => Err(self.fenced()),
-            Err((false, error)) => Err(failed(error)),
+            _ => Err(failed(connector.request(error))),
         }
     }
 
@@ -240,10 +262,6 @@ pub(super) fn new_holder() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-fn is_fenced(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code() == FENCED)
-}
-
 const BEGIN: &str = "INSERT INTO nexum_fence (node, epoch, holder) VALUES ($1, 1, $2) \
                      ON CONFLICT (node) DO UPDATE SET epoch = nexum_fence.epoch + 1, holder = $2 RETURNING epoch";
 
@@ -255,3 +273,5 @@ const CONTINUE: &str = "UPDATE nexum_fence SET epoch = epoch + 1 WHERE node = $1
 const ALONE: &str = "SELECT nexum_alone($1)";
 
 const WRITE: &str = "SELECT nexum_write($1, $2, $3, $4, $5)";
+
+const WRITE_IF: &str = "SELECT nexum_write_if($1, $2, $3, $4, $5, $6, $7)";

@@ -20,7 +20,8 @@ use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
-    ADMIN_SECTION, AMBIENT, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+    ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served,
+    contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -134,7 +135,15 @@ impl Findings {
                 .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
-            if [ADMIN_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
+            if [
+                ADMIN_SECTION,
+                CLUSTER_SECTION,
+                NOTIFY_SECTION,
+                QUERY_SECTION,
+                STORE_SECTION,
+            ]
+            .contains(&name.as_str())
+            {
                 self.warnings
                     .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
@@ -152,6 +161,7 @@ impl Findings {
                         METRICS_SECTION,
                         "modules",
                         ADMIN_SECTION,
+                        CLUSTER_SECTION,
                         NOTIFY_SECTION,
                         QUERY_SECTION,
                     ]);

@@ -199,3 +199,21 @@ fn a_read_that_began_before_a_write_does_not_fill_the_cache() {
         assert_eq!(view.get(&key).expect("a read"), Some(vec![1; 2]));
     }
 }
+
+#[test]
+fn rows_that_another_process_may_have_changed_are_read_again() {
+    let remote = Arc::new(Remote::default());
+    let store = RowCache::new(remote.clone(), 1 << 20);
+    for number in [0, 1] {
+        store.write(&batch([(number, Some(1))])).expect("a write");
+        assert_eq!(read(&store, number).map(|value| value.len()), Some(1));
+    }
+    // Another process writes both modules, and this one learns of the first.
+    remote
+        .rows
+        .write(&batch([(0, Some(2)), (1, Some(2))]))
+        .expect("a write");
+    store.forget(&|key| module_of(key) == Some(ModuleId(0)));
+    let lengths = [0, 1].map(|number| read(&store, number).map(|value| value.len()));
+    assert_eq!(lengths, [Some(2), Some(1)]);
+}
