@@ -78,6 +78,11 @@ impl<L: Listener> Cluster<L> {
         Ok(cluster)
     }
 
+    /// Fails if a process has exited, or its log reports a fault.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.nodes.iter_mut().try_for_each(Node::check)
+    }
+
     /// Runs `nexum cluster` with these arguments, and returns what it prints.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.operator.command("cluster");
@@ -115,9 +120,10 @@ impl<L: Listener> Cluster<L> {
     }
 
     /// Waits until nodes whose lease has not ended own so many groups. Returns false after `patience`.
-    pub(crate) fn wait_until_owned(&self, groups: usize, patience: Duration) -> Result<bool> {
+    pub(crate) fn wait_until_owned(&mut self, groups: usize, patience: Duration) -> Result<bool> {
         let steps = patience.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..steps {
+            self.check()?;
             if self.count_owned()? == groups {
                 return Ok(true);
             }

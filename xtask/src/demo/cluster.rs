@@ -77,6 +77,7 @@ pub(crate) fn run() -> Result<()> {
         node.start(&[])?;
     }
     wait("each node has modules", || {
+        cluster.check()?;
         let owned = [cluster.owned_by(NODES[0])?, cluster.owned_by(NODES[1])?];
         Ok(owned.concat().len() == MODULES && !owned.iter().any(Vec::is_empty))
     })?;

@@ -217,7 +217,7 @@ impl Run {
                 let over = self.ongoing.swap_remove(index);
                 self.finish(over.plan)?;
             }
-            self.check_nodes()?;
+            self.cluster.check()?;
             let next = self.ongoing.iter().map(|ongoing| ongoing.until).min();
             let until = next.map_or(end, |next| next.min(end));
             if Instant::now() >= end {
@@ -225,10 +225,6 @@ impl Run {
             }
             pause(until.saturating_duration_since(Instant::now()))?;
         }
-    }
-
-    fn check_nodes(&mut self) -> Result<()> {
-        self.cluster.nodes.iter_mut().try_for_each(|node| node.check())
     }
 
     /// Begins a fault, unless it would affect the last good node.
@@ -341,7 +337,7 @@ impl Run {
         let expected = modules::expected(blocks);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.check_nodes()?;
+            self.cluster.check()?;
             let outcome = expected::compare(&self.kept(blocks[0])?, &expected);
             let Err(difference) = outcome else { break };
             ensure!(Instant::now() < deadline, "{difference}");
@@ -375,7 +371,7 @@ impl Run {
         let are_owned = self.cluster.wait_until_owned(all, PATIENCE)?;
         let owners = checks::owners(&self.cluster.server)?;
         ensure!(are_owned, "live nodes do not own all {all} modules: {owners:?}");
-        self.check_nodes()?;
+        self.cluster.check()?;
         let reigns = checks::reigns(&self.cluster.server)?;
         checks::judge_reigns(&reigns)?;
         let changes = self.cluster.history()?;
