@@ -374,12 +374,12 @@ const NUMBER: &str = "SELECT pg_backend_pid(), number FROM nexum_node WHERE node
 /// A process that has just connected has no lease yet.
 const IS_OVER: &str = "SELECT EXISTS (\
          SELECT FROM nexum_node n, pg_stat_activity a WHERE n.node = $1 AND n.expires < clock_timestamp() \
-         AND a.pid = $2 AND a.backend_start < clock_timestamp() - $3 * interval '1 millisecond'\
+         AND a.pid = $2 AND a.backend_start < clock_timestamp() - $3::bigint * interval '1 millisecond'\
      )";
 
 const JOIN: &str = "SELECT nexum_join($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-const RENEW: &str = "UPDATE nexum_node SET expires = clock_timestamp() + $3 * interval '1 millisecond', \
+const RENEW: &str = "UPDATE nexum_node SET expires = clock_timestamp() + $3::bigint * interval '1 millisecond', \
      loaded = coalesce($4::text::jsonb, loaded) WHERE node = $1 AND epoch = $2 AND expires > '-infinity'";
 
 const LOOK: &str = "SELECT n.node, n.epoch, (extract(epoch FROM n.expires) * 1000000)::bigint, \

@@ -73,9 +73,10 @@ impl Member {
             self.requests.join(incarnation.epoch.unsigned_abs());
             let mut service = Service::new(self, held, incarnation);
             let end = tokio::select! {
-                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => End::Lost(self.lost(ended)),
-                end = service.run(stop) => end,
+                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => Err(ended),
+                end = service.run(stop) => Ok(end),
             };
+            let end = end.unwrap_or_else(|ended| End::Lost(self.lost(ended, service.failure())));
             last_pid = service.last_pid();
             // Before the supervisor finds out, so that the store refuses the writes that it still makes.
             self.grant.end();
@@ -110,12 +111,13 @@ impl Member {
         self.store.clear();
     }
 
-    fn lost(&self, ended: Ended) -> String {
+    fn lost(&self, ended: Ended, failure: Option<&str>) -> String {
         match ended {
             Ended::Fenced => "the installation has given the modules of this node to others".to_owned(),
             Ended::Expired => format!(
-                "the database has not confirmed the lease of this node, which lasts {} ms",
-                self.config.lease_ttl.as_millis()
+                "the database has not confirmed the lease of this node, which lasts {} ms: {}",
+                self.config.lease_ttl.as_millis(),
+                failure.unwrap_or("it does not answer")
             ),
         }
     }

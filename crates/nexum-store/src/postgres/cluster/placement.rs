@@ -42,8 +42,10 @@ pub(super) fn place<'a>(candidates: &[Candidate<'a>], groups: &[Placed<'a>]) -> 
         .iter()
         .filter(|group| group.nodes.iter().any(|node| known.contains_key(node)))
         .collect();
-    // The order does not depend on the nodes, so that few groups move when a node joins or leaves.
-    placeable.sort_unstable_by_key(|group| (hash(&[group.group.as_bytes()]), group.group));
+    let choices = |group: &Placed<'_>| group.nodes.iter().filter(|node| known.contains_key(*node)).count();
+    // Groups that few nodes can run come first. Beyond this, the order does not depend on the nodes, so that few
+    // groups move when a node joins or leaves.
+    placeable.sort_unstable_by_key(|group| (choices(group), hash(&[group.group.as_bytes()]), group.group));
     let (count, all) = (placeable.len() as u64, known.values().sum::<u64>());
     let load_max = |weight: u64| (count * weight * LOAD_MAX.0).div_ceil((all * LOAD_MAX.1).max(1)).max(1);
     let mut loads: BTreeMap<&str, u64> = BTreeMap::new();

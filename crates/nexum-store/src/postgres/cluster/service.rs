@@ -98,6 +98,11 @@ impl<'a> Service<'a> {
         self.last_pid
     }
 
+    /// The failure of the last request. `None` if it has succeeded.
+    pub(super) fn failure(&self) -> Option<&str> {
+        Some(&*self.said).filter(|said| !said.is_empty())
+    }
+
     /// Works until the membership ends.
     pub(super) async fn run(&mut self, stop: &CancellationToken) -> End {
         loop {
