@@ -68,7 +68,11 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
         None => {
             let mut batch = Batch::default();
             batch.set(rows::format(), FORMAT.to_be_bytes().to_vec());
-            store.write(&batch)
+            match store.write(&batch) {
+                // Whoever may write does it.
+                Err(StoreError::Fenced { .. }) if store.is_shared() => Ok(()),
+                written => written,
+            }
         }
     }
 }
