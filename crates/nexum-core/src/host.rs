@@ -93,12 +93,16 @@ impl Host {
     /// When the host cannot start. No guest code has run then.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Report, StartError> {
         let token = CancellationToken::new();
+        let entries = self.handle.entries.clone();
+        let tenure = self.handle.supervisor.tenure();
+        let mut refreshing = pin!(entries.refresh_with(tenure));
         let mut run = pin!(self.supervisor.run(token.clone()));
         tokio::select! {
             // A stop that is there from the start keeps the host from starting.
             biased;
             () = stop => token.cancel(),
             report = &mut run => return report,
+            () = &mut refreshing => {}
         }
         run.await
     }

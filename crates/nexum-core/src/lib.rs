@@ -57,6 +57,7 @@
 //! | [`capability`], [`bindings`] | authors of a [`Capability`](capability::Capability) |
 //! | [`source`] | authors of an [`EventSource`](source::EventSource) |
 //! | [`store`] | authors of a [`StateStore`] |
+//! | [`membership`] | authors of a [`Membership`](membership::Membership) in an installation of several processes |
 //! | [`state`] | tools that read and repair the state of modules |
 //! | [`engine`] | crates that run guests of another kind |
 //! | [`module`], [`supervisor`] | programs that load and run modules step by step, tests and benchmarks |
@@ -67,6 +68,7 @@
 //! | module | content |
 //! |---|---|
 //! | `clock`, `event`, `metrics`, `reason`, `windows` | time and entropy, the events of a chain, the metrics' names, the reasons of states, values of recent time |
+//! | `membership` | the port to an installation of several processes: which modules this one runs |
 //! | `engine` | the WebAssembly engine: its pool, its time slices, the limits on memory |
 //! | `store` | the port to the rows' storage, and the committer that combines commits in one transaction |
 //! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |

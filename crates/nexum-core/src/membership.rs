@@ -44,10 +44,6 @@ pub trait Membership: Send + Sync + Debug + 'static {
     /// Must not block.
     fn vacate(&self);
 
-    /// Whether the process may still act for its modules outside the store. Reads a clock that also counts the
-    /// time in which the process or the machine was suspended.
-    fn may_act(&self) -> bool;
-
     /// Joins the installation, renews the membership until `stop`, and leaves. It has released everything by
     /// then that the process could release. It must survive any outage of the store.
     async fn run(&self, stop: CancellationToken);
@@ -65,7 +61,8 @@ pub struct Tenure {
     pub elsewhere: BTreeMap<ModuleName, Reason>,
     /// The name of the node that owns each offered module, as far as the process knows.
     pub owners: BTreeMap<ModuleName, Arc<str>>,
-    /// The number of the membership, which grows with each join. `None` while the process is not a member.
+    /// The number of the membership, which grows with each join. `None` while the process is not a member, and the
+    /// store refuses its writes.
     pub epoch: Option<u64>,
     /// Why the process has lost all of its modules. It then owns none, and has to [vacate](Membership::vacate) them.
     pub lost: Option<Reason>,

@@ -78,6 +78,16 @@ pub trait StateStore: Send + Sync + Debug + 'static {
         false
     }
 
+    /// Whether this process may still act for the modules in the store. A [shared](Self::is_shared) store reads a clock that
+    /// also counts the time in which the process or the machine was suspended. Must not block.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] if another process may have taken the modules over.
+    fn check_lease(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Makes caches forget the rows of modules that other processes may have changed. `matches` says which
     /// keys. The default does nothing.
     fn forget(&self, _matches: &dyn Fn(&[u8]) -> bool) {}

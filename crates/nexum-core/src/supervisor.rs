@@ -114,7 +114,7 @@ pub struct Report {
 impl Supervisor {
     /// Creates a supervisor without modules and chains.
     pub fn new(settings: RunSettings) -> Self {
-        let (handle, inbox) = SupervisorHandle::new();
+        let (handle, inbox) = SupervisorHandle::new(settings.membership.clone());
         Self {
             settings,
             handle,
@@ -383,7 +383,7 @@ impl Run {
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
                 Some(ping) = inbox.pings.recv() => ping.answer(),
-                Some(request) = inbox.requests.recv() => self.serve_until(stop, request, &mut inbox.pings).await,
+                Some(request) = inbox.requests.recv(), if self.may_write() => self.serve_until(stop, request, &mut inbox.pings).await,
                 step = ownership::next(&mut self.ownership) => self.take(step).await,
                 now = looks.tick() => self.modules.discard_old(now),
             }

@@ -21,7 +21,7 @@ impl cow_api::Host for View<'_, OrderBooks> {
         body: Option<String>,
     ) -> wasmtime::Result<Result<String, HostError>> {
         self.scope.spend(Limit::OrderBookRequests, 1)?;
-        let answer = request(self, chain_id, &method, &path, body).await;
+        let answer = request(self, chain_id, &method, &path, body).await?;
         let bytes = answer.as_ref().map_or(0, |body| body.len() as u64);
         self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(answer.map_err(|error| error.to_host_error()))
@@ -33,7 +33,7 @@ impl cow_api::Host for View<'_, OrderBooks> {
         order_data: Vec<u8>,
     ) -> wasmtime::Result<Result<String, HostError>> {
         self.scope.spend(Limit::OrderBookRequests, 1)?;
-        let submitted = submit(self, chain_id, &order_data).await;
+        let submitted = submit(self, chain_id, &order_data).await?;
         Ok(submitted.map_err(|error| error.to_host_error()))
     }
 }
@@ -44,20 +44,30 @@ async fn request(
     method: &str,
     path: &str,
     body: Option<String>,
-) -> Result<String, RequestError> {
-    let call = Call::new(method, path, body)?;
+) -> wasmtime::Result<Result<String, RequestError>> {
+    let call = match Call::new(method, path, body) {
+        Ok(call) => call,
+        Err(error) => return Ok(Err(error.into())),
+    };
     if call.has_effect() {
-        view.scope.mark_effect();
+        view.scope.begin_effect()?;
     }
     let host_call = view.host_call(HostCallKind::OrderBook, call.route.pattern);
     name(&host_call, view.state, chain_id);
     let deadline = view.scope.answer_by();
-    view.state.request(chain_id, &call, deadline).await
+    Ok(view.state.request(chain_id, &call, deadline).await)
 }
 
-async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> Result<String, RequestError> {
-    let order = view.state.check_order(chain_id, json)?;
-    view.scope.mark_effect();
+async fn submit(
+    view: &mut View<'_, OrderBooks>,
+    chain_id: u64,
+    json: &[u8],
+) -> wasmtime::Result<Result<String, RequestError>> {
+    let order = match view.state.check_order(chain_id, json) {
+        Ok(order) => order,
+        Err(error) => return Ok(Err(error)),
+    };
+    view.scope.begin_effect()?;
     let host_call = view.host_call(HostCallKind::OrderBook, SUBMIT);
     name(&host_call, view.state, chain_id);
     let (module, uid) = (view.meta.name.as_str(), order.uid().to_string());
@@ -68,7 +78,7 @@ async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> 
             tracing::warn!(target: "nexum::cow", module, chain = chain_id, uid, %error, "order not submitted")
         }
     }
-    result.map(|_| uid)
+    Ok(result.map(|_| uid))
 }
 
 /// Names the order book that a call waits for.

@@ -14,22 +14,25 @@ use crate::state::HttpState;
 impl http::Host for View<'_, HttpState> {
     async fn fetch(&mut self, req: http::Request) -> wasmtime::Result<Result<http::Response, HostError>> {
         self.scope.spend(Limit::HttpFetches, 1)?;
-        let answer = fetch(self, req).await;
+        let answer = fetch(self, req).await?;
         let bytes = answer.as_ref().map_or(0, Answer::bytes);
         self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(answer.map(http::Response::from).map_err(|error| error.to_host_error()))
     }
 }
 
-async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> Result<Answer, FetchError> {
-    let request = Request::try_from(req)?;
+async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> wasmtime::Result<Result<Answer, FetchError>> {
+    let request = match Request::try_from(req) {
+        Ok(request) => request,
+        Err(error) => return Ok(Err(error)),
+    };
     if request.has_effect() {
-        view.scope.mark_effect();
+        view.scope.begin_effect()?;
     }
     let call = view.host_call(HostCallKind::Http, known(&request.method));
     call.endpoint(&request.to.to_string());
     let deadline = view.scope.answer_by();
-    view.state.fetcher.fetch(request, deadline).await
+    Ok(view.state.fetcher.fetch(request, deadline).await)
 }
 
 impl TryFrom<http::Request> for Request {

@@ -58,8 +58,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
-    /// Whether this process is a node of an installation.
-    is_of_node: bool,
+    /// The right to act as a node of an installation. `None` without one: the process is alone.
+    grant: Option<Arc<Grant>>,
     /// `None` after the drop.
     runtime: Option<Runtime>,
 }
@@ -111,9 +111,9 @@ impl PostgresStore {
         let handle = runtime.handle().clone();
         let connector = Connector::new(config, purpose, handle.clone())?;
         let opening = connector.clone();
-        let is_of_node = grant.is_some();
+        let its_grant = grant.clone();
         let opened = wait(handle.spawn(async move {
-            match grant {
+            match its_grant {
                 None => Writer::open(&opening).await,
                 Some(grant) => {
                     cluster::check_tables(&opening).await?;
@@ -132,7 +132,7 @@ impl PostgresStore {
         });
         Ok(Self {
             shared,
-            is_of_node,
+            grant,
             runtime: Some(runtime),
         })
     }
@@ -204,7 +204,11 @@ impl StateStore for PostgresStore {
     }
 
     fn is_shared(&self) -> bool {
-        self.is_of_node
+        self.grant.is_some()
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.grant.as_ref().map_or(Ok(()), |grant| grant.check())
     }
 
     fn location(&self) -> Option<Location> {

@@ -52,7 +52,10 @@ impl Installation {
         let inner = Inner {
             store: self.store.clone(),
             epoch: RwLock::new((1, true)),
-            tenure: watch::Sender::default(),
+            tenure: watch::Sender::new(Tenure {
+                epoch: Some(1),
+                ..Tenure::default()
+            }),
             offers: Mutex::default(),
             promoted: Mutex::default(),
             left: watch::Sender::new(false),
@@ -164,14 +167,15 @@ impl Membership for Member {
     }
 
     fn vacate(&self) {
-        let mut epoch = self.inner.epoch.write();
-        *epoch = (epoch.0 + 1, true);
-        drop(epoch);
-        self.inner.tenure.send_modify(|tenure| tenure.lost = None);
-    }
-
-    fn may_act(&self) -> bool {
-        self.inner.epoch.read().1
+        let epoch = {
+            let mut held = self.inner.epoch.write();
+            *held = (held.0 + 1, true);
+            held.0
+        };
+        self.inner.tenure.send_modify(|tenure| {
+            tenure.lost = None;
+            tenure.epoch = Some(epoch);
+        });
     }
 
     async fn run(&self, stop: CancellationToken) {
@@ -193,6 +197,13 @@ impl StateStore for Member {
         let epoch = self.inner.epoch.read();
         match *epoch {
             (_, true) => self.inner.store.write(batch),
+            (epoch, false) => Err(StoreError::Fenced { epoch }),
+        }
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        match *self.inner.epoch.read() {
+            (_, true) => Ok(()),
             (epoch, false) => Err(StoreError::Fenced { epoch }),
         }
     }

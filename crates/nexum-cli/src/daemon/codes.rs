@@ -13,6 +13,7 @@ pub(super) fn code_of(error: &SteerError) -> ErrorCode {
         SteerError::Loading(_) => ErrorCode::ModuleLoading,
         SteerError::Removed(_) => ErrorCode::ModuleUnwanted,
         SteerError::Disabled(_) => ErrorCode::ModuleDisabled,
+        SteerError::Shared => ErrorCode::StateInUse,
         SteerError::TakenOver(_) => ErrorCode::ModuleElsewhere,
         SteerError::NoQueries(_) => ErrorCode::QueryUnsupported,
         SteerError::NoEvents(_) => ErrorCode::ModuleHasNoEvents,

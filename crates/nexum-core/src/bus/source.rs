@@ -21,7 +21,7 @@ use crate::state::HeaderStore;
 
 /// Follows one chain.
 ///
-/// The supervisor calls [`follow`](Self::follow), once. Runners call [`ready`](Self::ready) before
+/// The supervisor calls [`follow`](Self::follow) while a module uses the chain, once at a time. Runners call [`ready`](Self::ready) before
 /// a first `init`, and [`replay`](Self::replay) when they have fallen behind the log, any number of
 /// them concurrently.
 #[async_trait]

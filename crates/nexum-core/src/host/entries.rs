@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use nexum_config::engine::{EntrySource, ModuleConfig};
 use nexum_config::names::ModuleName;
 use parking_lot::Mutex;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::clock::Clock;
+use crate::membership::Tenure;
 use crate::state::{self, Act, OperatorRow, OperatorRows, Wanted};
 use crate::store::{self, StateStore, StoreError};
 
@@ -61,6 +63,8 @@ struct Shared {
     rows: Mutex<OperatorRows>,
     /// The modules whose last change is not in the store, because the store failed.
     unstored: Mutex<BTreeSet<ModuleName>>,
+    /// The number of changes by this process.
+    changes: AtomicU64,
     /// One lock for the operator's commands to each module, as long as one is in progress.
     turns: Mutex<HashMap<ModuleName, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -103,6 +107,7 @@ impl Entries {
             clock,
             rows: Mutex::new(rows),
             unstored: Mutex::default(),
+            changes: AtomicU64::new(0),
             turns: Mutex::default(),
         }))
     }
@@ -224,10 +229,41 @@ impl Entries {
         };
         let mut unstored = self.0.unstored.lock();
         if row != before {
+            self.0.changes.fetch_add(1, Ordering::Release);
             // Until the store has it.
             unstored.insert(name.clone());
         }
         unstored.contains(name).then_some(row)
+    }
+
+    /// Reads the rows again whenever the process begins or ceases to own modules: the operator may have given
+    /// commands to other nodes. Never returns.
+    pub(super) async fn refresh_with(&self, tenure: Option<watch::Receiver<Tenure>>) {
+        if let Some(mut tenure) = tenure {
+            while tenure.changed().await.is_ok() {
+                self.refresh().await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Reads the rows again, except those that a command changes now.
+    async fn refresh(&self) {
+        if !self.0.unstored.lock().is_empty() {
+            return;
+        }
+        let read = |store: &dyn StateStore| state::operator_rows(&*store.view()?);
+        let changes = self.0.changes.load(Ordering::Acquire);
+        let stored = match store::blocking(&self.0.store, read).await {
+            Ok(stored) => stored,
+            // The modules that wait for the store say so.
+            Err(error) => return tracing::debug!(%error, "nexum cannot read what the operator wants"),
+        };
+        let mut rows = self.0.rows.lock();
+        let unstored = self.0.unstored.lock();
+        if unstored.is_empty() && self.0.changes.load(Ordering::Acquire) == changes {
+            *rows = stored;
+        }
     }
 
     /// Forgets that the operator loaded these modules, because the configuration has them now.

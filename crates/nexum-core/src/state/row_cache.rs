@@ -74,6 +74,10 @@ impl StateStore for RowCache {
         self.inner.compact()
     }
 
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.inner.check_lease()
+    }
+
     fn is_shared(&self) -> bool {
         self.inner.is_shared()
     }

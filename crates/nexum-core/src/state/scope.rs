@@ -212,10 +212,17 @@ impl EventScope {
         self.took.unwrap_or_else(|| self.began.elapsed())
     }
 
-    /// Records that the handler has had an external effect. nexum then makes the event's cursor
+    /// Records that the handler is about to have an external effect. nexum then makes the event's cursor
     /// durable before the module's next event, even if the event changed no key.
-    pub fn mark_effect(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] if another process may run the module by now. The calling host function returns the
+    /// error as its trap, before the effect.
+    pub fn begin_effect(&mut self) -> Result<(), StoreError> {
+        self.store.check_lease()?;
         self.changes.effect = true;
+        Ok(())
     }
 
     /// Subtracts `amount` from the handler's budget for the host's work.

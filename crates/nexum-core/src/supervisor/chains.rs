@@ -30,6 +30,8 @@ pub(super) struct Chains {
     chains: BTreeMap<ChainId, Chain>,
     /// Chains that no module follows. Their sources run for modules that send requests to them.
     needed: BTreeMap<ChainId, CancellationToken>,
+    /// Held by the task that follows a chain. The next task waits for its end.
+    following: BTreeMap<ChainId, Arc<tokio::sync::Mutex<()>>>,
     tasks: JoinSet<Result<(), SourceError>>,
     stop: CancellationToken,
 }
@@ -37,6 +39,7 @@ pub(super) struct Chains {
 struct Chain {
     logs: ChainLogs,
     is_followed: bool,
+    stop: CancellationToken,
 }
 
 impl Chains {
@@ -47,6 +50,7 @@ impl Chains {
             lazy,
             chains: BTreeMap::new(),
             needed: BTreeMap::new(),
+            following: BTreeMap::new(),
             tasks: JoinSet::new(),
             stop,
         }
@@ -74,8 +78,12 @@ impl Chains {
             };
             for (chain_id, headers) in store::blocking(&self.store, load).await? {
                 let logs = ChainLogs::remembered(chain_id, headers);
-                let is_followed = false;
-                self.chains.insert(chain_id, Chain { logs, is_followed });
+                let chain = Chain {
+                    logs,
+                    is_followed: false,
+                    stop: self.stop.child_token(),
+                };
+                self.chains.insert(chain_id, chain);
             }
         }
         // All logs exist before the search for a chain's finalized blocks.
@@ -103,7 +111,9 @@ impl Chains {
                 && let Some(source) = self.sources.get(chain_id).cloned()
             {
                 self.needed.remove(chain_id).inspect(CancellationToken::cancel);
-                self.tasks.spawn(follow(source, chain.logs.clone(), self.stop.clone()));
+                let alone = self.following.entry(*chain_id).or_default().clone();
+                self.tasks
+                    .spawn(follow(source, chain.logs.clone(), chain.stop.clone(), alone));
             }
         }
         for chain_id in needed {
@@ -113,9 +123,19 @@ impl Chains {
             {
                 let stop = self.stop.child_token();
                 self.needed.insert(chain_id, stop.clone());
-                self.tasks.spawn(follow(source, ChainLogs::new(chain_id), stop));
+                let alone = self.following.entry(chain_id).or_default().clone();
+                self.tasks.spawn(follow(source, ChainLogs::new(chain_id), stop, alone));
             }
         }
+    }
+
+    /// Ends the sources of the chains that are not in `used`. A later [`Self::open`] follows them again, from
+    /// their stored headers.
+    pub(super) fn retain(&mut self, used: &BTreeSet<ChainId>) {
+        let unused = self.chains.extract_if(.., |chain_id, _| !used.contains(chain_id));
+        unused.for_each(|(_, chain)| chain.stop.cancel());
+        let unused = self.needed.extract_if(.., |chain_id, _| !used.contains(chain_id));
+        unused.for_each(|(_, stop)| stop.cancel());
     }
 
     /// Whether no source runs.
@@ -142,8 +162,15 @@ impl Chains {
     }
 }
 
-/// Follows a chain. After an error, closes the chain's logs with the reason.
-async fn follow(source: Arc<dyn EventSource>, logs: ChainLogs, stop: CancellationToken) -> Result<(), SourceError> {
+/// Follows a chain, after the end of an earlier task that followed it. After an error, closes the chain's logs
+/// with the reason.
+async fn follow(
+    source: Arc<dyn EventSource>,
+    logs: ChainLogs,
+    stop: CancellationToken,
+    alone: Arc<tokio::sync::Mutex<()>>,
+) -> Result<(), SourceError> {
+    let _alone = alone.lock().await;
     let followed = source.follow(&logs, &stop).await;
     if let Err(error) = &followed {
         let reason = error.reason_with_causes();

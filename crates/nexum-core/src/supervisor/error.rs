@@ -44,6 +44,9 @@ pub enum SteerError {
     /// The state store failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Other processes of the installation may run modules on the same state.
+    #[error("the other nodes of the installation may run modules on this state")]
+    Shared,
     /// The run has ended, or has not started.
     #[error("nexum is not running")]
     NotRunning,
@@ -55,6 +58,7 @@ impl Hint for SteerError {
             Self::Removed(_) => {
                 Some("load it with `nexum module load PATH`, with its path in `nexum module list`".to_owned())
             }
+            Self::Shared => Some("stop nexum on all nodes, and repeat the command while no node runs".to_owned()),
             Self::TakenOver(_) => Some("repeat the command".to_owned()),
             Self::Loading(_) => Some("retry when `nexum status` shows another stage than `loading`".to_owned()),
             Self::Disabled(_) => Some("set `enabled = true` in its [[modules]] table, and restart nexum".to_owned()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot, watch};
 
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
@@ -15,6 +15,7 @@ use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
 use crate::bus::report::SourceReport;
 use crate::bus::source::{SourceError, TopicHandle};
+use crate::membership::{Membership, Tenure};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
@@ -38,6 +39,7 @@ pub struct SupervisorHandle {
     pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     pub(super) expected: Expected,
+    pub(super) membership: Option<Arc<dyn Membership>>,
     requests: mpsc::Sender<Request>,
     pings: mpsc::Sender<Ping>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
@@ -138,7 +140,7 @@ impl LostChains {
 }
 
 impl SupervisorHandle {
-    pub(super) fn new() -> (Self, Inbox) {
+    pub(super) fn new(membership: Option<Arc<dyn Membership>>) -> (Self, Inbox) {
         let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         let (pings, pinging) = mpsc::channel(1);
         let handle = Self {
@@ -146,6 +148,7 @@ impl SupervisorHandle {
             lost_chains: LostChains::default(),
             sources: Sources::new(),
             expected: Expected::default(),
+            membership,
             requests,
             pings,
             loads: Arc::default(),
@@ -155,6 +158,23 @@ impl SupervisorHandle {
             pings: pinging,
         };
         (handle, inbox)
+    }
+
+    /// The modules that this process owns, in an installation of several processes.
+    pub fn tenure(&self) -> Option<watch::Receiver<Tenure>> {
+        Some(self.membership.as_ref()?.tenure())
+    }
+
+    /// Fails in an installation of several processes: another one may run any module of the stored state.
+    ///
+    /// # Errors
+    ///
+    /// [`SteerError::Shared`].
+    pub fn check_alone(&self) -> Result<(), SteerError> {
+        match self.membership {
+            Some(_) => Err(SteerError::Shared),
+            None => Ok(()),
+        }
     }
 
     /// All modules, by name.

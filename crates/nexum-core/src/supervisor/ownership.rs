@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::names::{Digest, ModuleName};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -155,6 +156,12 @@ impl Run {
         }
     }
 
+    /// Whether the store takes the writes of this process. Requests wait until it does.
+    pub(super) fn may_write(&self) -> bool {
+        let ownership = self.ownership.as_ref();
+        ownership.is_none_or(|ownership| ownership.tenure.borrow().epoch.is_some())
+    }
+
     /// Makes the runners agree with the newest tenure.
     pub(super) async fn reconcile(&mut self) {
         let Some(ownership) = &mut self.ownership else { return };
@@ -205,7 +212,7 @@ impl Run {
             Err(error) => {
                 let reason = format!("this node owns the module and cannot read its state: {error}");
                 mine.values().for_each(|waiting| waiting.status.stand_by(&reason));
-                tracing::warn!(error = %nexum_config::causes::Causes(&error), "nexum cannot start the modules that it owns yet");
+                tracing::warn!(error = %Causes(&error), "nexum cannot start the modules that it owns yet");
                 ownership.waiting.extend(mine);
                 ownership.retry_at = Some(Instant::now() + RETRY_AFTER);
                 return;
@@ -332,6 +339,7 @@ impl Run {
                 _ => self.wait_again(&name, number),
             }
         }
+        self.unfollow_unused();
         let Some(ownership) = &mut self.ownership else { return };
         ownership
             .waiting

@@ -1,5 +1,6 @@
 //! The requests to a run in progress.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ impl Run {
             Request::Remove(name, done) => self.remove(name, done),
             Request::Reloaded(module, done) => {
                 self.offer_again(&module);
+                self.unfollow_unused();
                 drop(done.send(Ok(())));
             }
         }
@@ -110,7 +112,24 @@ impl Run {
         if ending.then != Then::HandOver {
             self.withdraw(name);
         }
+        self.unfollow_unused();
         ending.answer();
+    }
+
+    /// Ends the sources of the chains that no module uses any more.
+    pub(super) fn unfollow_unused(&mut self) {
+        let mut used = BTreeSet::new();
+        for name in self.names.values() {
+            let Some(status) = self.modules.get(name).and_then(|module| module.events) else {
+                continue;
+            };
+            let module = status.module();
+            used.extend(topics(&module).iter().map(|topic| topic.chain_id));
+            used.extend(&module.required_chains);
+        }
+        // A lost chain stays lost.
+        used.extend(self.lost.iter().map(|lost| lost.chain_id));
+        self.chains.retain(&used);
     }
 
     /// Replaces the parts of a module. A runner that has to end delays the answer, and no other

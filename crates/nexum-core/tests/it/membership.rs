@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use nexum_core::state::{Act, Actor};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
-use nexum_core::{CommandError, Stage};
-use nexum_testing::{Installation, Member, TEST_CHAIN_ID, journal};
+use nexum_core::{CommandError, HostBuilder, Stage};
+use nexum_host_store::LocalStore;
+use nexum_testing::{GENESIS_MS, Installation, Member, TEST_CHAIN_ID, journal};
 use tempfile::TempDir;
 
+use crate::hosts::{Control, Running, name};
 use crate::support::Run;
 use crate::support::journals::{Journals, entries, manifest};
 
@@ -192,6 +195,46 @@ async fn a_run_releases_everything_before_it_ends_and_leaves() {
     installation.give(&second, "journal");
     other.chain.mine(2);
     entries(&other, &store, "journal", &["block 0", "block 1", "block 2"]).await;
+}
+
+#[tokio::test]
+async fn what_the_operator_wants_holds_on_the_next_owner() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let installation = Installation::new(store);
+    let (first, second) = (installation.member(), installation.member());
+    let control = Control::new();
+    let join = |member: &Member| {
+        let member = member.clone();
+        move |host: HostBuilder| host.with(LocalStore).store(member.store()).membership(Arc::new(member))
+    };
+    let one = control.run(&["journal"], join(&first)).await;
+    let other = control.run(&["journal"], join(&second)).await;
+    let journal = name("journal");
+    let stage = |run: &Running| run.handle.module(&journal).map(|status| status.stage()).ok();
+    one.until("standby", || stage(&one) == Some(Stage::Standby)).await;
+    other.until("standby", || stage(&other) == Some(Stage::Standby)).await;
+    installation.give(&first, "journal");
+    one.until("start", || stage(&one) == Some(Stage::Running)).await;
+    let act = || Act {
+        by: Actor::User(1000),
+        at_ms: GENESIS_MS,
+        reason: None,
+    };
+    let elsewhere = other.handle.operator(act()).stop(&journal).await;
+    assert!(
+        matches!(elsewhere, Err(SteerError::Command(CommandError::Standby(_)))),
+        "{elsewhere:?}"
+    );
+    one.handle.operator(act()).stop(&journal).await.expect("a stop");
+    installation.hand_over(&first, &second, "journal").await;
+    other.until("stop", || stage(&other) == Some(Stage::Stopped)).await;
+    other
+        .until("row", || other.handle.operator_rows().contains_key(&journal))
+        .await;
+    other.handle.operator(act()).start(&journal).await.expect("a start");
+    other.chain.mine(1);
+    other.handles("journal").await;
+    assert_eq!((one.stop().await, other.stop().await), (1, 1));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ impl chain::Host for View<'_, ModuleChains> {
             .map(|request| (&*request.method, &*request.params))
             .collect();
         if !requests.iter().all(|(method, _)| methods::is_read(method)) {
-            self.scope.mark_effect();
+            self.scope.begin_effect()?;
         }
         let block = self.state.pin.block(self, chain_id);
         let left = self.scope.left(Limit::ResponseBytes);
@@ -89,7 +89,7 @@ async fn request(
     view.scope.spend(Limit::ChainRequests, 1)?;
     let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
     if !methods::is_read(method) {
-        view.scope.mark_effect();
+        view.scope.begin_effect()?;
     }
     let block = view.state.pin.block(view, chain_id);
     let chains = &view.state.chains;

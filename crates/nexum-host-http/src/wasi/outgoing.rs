@@ -47,7 +47,7 @@ impl outgoing_handler::Host for Guest<'_> {
             .try_acquire_owned()
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
         if request.has_effect() {
-            scope.mark_effect();
+            scope.begin_effect().map_err(HttpError::trap)?;
         }
         let to = request.to.to_string();
         let call = meta

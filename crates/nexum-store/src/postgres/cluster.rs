@@ -127,10 +127,6 @@ impl Membership for PostgresMembership {
         self.member.requests.vacate();
     }
 
-    fn may_act(&self) -> bool {
-        self.member.grant.may_act()
-    }
-
     /// Works on the thread of the store, which guests do not delay.
     async fn run(&self, stop: CancellationToken) {
         let member = self.member.clone();

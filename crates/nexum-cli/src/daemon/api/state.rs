@@ -76,6 +76,9 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
         must_be_local(&by)?;
     }
     let supervisor = &api.supervisor;
+    if let Task::Purge { .. } = task {
+        supervisor.check_alone()?;
+    }
     let held = match &task {
         Task::Compact => {
             let error = "the store cannot be compacted while it is used";
@@ -113,6 +116,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
     )
 )]
 async fn state_import(State(api): State<ApiState>, by: By, request: Request) -> Result<Frames, ApiError> {
+    api.supervisor.check_alone()?;
     let held = api.supervisor.hold_loads().await;
     api.supervisor.flush().await?;
     let (sender, body) = output::channel();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nexum_core::store::StoreError;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
@@ -96,9 +97,19 @@ impl Grant {
         self.until_ns.store(0, Ordering::Release);
     }
 
-    /// Whether the process may act outside the store.
+    /// Whether the process may act for its modules.
     pub(super) fn may_act(&self) -> bool {
         now_ns() < self.until_ns()
+    }
+
+    /// Fails if the process may not act for its modules.
+    pub(in crate::postgres) fn check(&self) -> Result<(), StoreError> {
+        match self.may_act() {
+            true => Ok(()),
+            false => Err(StoreError::Fenced {
+                epoch: self.held.lock().last_epoch.unsigned_abs(),
+            }),
+        }
     }
 
     /// The time of [`now_ns`] at which the right ends.

@@ -1,14 +1,11 @@
 //! The life of a node: it joins, serves, loses its membership, and joins again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::causes::Causes;
-use nexum_config::names::ModuleName;
 use nexum_core::state::{self, RowCache};
 use nexum_core::store::{StateStore, blocking};
-use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +31,6 @@ pub(super) struct Member {
     pub(super) requests: Requests,
     pub(super) metrics: Metrics,
     store: Arc<RowCache>,
-    /// The modules whose rows the cache may have.
-    cached: Mutex<BTreeSet<ModuleName>>,
 }
 
 /// The end of a membership.
@@ -56,7 +51,6 @@ impl Member {
             grant,
             requests: Requests::new(),
             store,
-            cached: Mutex::default(),
         }
     }
 
@@ -93,22 +87,8 @@ impl Member {
             if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
                 return;
             }
-            self.forget_rows();
+            self.store.clear();
         }
-    }
-
-    /// Prepares the cache for the rows of modules that the node gets.
-    pub(super) fn prepare_rows<'a>(&self, gained: impl Iterator<Item = &'a ModuleName> + Clone) {
-        let was_here = gained.clone().any(|name| self.cached.lock().contains(name));
-        if was_here {
-            self.forget_rows();
-        }
-        self.cached.lock().extend(gained.cloned());
-    }
-
-    fn forget_rows(&self) {
-        self.cached.lock().clear();
-        self.store.clear();
     }
 
     fn lost(&self, ended: Ended, failure: Option<&str>) -> String {

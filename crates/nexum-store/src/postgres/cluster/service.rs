@@ -339,12 +339,10 @@ impl<'a> Service<'a> {
     }
 
     fn gain(&self, gained: &[(&ModuleName, i64)]) {
-        let Member { requests, .. } = self.member;
-        self.member.prepare_rows(gained.iter().map(|(name, _)| *name));
         let gained = gained
             .iter()
             .map(|(name, epoch)| ((*name).clone(), epoch.unsigned_abs()));
-        requests.gain(gained);
+        self.member.requests.gain(gained);
     }
 }
 

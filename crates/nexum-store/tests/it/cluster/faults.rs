@@ -50,7 +50,7 @@ async fn a_node_that_is_cut_off_stops_before_another_one_takes_over() {
     while taken < 12 {
         let now = tenure.borrow_and_update().clone();
         if theirs.iter().any(|name| now.owned.contains_key(name)) {
-            assert!(!one.membership.may_act(), "two nodes may act for one module");
+            assert!(one.store.check_lease().is_err(), "two nodes may act for one module");
         }
         taken = now.owned.len();
         sleep(Duration::from_millis(5)).await;
@@ -99,7 +99,7 @@ async fn a_node_that_has_not_vacated_writes_nothing() {
     });
     assert!(matches!(write().await, Err(StoreError::Fenced { .. })));
     world.until(&node, "the loss", |tenure| tenure.lost.is_some()).await;
-    assert!(node.owned().is_empty() && !node.membership.may_act());
+    assert!(node.owned().is_empty() && node.store.check_lease().is_err());
     for _ in 0..5 {
         assert!(matches!(write().await, Err(StoreError::Fenced { .. })));
         sleep(Duration::from_millis(50)).await;

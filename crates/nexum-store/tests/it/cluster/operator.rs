@@ -127,7 +127,7 @@ async fn a_second_process_of_a_node_waits_for_the_end_of_the_first() {
             tenure.elsewhere.len() == 4 && tenure.elsewhere.values().all(|reason| reason.text.starts_with(&holder))
         })
         .await;
-    assert!(!second.membership.may_act());
+    assert!(second.store.check_lease().is_err());
     first.crash();
     world.settled(&[&second]).await;
     world.finish(vec![second]).await;

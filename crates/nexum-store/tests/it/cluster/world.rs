@@ -195,8 +195,13 @@ impl Node {
 /// Does what a supervisor does: makes steps of the owned modules, and gives up those that have to go.
 async fn work(node: String, store: Arc<dyn StateStore>, membership: Arc<dyn Membership>, journal: Arc<Journal>) {
     let mut tenure = membership.tenure();
+    let mut owned = BTreeMap::new();
     loop {
         let now = tenure.borrow_and_update().clone();
+        if owned != now.owned {
+            owned.clone_from(&now.owned);
+            store.forget(&|_| true);
+        }
         if now.lost.is_some() {
             membership.vacate();
         }
