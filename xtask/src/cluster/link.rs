@@ -30,7 +30,7 @@ pub(crate) enum Way {
     FromServer,
 }
 
-/// What becomes of the connections at the end of a cut.
+/// The end of a cut, for the connections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Heal {
     /// The delayed bytes arrive, as after a network has recovered.

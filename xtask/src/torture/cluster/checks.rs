@@ -64,7 +64,7 @@ pub(super) fn record(server: &Server) -> Result<()> {
         .map(drop)
 }
 
-/// What the recorder has noted.
+/// The commits that the recorder has noted.
 pub(super) fn reigns(server: &Server) -> Result<Vec<Reign>> {
     let reigns = format!(
         "SELECT module, writer, owner, coalesce(ownership, 0), min(id), max(id), count(*) \

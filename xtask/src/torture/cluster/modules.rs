@@ -1,4 +1,4 @@
-//! The modules of a run, and what each has to keep.
+//! The modules of a run, and the expected state of each.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -27,7 +27,7 @@ const BLOCKS_PER_ORDER: u64 = 12;
 /// The orders of each module that posts orders.
 pub(super) const ORDERS: usize = 16;
 
-/// What a module does, and on which chains.
+/// The task of a module, and its chains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Counter,

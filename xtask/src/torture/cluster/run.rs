@@ -353,7 +353,7 @@ impl Run {
         Ok(())
     }
 
-    /// Checks what the recorder, the history and the order book say.
+    /// Checks the order book, the owners, the recorder and the history.
     fn check(&mut self, blocks: [&[Block]; CHAINS.len()]) -> Result<()> {
         let head = blocks[0].last().context("the chain has no blocks")?.number;
         let due = modules::orders_due(head);
