@@ -17,6 +17,7 @@ mod faults;
 mod figures;
 mod modules;
 mod run;
+mod scene;
 
 use std::{fs, path::PathBuf, time::Duration};
 

@@ -14,7 +14,7 @@ use crate::{
 pub(super) const LEASE: Duration = Duration::from_secs(2);
 
 /// The mean time from one fault to the next.
-const GAP_MEAN: Duration = Duration::from_millis(1_500);
+const GAP_MEAN: Duration = Duration::from_millis(1_000);
 
 /// The longest gap: the time that a fault needs to show an effect.
 const GAP_MAX: Duration = Duration::from_secs(4);

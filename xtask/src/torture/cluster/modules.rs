@@ -217,4 +217,40 @@ mod tests {
             (3, 0, 0)
         );
     }
+
+    #[test]
+    fn finds_a_block_that_is_lost_doubled_or_out_of_order() {
+        let block = |number| Block {
+            number,
+            hash: format!("h{number}"),
+            logs: Vec::new(),
+        };
+        let others = || -> Vec<Block> { (10..14).map(block).collect() };
+        let first: Vec<Block> = (0..4).map(block).collect();
+        let good = expected([&first, &others()]);
+        let judge = |first: &[Block], others: &[Block]| {
+            let kept = untangled(expected([first, others]), first);
+            expected::compare(&kept, &good)
+        };
+        judge(&first, &others()).expect("no difference");
+        for wrong in [
+            vec![0, 1, 3],
+            vec![0, 1, 1, 2, 3],
+            vec![0, 2, 1, 3],
+            vec![0, 1, 2, 3, 3],
+        ] {
+            let of_first: Vec<Block> = wrong.iter().copied().map(block).collect();
+            assert!(judge(&of_first, &others()).is_err(), "{wrong:?}");
+            let of_others: Vec<Block> = wrong.iter().map(|number| block(number + 10)).collect();
+            assert!(judge(&first, &of_others).is_err(), "{wrong:?}");
+        }
+        // Chains may be tangled in a journal of both.
+        let mut tangled = good.clone();
+        let keys = tangled.get_mut("both-00").expect("the module");
+        let [last, next] = [3, 4].map(|index| format!("{index:010}").into_bytes());
+        let (before, after) = (keys[&last].clone(), keys[&next].clone());
+        keys.extend([(last, after), (next, before)]);
+        assert!(expected::compare(&tangled, &good).is_err());
+        expected::compare(&untangled(tangled, &first), &good).expect("no difference");
+    }
 }
