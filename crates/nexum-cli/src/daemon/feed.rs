@@ -50,6 +50,7 @@ pub(super) fn event_of(record: &Record) -> Option<EventRecord> {
         took_us: number("took_us"),
         fuel: number("fuel"),
         stage: word("stage"),
+        since_ms: number("since_ms"),
         condition,
         text: match kind {
             // The kind and the fields say all.
@@ -109,6 +110,7 @@ mod tests {
             took_us: None,
             fuel: None,
             stage: None,
+            since_ms: None,
             condition: None,
             text: None,
         }
@@ -151,11 +153,12 @@ mod tests {
         let stage = event(|| {
             tracing::debug!(
                 name: logged::STAGE_CHANGED, target: logged::STAGE,
-                module = "m", stage = "dead", reason = "3 failures in a row", "the module is dead"
+                module = "m", stage = "dead", reason = "3 failures in a row", since_ms = 7_u64, "the module is dead"
             );
         });
         let found = EventRecord {
             stage: Some("dead".to_owned()),
+            since_ms: Some(7),
             text: Some("3 failures in a row".to_owned()),
             ..expected(EventKind::Stage)
         };

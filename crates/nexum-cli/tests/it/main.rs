@@ -73,6 +73,8 @@ mod new;
     feature = "store"
 ))]
 mod new_languages;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod outage;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(

@@ -16,12 +16,12 @@ fn chain(node: &Node) -> String {
     format!("[chains.{TEST_CHAIN_ID}]\nrpc_url = {url:?}\npoll_interval_ms = 50\nrequest_timeout_ms = 500\n")
 }
 
-fn json(ran: &Ran) -> Value {
+pub(crate) fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
 }
 
 /// Waits until the output of a command holds.
-async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Ran) -> bool) -> Ran {
+pub(crate) async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Ran) -> bool) -> Ran {
     let deadline = Instant::now() + WAIT_MAX;
     loop {
         let ran = dir.nexum(args);

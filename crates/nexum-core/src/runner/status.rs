@@ -305,6 +305,7 @@ impl ModuleStatus {
             module = self.name.as_str(),
             stage = stage.name(),
             reason = &*reason.text,
+            since_ms = reason.since_ms,
             "the module is {stage}"
         );
     }

@@ -11,9 +11,10 @@ use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuar
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
+use super::look::look;
 use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
-use crate::bus::report::SourceReport;
+use crate::bus::report::{SourceReport, Trouble};
 use crate::bus::source::{SourceError, TopicHandle};
 use crate::membership::{Membership, Tenure};
 use crate::module::loaded::Loaded;
@@ -204,10 +205,24 @@ impl SupervisorHandle {
 
     /// The chains that do not advance, with the reasons, and since when: the lost ones, and the ones whose source has
     /// [trouble](crate::bus::source::EventSource::trouble).
-    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Reason> {
-        let mut chains = troubles(&self.sources);
-        chains.extend(self.lost_chains());
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Trouble> {
+        let of_lost = |(chain_id, Reason { text, since_ms })| {
+            let trouble = Trouble {
+                text,
+                since_ms,
+                next_try_ms: None,
+            };
+            (chain_id, trouble)
+        };
+        let mut chains: BTreeMap<_, _> = self.lost_chains().into_iter().map(of_lost).collect();
+        chains.extend(troubles(&self.sources));
         chains
+    }
+
+    /// Brings the conditions of all modules up to date with their chains, as nexum does each second. Call it before you read
+    /// modules and chains together, so that both are of one moment.
+    pub fn look(&self) {
+        look(&self.modules, &self.sources);
     }
 
     /// The state of each configured chain, by chain id.

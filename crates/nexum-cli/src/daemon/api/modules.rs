@@ -62,6 +62,7 @@ errors! {
 /// List the modules
 #[utoipa::path(get, path = "/v1/modules", tag = "modules", responses((status = 200, body = Vec<Module>)))]
 async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
+    api.host.look();
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = api.host.loading();
     let modules = api.supervisor.all();

@@ -58,6 +58,7 @@ impl ApiState {
 
     /// The current state of a module.
     pub(super) fn view(&self, name: &ModuleName) -> Result<Module, ApiError> {
+        self.host.look();
         let view = Module::of(&self.running(name)?);
         let view = view.ok_or_else(|| SteerError::NoModule(name.clone()))?;
         let rows = self.host.operator_rows();
