@@ -9,9 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::engine::Config;
-use nexum_core::state::admin::Summary;
 use nexum_core::store::StateStore;
-use nexum_store::StoreConfig;
+use nexum_store::{Restored, StoreConfig};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -32,8 +31,8 @@ pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Resul
     opened.map_err(|error| Refusal::with_hint_of(&error))
 }
 
-/// Makes a backup the state in the state directory. Returns the modules of the state. Calls
-/// `progress` with the number of checked rows. Blocks on the disk.
+/// Makes a backup the state in the state directory. Calls `progress` with the number of checked rows.
+/// Blocks on the disk.
 ///
 /// # Errors
 ///
@@ -43,7 +42,7 @@ pub(crate) fn restore_backup(
     config: &Config,
     replace: bool,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Summary>, Refusal> {
+) -> Result<Restored, Refusal> {
     hide_new_files();
     let restored = nexum_store::restore(backup, &config.state_dir, replace, "nexum state restore", progress);
     restored.map_err(|error| Refusal::with_hint_of(&error))

@@ -149,15 +149,30 @@ fn a_restore_over_a_state_needs_a_flag_and_keeps_the_former_state() {
     );
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
 
-    let restored = dir.nexum(&["state", "restore", "--replace", "backup.redb"]);
+    let asked = dir.nexum(&["state", "restore", "--replace", "backup.redb"]);
+    assert_eq!(
+        (asked.code, asked.stderr.as_str()),
+        (
+            Some(2),
+            "error: cannot ask, because stdin is no terminal: replace the state in ./data, and keep it as \
+             state.redb.replaced?\n  hint: confirm with `--yes`\n"
+        )
+    );
+    assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
+
+    let restored = dir.nexum(&["state", "restore", "--replace", "--yes", "backup.redb"]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+    assert_eq!(
+        restored.stdout,
+        "my-module: 2 keys, 18 bytes\nwhat the operator stopped, loaded or removed stays so\nrestored into ./data\n"
+    );
     assert_eq!(dir.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).code, Some(2));
     // The former state is a file that `restore` takes.
     let former = data.join("state.redb.replaced");
     let copy = dir.path().join("former.redb");
     std::fs::copy(&former, &copy).expect("a copy");
-    let restored = dir.nexum(&["state", "restore", "--replace", "former.redb"]);
+    let restored = dir.nexum(&["state", "restore", "--replace", "--yes", "former.redb"]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
 }
@@ -177,14 +192,14 @@ fn a_file_that_is_no_backup_is_not_restored() {
             "a backup cannot be restored with the back-end sled",
         ),
     ] {
-        let refused = dir.nexum(&[&["state", "restore", "--replace"], args].concat());
+        let refused = dir.nexum(&[&["state", "restore", "--replace", "--yes"], args].concat());
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
     let held = StoreConfig::default()
         .open(&dir.path().join("data").into(), "a test")
         .expect("the state");
-    let refused = dir.nexum(&["state", "restore", "--replace", "my-module.jsonl"]);
+    let refused = dir.nexum(&["state", "restore", "--replace", "--yes", "my-module.jsonl"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("(a test)"), "{}", refused.stderr);
     drop(held);
