@@ -1,6 +1,7 @@
 //! The commands that ask the running daemon.
 
 pub(crate) mod chains;
+mod done;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod query;
@@ -210,26 +211,26 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Load(wanted) => {
             let changed: modules::Changed = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
-            say(&format!("{} is loaded", changed.module.name), &changed.effect);
+            say(&done::loaded(&changed.module), &changed.effect);
         }
         Module::Reload { module, why } => {
             let answer: modules::Reloaded = client.because(why).post(&format!("{MODULES}/{module}/reload"))?;
-            outln!("{module} continues with {}", answer.module.digest);
+            outln!("{}", done::reloaded(&answer.module));
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
         Module::Stop { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
-            say(&format!("{module} is stopped"), &changed.effect);
+            say(&done::stopped(&changed), &changed.effect);
         }
         Module::Start { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
-            say(&format!("{module} continues"), &changed.effect);
+            say(&done::started(&changed), &changed.effect);
         }
         Module::Restart { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
-            say(&format!("{module} continues"), &changed.effect);
+            say(&done::restarted(&changed.module), &changed.effect);
         }
         Module::Remove { module, why } => {
             let client = client.because(why);

@@ -149,10 +149,6 @@ error_codes! {
         "Restart nexum, or restore the running values, which are shown by `nexum config show --running`";
 
     // Modules.
-    ChainUnavailable: "chain-unavailable", 503,
-        "A chain that the module requires cannot be read.",
-        "No endpoint of the chain answers.",
-        "Check the endpoints in engine.toml, then retry the command; `/readyz` and the log name the reason: `nexum status`";
     ChainUnknown: "chain-unknown", 409,
         "The module needs a chain that the configuration does not have.",
         "The table [chains.ID] of the chain is missing in engine.toml.",

@@ -288,6 +288,12 @@ impl Run {
                 .filter_map(|chain_id| self.chains.sources().get(chain_id));
             let sources: Vec<_> = sources.cloned().collect();
             needed.extend(required);
+            if let Some((chain_id, trouble)) = sources
+                .iter()
+                .find_map(|source| Some((source.chain_id(), source.trouble()?)))
+            {
+                status.waits_in(chain_id, &trouble);
+            }
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
             let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);

@@ -151,7 +151,8 @@ pub fn restore(
     }
     directory::refuse_other(Backend::Redb, state_dir).map_err(masked)?;
     let state = state_dir.join(REDB_FILE);
-    let former = exists.then(|| commands_of(&state).map_err(masked));
+    // Opening a database can repair it, so this waits until the backup is checked.
+    let former = || exists.then(|| commands_of(&state).map_err(masked));
     let copied = directory::unfinished(state_dir, REDB_FILE).map_err(masked)?;
     let restored = copy(&mut source, &copied)
         .map_err(write_error(&copied))
@@ -190,7 +191,7 @@ fn copy(source: &mut File, to: &Path) -> io::Result<()> {
 fn check(
     backup: &Path,
     copied: &MaskedPath,
-    former: Option<Result<OperatorRows, OpenError>>,
+    former: impl FnOnce() -> Option<Result<OperatorRows, OpenError>>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Restored, RestoreError> {
     let path = backup.to_owned();
@@ -213,7 +214,7 @@ fn check(
         return Err(RestoreError::Faulty { path, faults });
     }
     drop(view);
-    let commands = match former {
+    let commands = match former() {
         Some(Ok(former)) => {
             replace_operator_rows(&*store, &former).map_err(rows)?;
             Commands::Former

@@ -108,6 +108,9 @@ pub(crate) struct Queries {
 pub(crate) struct Changed {
     #[serde(flatten)]
     pub(crate) module: Module,
+    /// The stage before the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Stage>,
     pub(crate) effect: Effect,
 }
 

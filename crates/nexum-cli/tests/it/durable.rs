@@ -81,7 +81,11 @@ async fn check_restarts(backend: &str) {
     let row = row.expect("a state");
     assert_eq!((&row["wanted"], &row["keys"]), (&value!("stopped"), &value!(4)));
     anvil.mine(1).await;
-    done(&dir, &["module", "start", "journal"], "journal continues");
+    done(
+        &dir,
+        &["module", "start", "journal"],
+        "journal is started, and continues after block 2 of chain 11155111",
+    );
     until(&dir, &LIST, |list| {
         module(list, "journal")["handled"].as_u64() >= Some(1)
     })
@@ -160,7 +164,7 @@ async fn a_command_says_that_a_state_in_memory_ends_with_nexum() {
         let expected = "this lasts until nexum ends: the state is in memory";
         match command {
             "stop" => done(&dir, &["module", command, "noop"], expected),
-            _ => done(&dir, &["module", command, "noop"], "noop continues\n"),
+            _ => done(&dir, &["module", command, "noop"], "noop is started, and continues"),
         }
     }
     done(&dir, &["module", "remove", "noop"], "this lasts until nexum ends");

@@ -103,7 +103,10 @@ fn an_export_is_what_was_imported() {
 fn a_purged_module_can_be_imported_again() {
     let (dir, _) = imported();
     let ran = dir.nexum(&["state", "purge", "my-module", "--yes"]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "the state of my-module is deleted\n")
+    );
     assert_eq!(dir.nexum(&["state", "list", "--format", "json"]).stdout, "[]\n");
     assert_eq!(dir.nexum(&["state", "import", "my-module.jsonl"]).code, Some(0));
 }
@@ -122,7 +125,14 @@ fn a_backup_is_a_state_again() {
     assert_eq!(restored.stdout, "my-module: 2 keys, 18 bytes\nrestored into ./data\n");
     assert_eq!(mode(&data.join("state.redb")), 0o600);
     assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
-    assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(2));
+    let again = dir.nexum(&["state", "backup", "backup.redb"]);
+    assert_eq!(
+        (again.code, again.stderr.as_str()),
+        (
+            Some(2),
+            "error[state-task-failed]: <dir>/backup.redb exists\n  hint: name another file: `nexum state backup FILE`\n"
+        )
+    );
 }
 
 fn mode(path: &Path) -> u32 {
@@ -336,6 +346,11 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
             "remove the module first: `nexum module remove noop`",
         ),
         (
+            &["state", "purge", "noop"],
+            "the module noop is loaded",
+            "remove the module first: `nexum module remove noop`",
+        ),
+        (
             &["state", "purge", "query-echo", "--yes"],
             "the module query-echo is loaded",
             "remove the module first: `nexum module remove query-echo`",
@@ -371,7 +386,10 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     }
     let purge = ["state", "purge", "my-module", "--yes"];
     let ran = dir.nexum(&purge);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "the state of my-module is deleted\n")
+    );
     let ran = dir.nexum(&["state", "import", "my-module.jsonl"]);
     assert_eq!(
         (ran.code, ran.stderr.as_str()),

@@ -9,7 +9,7 @@ use super::failures::{attempt, report};
 use super::lifecycle::Life;
 use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
 use super::step::settled;
-use super::{Failures, ModuleStatus, Runner};
+use super::{Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
 use crate::module::call::HandlerContext;
@@ -132,6 +132,10 @@ impl Runner {
             let flushed = self.transaction.flush(&settled(&self.feeds)).await;
             self.committed(flushed).await?;
             self.begin_again();
+            if self.awaited.is_empty() {
+                self.status
+                    .enter_for(Stage::Starting, "the operator restarted the module");
+            }
         }
         Ok(())
     }
@@ -178,6 +182,7 @@ impl Runner {
         if !self.life.is_ready() {
             self.begin_again();
         }
+        self.status.enter_for(Stage::Starting, "nexum reloaded the module");
         self.adopt(instance);
         self.commit(changes).await
     }

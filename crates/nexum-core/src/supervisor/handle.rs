@@ -12,7 +12,7 @@ use super::chains::{Sources, troubles};
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
 use super::modules::{Modules, Reloaded, RunningModule};
-use super::start::ready;
+use super::start::await_readable;
 use crate::bus::report::SourceReport;
 use crate::bus::source::{SourceError, TopicHandle};
 use crate::module::loaded::Loaded;
@@ -219,14 +219,15 @@ impl SupervisorHandle {
     }
 
     /// Adds a module with all of its parts. Its events start at its stored position, or with the
-    /// next block. Waits for the chains that the module needs.
+    /// next block. Gives a chain that the module requires some time to become readable. If the chain
+    /// cannot be read then, the module [waits](crate::Stage::WaitingForChain) for it by itself.
     ///
     /// # Errors
     ///
     /// Fails if a module of this name exists, or if the module cannot start.
     pub async fn load(&self, module: impl Into<Loaded>) -> Result<(), SteerError> {
         let module = module.into();
-        ready(&self.sources, module.events.as_deref()).await?;
+        await_readable(&self.sources, module.events.as_deref()).await;
         let name = module.meta.name.clone();
         match self.add(vec![module], false).await?.is_empty() {
             true => Ok(()),
@@ -270,7 +271,7 @@ impl SupervisorHandle {
     /// component then continues.
     pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
         let module = module.into();
-        ready(&self.sources, module.events.as_deref()).await?;
+        await_readable(&self.sources, module.events.as_deref()).await;
         let (name, now, is_stopped) = (module.meta.name.clone(), module.kind(), module.is_stopped);
         let reloads = self.get(&name)?.reloads;
         let alone = reloads.lock_owned().await;

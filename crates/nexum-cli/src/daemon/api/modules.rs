@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use nexum_core::state::Act;
 use nexum_core::supervisor::SteerError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,13 +45,13 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 errors!(ModuleErrors: ModuleNotFound, ModuleLoading);
 errors! {
     LoadErrors:
-        ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        ModuleExists, ModuleRefused, ChainUnknown, StoreUnavailable,
         DaemonStopping, LocalOnly,
 }
 errors! {
     ReloadErrors:
         ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
-        ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable, DaemonStopping,
+        ModuleRemoved, InitFailed, ChainUnknown, StoreUnavailable, DaemonStopping,
 }
 errors! {
     CommandErrors:
@@ -118,13 +119,13 @@ async fn module_load(
     by: By,
     JsonOf(wanted): JsonOf<Load>,
 ) -> Answer<Changed> {
-    by.concerns(wanted.path.display().to_string());
+    by.names_file(&wanted.path);
     must_be_local(&by)?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let (name, lasts) = api.host.operator(act).load(config).await?;
     by.concerns(name.as_str());
-    api.changed(&name, lasts)
+    api.changed(&name, None, lasts)
 }
 
 /// Remove a module
@@ -169,6 +170,26 @@ async fn module_functions(State(api): State<ApiState>, PathOf(name): PathOf<Stri
     Ok(Json(functions.map(Function::from).collect()))
 }
 
+/// A command that changes the stage of a module.
+enum Command {
+    Restart,
+    Stop,
+    Start,
+}
+
+async fn change(api: &ApiState, act: Act, name: &str, command: Command) -> Answer<Changed> {
+    let name = name_of(name)?;
+    api.check_loaded(&name)?;
+    let before = api.supervisor.module(&name).ok().map(|status| status.stage());
+    let operator = api.host.operator(act);
+    let lasts = match command {
+        Command::Restart => operator.restart(&name).await,
+        Command::Stop => operator.stop(&name).await,
+        Command::Start => operator.start(&name).await,
+    };
+    api.changed(&name, before, lasts?)
+}
+
 /// Replace a module with the current content of its files
 #[utoipa::path(
     post, path = "/v1/modules/{name}/reload", tag = "modules",
@@ -195,10 +216,7 @@ async fn module_restart(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).restart(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Restart).await
 }
 
 /// Finish the current event of a module, then pause the module
@@ -212,10 +230,7 @@ async fn module_stop(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).stop(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Stop).await
 }
 
 /// Resume a stopped module at its cursor
@@ -229,8 +244,5 @@ async fn module_start(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).start(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Start).await
 }

@@ -71,7 +71,7 @@ errors! {
 async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Task>) -> Result<Frames, ApiError> {
     by.is(task.name());
     by.changes_state(task.changes_files());
-    task.removes().into_iter().for_each(|module| by.concerns(module));
+    task.purges().into_iter().for_each(|module| by.concerns(module));
     if let Task::Backup { .. } = task {
         must_be_local(&by)?;
     }
@@ -86,7 +86,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
         _ => None,
     };
     let flushed = supervisor.flush().await;
-    if let Some(module) = task.removes() {
+    if let Some(module) = task.purges() {
         refuse_loaded(&api.host, module)?;
         // A pending write of the module would otherwise follow the purge.
         flushed?;
