@@ -296,8 +296,9 @@ Examples:
   nexum health --behind 50 --head-age 60s   and nothing is late
   nexum health --format nagios              for a monitoring system
 
-Exit codes: 0 healthy, 1 a problem, 2 refused. With --format nagios: 0 OK,
-2 CRITICAL.")]
+Exit codes: 0 healthy, 1 a problem, 2 refused or no daemon. With --format nagios:
+0 OK, 2 CRITICAL or no daemon, 3 UNKNOWN: the configuration or the socket cannot
+be read.")]
     Health(Health),
     /// Show the limits of a module of the running daemon, and its use of them
     Limits {

@@ -29,6 +29,7 @@ use tokio::net::UnixStream;
 
 use crate::args::{DeadLetter, Format, LoadModule, Module, Why};
 use crate::configure::ConfigFile;
+use crate::error_code::ErrorCode;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::error::ErrorBody;
@@ -181,13 +182,17 @@ impl<'a> Client<'a> {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+                let refusal = refusal.with_code(ErrorCode::DaemonNotRunning);
                 refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
             }
-            ErrorKind::PermissionDenied => {
+            kind => {
                 let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
-                refusal.with_hint("run this command as the user that runs nexum")
+                let refusal = refusal.with_code(ErrorCode::SocketUnusable);
+                match kind {
+                    ErrorKind::PermissionDenied => refusal.with_hint("run this command as the user that runs nexum"),
+                    _ => refusal,
+                }
             }
-            _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
         }
     }
 

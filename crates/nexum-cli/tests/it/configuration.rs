@@ -54,7 +54,10 @@ fn every_command_finds_the_configuration_in_one_way_and_names_it() {
         ] {
             let ran = with(&dir, &[command, options].concat(), variables);
             assert_eq!(ran.code, Some(2));
-            assert_eq!(ran.stderr, format!("error: no nexum runs in {expected}: {end}"));
+            assert_eq!(
+                ran.stderr,
+                format!("error[daemon-not-running]: no nexum runs in {expected}: {end}")
+            );
         }
     }
     let checked = with(&dir, &["check"], &[("NEXUM_CONFIG", "missing.toml")]);
@@ -64,7 +67,7 @@ fn every_command_finds_the_configuration_in_one_way_and_names_it() {
     assert!(checked.stderr.starts_with(expected), "{}", checked.stderr);
     std::fs::remove_file(dir.path().join("engine.toml")).expect("a file");
     let without = dir.nexum(&["status"]);
-    let expected = "error: no nexum runs in ./data, the default state directory, because there is no engine.toml: ";
+    let expected = "error[daemon-not-running]: no nexum runs in ./data, the default state directory, because there is no engine.toml: ";
     assert!(without.stderr.starts_with(expected), "{}", without.stderr);
 }
 
