@@ -228,7 +228,7 @@ async fn a_module_that_waits_for_its_chain_is_changed_without_its_init() {
     run.handle.operator(act()).load(other).await.expect("a load");
     let loaded = run.handle.module(&name("loaded")).expect("a module").condition();
     assert_eq!(loaded.stage, Stage::WaitingForChain);
-    assert_eq!(&*loaded.reason.text, "chain 137: 1 of 1 endpoints down");
+    assert!(loaded.reason.text.starts_with("chain 137: "), "{loaded:?}");
 
     let changed = [config("noop"), waits("set b 1", "fail")];
     let prepared = run
