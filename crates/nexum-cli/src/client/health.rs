@@ -8,8 +8,10 @@ use super::status::{next_try, now_ms};
 use crate::args;
 use crate::args::HealthFormat;
 use crate::configure::{Configuration, HealthBounds};
-use crate::exit_code::{FAILED, STOPPED};
+use crate::error_code::ErrorCode;
+use crate::exit_code::{FAILED, REFUSED, STOPPED};
 use crate::protocol::HEALTH;
+use crate::protocol::error::ErrorBody;
 use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::report::Refusals;
@@ -20,17 +22,19 @@ use crate::report::{count, span};
 /// Codes").
 const NAGIOS_OK: u8 = 0;
 const NAGIOS_CRITICAL: u8 = 2;
+const NAGIOS_UNKNOWN: u8 = 3;
 
 /// Shows the problems of the daemon with this configuration.
 ///
 /// # Errors
 ///
-/// If no daemon answers. With the format `nagios`, that is a problem like others.
+/// In the text format, if no daemon answers. The other formats have the error in their output.
 pub(crate) fn health(
     args: &args::Health,
     configure: impl FnOnce() -> Result<Configuration, Refusals>,
 ) -> Result<u8, Refusals> {
-    let looked = configure().and_then(|configuration| {
+    let invalid = |refusals| ErrorBody::new(ErrorCode::ConfigInvalid, refusals).into();
+    let looked = configure().map_err(invalid).and_then(|configuration| {
         let Configuration { file, config, .. } = configuration;
         look(&Client::of(&config.state_dir).configured_by(&file), args)
     });
@@ -44,7 +48,11 @@ pub(crate) fn health(
             outln!("{line}");
             Ok(code)
         }
-        (_, Err(refusals)) => Err(refusals),
+        (HealthFormat::Json, Err(refusals)) => {
+            json_on_stdout(&ErrorBody::new(ErrorCode::InternalError, refusals))?;
+            Ok(REFUSED)
+        }
+        (HealthFormat::Text, Err(refusals)) => Err(refusals),
         (format, Ok(health)) => {
             match format {
                 HealthFormat::Json => json_on_stdout(&health)?,
@@ -124,11 +132,14 @@ fn nagios(bounds: HealthBounds, looked: Result<Health, Refusals>) -> (String, u8
     let health = match looked {
         Ok(health) => health,
         Err(refusals) => {
+            let is_blind = [ErrorCode::ConfigInvalid, ErrorCode::SocketUnusable];
+            let is_blind = is_blind.iter().any(|code| refusals.has(*code));
             let reasons: Vec<_> = refusals.errors().collect();
-            return (
-                format!("NEXUM CRITICAL - {}", text(&reasons.join("; "))),
-                NAGIOS_CRITICAL,
-            );
+            let reasons = text(&reasons.join("; "));
+            return match is_blind {
+                true => (format!("NEXUM UNKNOWN - {reasons}"), NAGIOS_UNKNOWN),
+                false => (format!("NEXUM CRITICAL - {reasons}"), NAGIOS_CRITICAL),
+            };
         }
     };
     let or_empty = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());

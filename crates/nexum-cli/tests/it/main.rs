@@ -74,6 +74,8 @@ mod new;
 ))]
 mod new_languages;
 #[cfg(all(feature = "chain", feature = "store"))]
+mod notify;
+#[cfg(all(feature = "chain", feature = "store"))]
 mod outage;
 #[cfg(feature = "chain")]
 mod outputs;
