@@ -120,7 +120,7 @@ fn a_database_without_its_address_is_refused() {
 fn cluster(table: &str) -> Result<ClusterConfig, String> {
     let text = format!("[cluster]\n{table}");
     let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
-    ClusterConfig::from_section(&config.sections["cluster"]).map_err(|errors| errors.to_string())
+    ClusterConfig::from_section(&config.sections["cluster"], "machine").map_err(|errors| errors.to_string())
 }
 
 #[test]
@@ -141,7 +141,8 @@ fn a_node_has_a_name_and_defaults() {
 
 #[test]
 fn a_faulty_node_has_an_error_for_each_key() {
-    let error = cluster("weight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
+    assert_eq!(cluster("").unwrap(), ClusterConfig::new("machine"));
+    let error = cluster("node = \"\"\nweight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
     for key in ["node", "weight", "lease_ttl_ms", "lease"] {
         assert!(error.contains(key), "{error}");
     }
