@@ -8,6 +8,7 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
+mod inbox;
 mod look;
 mod modules;
 mod requests;
@@ -37,7 +38,8 @@ use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
 use expected::Expected;
-use handle::{Inbox, LostChains};
+use handle::LostChains;
+use inbox::Inbox;
 use look::Look;
 use modules::Modules;
 use shutdown::Deadline;

@@ -122,6 +122,11 @@ impl By {
         self.0.actor
     }
 
+    /// The command and its sender, for operators whose commands wait for it.
+    pub(crate) fn holds(&self, command: &str) -> String {
+        format!("{command} by {}", self.0.actor)
+    }
+
     /// The operator's reason, of a bounded length, without control characters.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()

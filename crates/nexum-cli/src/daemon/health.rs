@@ -55,6 +55,7 @@ impl HealthCheck {
     pub(crate) fn problems(&self, bounds: HealthBounds) -> Vec<Problem> {
         // First, so that a module that starts meanwhile is in one of the lists.
         let loading = self.host.loading();
+        let holder = self.host.supervisor().loads_holder();
         let modules = self.host.modules();
         let mut problems = Vec::new();
         if !self.refused.is_complete() {
@@ -74,7 +75,7 @@ impl HealthCheck {
         for loading in loading {
             let name = &loading.meta.name;
             if self.host.get(name).is_err() {
-                let reason = format!("loading: {}", why_loading(&loading));
+                let reason = format!("loading: {}", why_loading(&loading, holder.as_deref()));
                 problems.push(of_module(name.to_string(), reason, loading.since_ms));
             }
         }

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
-use nexum_config::topic::{ChainId, ChainTopic};
+use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot};
 
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
+use super::inbox::{Exchange, Inbox, Ping, Prepared, Request, RunnerChange};
 use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::await_readable;
 use crate::bus::report::SourceReport;
-use crate::bus::source::{SourceError, TopicHandle};
+use crate::bus::source::SourceError;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
@@ -22,7 +23,6 @@ use crate::query::QueryPool;
 use crate::reason::Reason;
 use crate::runner::{Agreement, ModuleStatus};
 use crate::store::Batch;
-use crate::store::committer::Committer;
 
 /// The most waiting requests. An operator waits for the answer to each, so few wait at once.
 const REQUESTS_MAX: usize = 16;
@@ -42,72 +42,7 @@ pub struct SupervisorHandle {
     pings: mpsc::Sender<Ping>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
     loads: Arc<RwLock<()>>,
-}
-
-/// A request to the supervisor.
-#[derive(Debug)]
-pub(super) enum Request {
-    /// Starts modules. The answer has those whose names are taken.
-    Add {
-        modules: Vec<Loaded>,
-        /// Whether the run began for them: see [`SupervisorHandle::start`].
-        is_initial: bool,
-        done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
-    },
-    /// Replaces the parts of a module whose runner starts, ends, or does not exist.
-    Exchange(Exchange, oneshot::Sender<Result<(), SteerError>>),
-    /// Prepares the exchange of a module whose runner stays: follows the chains of the new module,
-    /// and creates its pool.
-    Prepare(
-        Arc<Module>,
-        Option<Box<QueryModule>>,
-        oneshot::Sender<Result<Prepared, SteerError>>,
-    ),
-    Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
-    /// Requests rows in the store for modules of these names.
-    Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
-    /// Requests the committer.
-    Committer(oneshot::Sender<Result<Committer, SteerError>>),
-}
-
-/// A question whether the supervisor works.
-#[derive(Debug)]
-pub(super) struct Ping(oneshot::Sender<()>);
-
-impl Ping {
-    pub(super) fn answer(self) {
-        // The caller may have left.
-        let _ = self.0.send(());
-    }
-}
-
-/// The requests to a supervisor.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) pings: mpsc::Receiver<Ping>,
-}
-
-/// The new parts of a module.
-#[derive(Debug)]
-pub(super) struct Exchange {
-    pub(super) name: ModuleName,
-    /// The new pool. `None` removes the pool.
-    pub(super) queries: Option<Box<QueryModule>>,
-    pub(super) runner: RunnerChange,
-    /// The lock of the module's reloads. It is part of the request, because the caller may leave.
-    pub(super) alone: OwnedMutexGuard<()>,
-}
-
-/// The change of a module's runner in an [`Exchange`].
-#[derive(Debug)]
-pub(super) enum RunnerChange {
-    /// There is no runner, before and after.
-    None,
-    /// The module did not handle events before.
-    Start { module: Box<Module>, is_stopped: bool },
-    /// The module no longer handles events.
-    End,
+    holder: Arc<Mutex<Option<Arc<str>>>>,
 }
 
 /// Prevents the addition of modules until it is dropped, so that the caller can change the stored
@@ -115,14 +50,13 @@ pub(super) enum RunnerChange {
 #[derive(Debug)]
 pub struct LoadsHeld {
     _loads: OwnedRwLockWriteGuard<()>,
+    holder: Arc<Mutex<Option<Arc<str>>>>,
 }
 
-/// The requirements of a module that replaces another one.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    /// The followed topics.
-    pub(super) followed: BTreeMap<ChainTopic, TopicHandle>,
-    pub(super) pool: Option<QueryPool>,
+impl Drop for LoadsHeld {
+    fn drop(&mut self) {
+        *self.holder.lock() = None;
+    }
 }
 
 impl LostChains {
@@ -147,6 +81,7 @@ impl SupervisorHandle {
             requests,
             pings,
             loads: Arc::default(),
+            holder: Arc::default(),
         };
         let inbox = Inbox {
             requests: waiting,
@@ -340,11 +275,19 @@ impl SupervisorHandle {
     }
 
     /// Prevents the addition of modules until the result is dropped. Waits for an addition in
-    /// progress.
-    pub async fn hold_loads(&self) -> LoadsHeld {
+    /// progress. `holder` is for operators whose loads wait.
+    pub async fn hold_loads(&self, holder: &str) -> LoadsHeld {
+        let held = self.loads.clone().write_owned().await;
+        *self.holder.lock() = Some(holder.into());
         LoadsHeld {
-            _loads: self.loads.clone().write_owned().await,
+            _loads: held,
+            holder: self.holder.clone(),
         }
+    }
+
+    /// The holder of the loads, which wait for it.
+    pub fn loads_holder(&self) -> Option<Arc<str>> {
+        self.holder.lock().clone()
     }
 
     /// Waits until all waiting changes are in the store, including those of removed modules.

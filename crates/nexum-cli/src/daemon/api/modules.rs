@@ -64,13 +64,14 @@ errors! {
 async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = api.host.loading();
+    let holder = api.supervisor.loads_holder();
     let modules = api.supervisor.all();
     let mut all: Vec<_> = modules.iter().filter_map(Module::of).collect();
     let has = |all: &[Module], name: &str| all.iter().any(|module| module.name == name);
     for loading in loading {
         // During a reload, the list shows the running module.
         if !has(&all, loading.meta.name.as_str()) {
-            all.push(Module::of_loading(&loading));
+            all.push(Module::of_loading(&loading, holder.as_deref()));
         }
     }
     for absent in api.host.absent() {

@@ -82,7 +82,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
             return Err(ApiError::new(ErrorCode::StateInUse, error));
         }
         // A module that is partly loaded or partly purged would look like damage.
-        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
+        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads(&by.holds(task.name())).await),
         _ => None,
     };
     let flushed = supervisor.flush().await;
@@ -113,7 +113,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
     )
 )]
 async fn state_import(State(api): State<ApiState>, by: By, request: Request) -> Result<Frames, ApiError> {
-    let held = api.supervisor.hold_loads().await;
+    let held = api.supervisor.hold_loads(&by.holds("state_import")).await;
     api.supervisor.flush().await?;
     let (sender, body) = output::channel();
     let record = by.continues();

@@ -185,3 +185,52 @@ async fn each_command_leaves_one_record_with_its_sender_reason_and_outcome() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_command_whose_client_leaves_has_its_effect_and_its_record() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("noop");
+    dir.write("nexum.toml", format!("[module]\nname = \"late\"\n{BLOCKS}"));
+    let noop = nexum_testing::guests::component("noop").display().to_string();
+    let engine = format!("[engine]\nlog_format = \"json\"\n[[modules]]\npath = {noop:?}\n");
+    let (child, log) = start_on(&dir, &format!("rpc_url = {:?}\n", anvil.ws_url()), &engine, &["run"]);
+    // An import that has not ended holds the loads, so the load waits.
+    let export = crate::state::EXPORT;
+    let (begin, rest) = export.split_once('\n').expect("lines");
+    let connect = || UnixStream::connect(dir.path().join("data/nexum.sock")).expect("a connection");
+    // The import skips empty lines. The write ends only if the import reads, because the lines are larger
+    // than all buffers.
+    let empty = "\n".repeat(4 << 20);
+    let mut import = connect();
+    let head = format!(
+        "POST /v1/state/import HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{begin}\n{empty}",
+        export.len() + empty.len()
+    );
+    import.write_all(head.as_bytes()).expect("half an import");
+    let body = format!("{{\"path\": {:?}}}", dir.path().join("noop.wasm").display().to_string());
+    let request = format!(
+        "POST /v1/modules HTTP/1.1\r\nhost: nexum\r\nnexum-reason: left\r\n{JSON}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut client = connect();
+    client.write_all(request.as_bytes()).expect("a request");
+    let mut lines = log.until(|line| line.contains("every import counts as required") && line.contains("\"late\""));
+    drop(client);
+    let holder = format!("waits for state_import by uid {}", rustix::process::getuid().as_raw());
+    let status = ["status", "--format", "json"];
+    until(&dir, &status, |modules| modules.to_string().contains(&holder)).await;
+    import.write_all(rest.as_bytes()).expect("the rest");
+    lines.extend(log.until(|line| line.contains("nexum::audit") && line.contains("module_load")));
+    let record: Value = serde_json::from_str(lines.last().expect("a record")).expect("JSON");
+    assert_eq!(
+        (&record["module"], &record["outcome"], &record["reason"]),
+        (&json!("late"), &json!("ok"), &json!("left"))
+    );
+    let shown = dir.nexum(&["module", "list", "--format", "json"]).stdout;
+    assert!(shown.contains("\"late\""), "{shown}");
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+    // The operator's row survives too.
+    assert!(dir.nexum(&["state", "list"]).stdout.contains("late"));
+}
