@@ -140,15 +140,14 @@ fn files_and_credentials_reach_the_daemon_and_show_nowhere() {
     let variables = [("CREDENTIALS_DIRECTORY", credentials.as_str())];
     let checked = with(&dir, &["check", "--format", "json"], &variables);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
-    let run = dir
+    let mut child = dir
         .command(&["run"])
         .envs(variables)
         .env("NEXUM_LOG", "trace")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let mut child = run.expect("the binary starts");
+        .start();
     let log = Log::of(&mut child);
     let mut lines = log.until(|line| line.contains("modules are loaded"));
     terminate(&child);
@@ -219,7 +218,7 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
     );
     dir.write("engine.toml", &engine);
     let credentials = dir.path().join("credentials").display().to_string();
-    let run = dir
+    let mut child = dir
         .command(&["run"])
         .envs([
             ("CREDENTIALS_DIRECTORY", credentials.as_str()),
@@ -230,7 +229,6 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .start();
-    let mut child = run;
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);
     anvil.mine(1).await;

@@ -71,6 +71,8 @@ mod new;
     feature = "store"
 ))]
 mod new_languages;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod notify;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]

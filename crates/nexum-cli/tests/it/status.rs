@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::metrics::{Exporting, PAUSE, WAIT_MAX, module};
+use crate::running::Start as _;
 use crate::{Dir, Ran};
 
 fn chain(node: &Node) -> String {
@@ -137,11 +138,7 @@ async fn watching_shows_each_change_until_a_signal_ends_it() {
         let head = json(&status)[0]["events"]["chains"][0]["head"]
             .as_u64()
             .expect("a head");
-        let mut watching = dir
-            .command(&["status", "--watch"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut watching = dir.command(&["status", "--watch"]).stdout(Stdio::piped()).start();
         let lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
         // The column AT of each redrawn table.
         let mut shown = lines.filter_map(|line| {
