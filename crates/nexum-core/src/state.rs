@@ -34,7 +34,7 @@ pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use operator::{
     Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, set_operator_row,
 };
-pub use row_cache::RowCache;
+pub use row_cache::{RowCache, forget};
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 pub use usage::Usage;

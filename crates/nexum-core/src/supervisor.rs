@@ -271,7 +271,7 @@ impl Run {
         let load = move |store: &dyn StateStore| {
             let ids = state::intern(store, &names)?;
             let view = &*store.view()?;
-            let states = ids.into_iter().map(|id| ModuleState::load(view, id));
+            let states = ids.into_iter().map(|id| ModuleState::load_to_run(store, view, id));
             states.collect::<Result<Vec<_>, StoreError>>()
         };
         let states = store::blocking(&self.store, load).await?;
