@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
-use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
+use crate::database::{DurabilityWarning, KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
 
@@ -175,6 +176,19 @@ impl StoreConfig {
         directory::open(self.backend, self.cache_bytes, state_dir, purpose).map_err(|error| error.masked(state_dir))
     }
 
+    /// Whether the database is reachable and has the tables, and its settings that can lose acknowledged
+    /// commits. `None` if the back-end has no database. Call this in a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] if nexum could not open the state.
+    pub async fn examine(&self) -> Option<Result<Vec<DurabilityWarning>, PostgresError>> {
+        match (EXAMINE_POSTGRES, &self.postgres) {
+            (Some(examine), Some(database)) => Some(examine(database).await),
+            _ => None,
+        }
+    }
+
     /// Whether there may be state: in the directory, or in the database of the back-end.
     ///
     /// # Errors
@@ -195,6 +209,15 @@ type OpenPostgres = fn(&PostgresConfig, usize, &str) -> Result<Arc<dyn StateStor
 const OPEN_POSTGRES: Option<OpenPostgres> = Some(crate::postgres::open);
 #[cfg(not(feature = "postgres"))]
 const OPEN_POSTGRES: Option<OpenPostgres> = None;
+
+/// Looks at a database.
+type ExaminePostgres = fn(&PostgresConfig) -> Examined<'_>;
+type Examined<'a> = Pin<Box<dyn Future<Output = Result<Vec<DurabilityWarning>, PostgresError>> + Send + 'a>>;
+
+#[cfg(feature = "postgres")]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = Some(|config| Box::pin(crate::postgres::examine(config)));
+#[cfg(not(feature = "postgres"))]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = None;
 
 /// Whether a directory contains state of any back-end. A missing directory contains none.
 ///

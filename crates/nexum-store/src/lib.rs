@@ -51,10 +51,10 @@ pub use backup::{BackupError, backup};
 pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
-pub use database::{PostgresConfig, SCHEMA, TlsMode};
+pub use database::{DurabilityWarning, PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, durability_warnings, init};
+pub use postgres::{PostgresStore, init};
 #[cfg(feature = "redb")]
 pub use restore::{REPLACED, RestoreError, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -18,10 +18,11 @@
 //! - After a failed write, no read returns before the store knows whether the write happened.
 
 mod connect;
-mod durability;
+mod examine;
 mod page;
 mod pool;
 mod schema;
+mod tls;
 mod view;
 mod writer;
 
@@ -36,7 +37,7 @@ use nexum_core::store::{Answer, Batch, Location, StateStore, StoreError, View, w
 use nexum_core::{BoxError, state};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-pub use self::durability::durability_warnings;
+pub(crate) use self::examine::examine;
 pub use self::schema::init;
 
 use self::connect::Connector;

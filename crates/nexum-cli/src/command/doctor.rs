@@ -5,6 +5,7 @@
 
 mod configuration;
 mod daemon;
+mod database;
 mod disk;
 mod machine;
 mod modules;
@@ -126,9 +127,11 @@ pub(crate) fn examine(installation: &Installation) -> Result<Report, Refusal> {
     })
 }
 
-/// The findings that need the network: endpoints, and the clock against the heads of their chains.
+/// The findings that need the network: the database of the state, endpoints, and the clock against the
+/// heads of their chains.
 pub(crate) async fn online(config: &Config) -> Vec<Finding> {
-    let mut findings = compose::probe(config).await;
+    let mut findings = database::findings(config).await;
+    findings.extend(compose::probe(config).await);
     if findings.iter().all(|finding| finding.area != Area::Clock) {
         let text = "no endpoint gave a head to compare the clock with";
         findings.push(Area::Clock.unknown("system clock", text));

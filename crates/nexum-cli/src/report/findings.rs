@@ -21,6 +21,8 @@ pub(crate) enum Area {
     Rights,
     /// The file system of the state directory.
     Disk,
+    /// The database of the state.
+    Database,
     /// The running daemon.
     Daemon,
     /// The limits of the process.
@@ -72,6 +74,7 @@ impl Area {
             Self::Modules => "modules",
             Self::Rights => "rights",
             Self::Disk => "disk",
+            Self::Database => "database",
             Self::Daemon => "daemon",
             Self::Limits => "limits",
             Self::Memory => "memory",

@@ -2,17 +2,11 @@
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::regular_file;
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,7 +14,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{ANSWER_WAIT, failed};
+use super::{ANSWER_WAIT, failed, tls};
 use crate::database::{PostgresConfig, TlsMode};
 use crate::error::PostgresError;
 
@@ -73,14 +67,20 @@ impl Connector {
     pub(super) fn new(config: &PostgresConfig, purpose: &str, handle: Handle) -> Result<Self, PostgresError> {
         // The library's error may quote a part of the address, and so the password.
         let mut connection: Config = config.url.parse().map_err(|_| PostgresError::Url)?;
-        let is_unix = |host: &Host| matches!(host, Host::Unix(_));
-        let has_tls = config.tls == TlsMode::VerifyFull && !connection.get_hosts().iter().all(is_unix);
+        let mode = if is_local(&connection) {
+            TlsMode::Disable
+        } else {
+            config.tls
+        };
         let mut name = format!("{purpose}, process {}", std::process::id());
         name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
         connection
             .application_name(name)
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .ssl_mode(if has_tls { SslMode::Require } else { SslMode::Disable })
+            .ssl_mode(match mode {
+                TlsMode::VerifyFull | TlsMode::Require => SslMode::Require,
+                TlsMode::Disable => SslMode::Disable,
+            })
             .connect_timeout(config.wait_max)
             .tcp_user_timeout(config.wait_max + ANSWER_WAIT)
             .keepalives_idle(KEEPALIVE_IDLE)
@@ -90,7 +90,7 @@ impl Connector {
             database: shown(&connection),
             connection,
             settings: config.clone(),
-            tls: MakeRustlsConnect::new(tls_config(config, has_tls)?),
+            tls: MakeRustlsConnect::new(tls::client(mode, config.ca.as_ref())?),
             handle,
         })
     }
@@ -103,10 +103,7 @@ impl Connector {
         }
         self.within(async {
             let connected = connection.connect(self.tls.clone()).await;
-            let (client, connection) = connected.map_err(|error| PostgresError::Connect {
-                database: self.database.clone(),
-                source: BoxError::from(error),
-            })?;
+            let (client, connection) = connected.map_err(|error| self.unreachable(error))?;
             let driver = self.handle.spawn(async move {
                 // The requests of the connection get the error too.
                 let _ = connection.await;
@@ -141,6 +138,16 @@ impl Connector {
     ) -> Result<T, PostgresError> {
         self.within(async { request.await.map_err(|error| self.request(error)) })
             .await
+    }
+
+    /// A connection that could not be opened.
+    fn unreachable(&self, error: tokio_postgres::Error) -> PostgresError {
+        let (database, is_untrusted) = (self.database.clone(), tls::is_untrusted(&error));
+        let source = BoxError::from(error);
+        match is_untrusted {
+            true => PostgresError::Untrusted { database, source },
+            false => PostgresError::Connect { database, source },
+        }
     }
 
     /// A refused request.
@@ -252,6 +259,13 @@ impl fmt::Debug for Connector {
     }
 }
 
+/// Whether all connections are those of Unix sockets. An address by number overrides the host.
+fn is_local(connection: &Config) -> bool {
+    let (hosts, by_number) = (connection.get_hosts(), connection.get_hostaddrs());
+    let is_unix = |host: &Host| matches!(host, Host::Unix(_));
+    !hosts.is_empty() && hosts.iter().all(is_unix) && by_number.is_empty()
+}
+
 /// The hosts and the name of the database, for texts.
 fn shown(connection: &Config) -> String {
     let host = |host: &Host| match host {
@@ -261,34 +275,4 @@ fn shown(connection: &Config) -> String {
     let hosts: Vec<_> = connection.get_hosts().iter().map(host).collect();
     let name = connection.get_dbname().or(connection.get_user()).unwrap_or_default();
     format!("{name} on {}", hosts.join(", "))
-}
-
-fn tls_config(config: &PostgresConfig, has_tls: bool) -> Result<ClientConfig, PostgresError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Tls(error.into()))?;
-    let Some(path) = config.ca.as_ref().filter(|_| has_tls) else {
-        if has_tls {
-            let builder = builder.with_platform_verifier();
-            let builder = builder.map_err(|error| PostgresError::Tls(error.into()))?;
-            return Ok(builder.with_no_client_auth());
-        }
-        return Ok(builder
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth());
-    };
-    let unusable = |source: BoxError| PostgresError::Certificates {
-        path: path.shown().to_owned(),
-        source,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&**path).map_err(|error| unusable(error.into()))? {
-        let certificate = certificate.map_err(|error| unusable(error.into()))?;
-        roots.add(certificate).map_err(|error| unusable(error.into()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("the file has no certificate".into()));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

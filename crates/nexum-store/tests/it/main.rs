@@ -20,4 +20,5 @@ mod killed;
 mod model;
 mod postgres;
 mod support;
+mod tls;
 mod transfer;
