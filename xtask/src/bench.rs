@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{anvil, guests, paths, process};
+use crate::{anvil, guests, paths, postgres, process};
 
 /// A bench and its requirements.
 struct Bench {
@@ -21,6 +21,7 @@ struct Bench {
     package: &'static [&'static str],
     guests: &'static [&'static str],
     anvil: bool,
+    postgres: bool,
     /// More figures, which the bench itself cannot measure.
     more: fn() -> Result<Vec<Value>>,
 }
@@ -32,6 +33,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["calls", "noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -39,6 +41,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["balance-watch", "block-logger", "journal", "log-sum", "noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -46,6 +49,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["query-echo"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -53,6 +57,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["balance-watch"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -60,6 +65,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -67,6 +73,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-host-chain"],
         guests: &["calls", "requests"],
         anvil: true,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -74,6 +81,15 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-store"],
         guests: &["workload"],
         anvil: true,
+        postgres: false,
+        more: none,
+    },
+    Bench {
+        name: "postgres",
+        package: &["--package=nexum-store"],
+        guests: &[],
+        anvil: false,
+        postgres: true,
         more: none,
     },
     Bench {
@@ -81,6 +97,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-host-cow"],
         guests: &["cow-submitter", "noop", "twap"],
         anvil: false,
+        postgres: false,
         more: conditional_orders::measure,
     },
     Bench {
@@ -101,6 +118,7 @@ const BENCHES: &[Bench] = &[
             "transfer-watch",
         ],
         anvil: false,
+        postgres: false,
         more: builds::measure,
     },
 ];
@@ -142,7 +160,9 @@ fn none() -> Result<Vec<Value>> {
 
 fn run_one(bench: &Bench) -> Result<()> {
     let guests: Vec<String> = bench.guests.iter().map(|&guest| guest.to_owned()).collect();
-    guests::build(&guests)?;
+    if !guests.is_empty() {
+        guests::build(&guests)?;
+    }
     let mut cargo = Command::new("cargo");
     cargo.current_dir(paths::root());
     cargo
@@ -150,6 +170,9 @@ fn run_one(bench: &Bench) -> Result<()> {
         .args(bench.package);
     if bench.anvil {
         cargo.env(anvil::VARIABLE, anvil::ensure()?);
+    }
+    if bench.postgres {
+        cargo.env(postgres::VARIABLE, postgres::ensure()?);
     }
     process::run(&mut cargo)?;
     let path = file(bench.name);
