@@ -403,6 +403,9 @@ const SLED: &[&str] = &[];
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
 
+/// Log targets of the database's client, which logs the values of rows.
+const DATABASE_LOG_TARGETS: &[&str] = &["tokio_postgres"];
+
 /// Log targets of the HTTP client that sends notifications to a URL, which may contain a key.
 const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
@@ -411,6 +414,7 @@ const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
         PATH_LOG_TARGETS,
+        DATABASE_LOG_TARGETS,
         CLIENT_LOG_TARGETS,
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::backend::Backend;
 use crate::cluster::{ClusterConfig, StoreOfNode};
-use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
+use crate::database::{DurabilityWarning, KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
 
@@ -190,6 +191,19 @@ impl StoreConfig {
         open(database, self.cache_bytes, cluster, purpose)
     }
 
+    /// Whether the database is reachable and has the tables, and its settings that can lose acknowledged
+    /// commits. `None` if the back-end has no database. Call this in a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] if nexum could not open the state.
+    pub async fn examine(&self) -> Option<Result<Vec<DurabilityWarning>, PostgresError>> {
+        match (EXAMINE_POSTGRES, &self.postgres) {
+            (Some(examine), Some(database)) => Some(examine(database).await),
+            _ => None,
+        }
+    }
+
     /// Whether there may be state: in the directory, or in the database of the back-end.
     ///
     /// # Errors
@@ -218,6 +232,15 @@ const OPEN_CLUSTER: Option<OpenCluster> = None;
 const OPEN_POSTGRES: Option<OpenPostgres> = Some(crate::postgres::open);
 #[cfg(not(feature = "postgres"))]
 const OPEN_POSTGRES: Option<OpenPostgres> = None;
+
+/// Looks at a database.
+type ExaminePostgres = fn(&PostgresConfig) -> Examined<'_>;
+type Examined<'a> = Pin<Box<dyn Future<Output = Result<Vec<DurabilityWarning>, PostgresError>> + Send + 'a>>;
+
+#[cfg(feature = "postgres")]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = Some(|config| Box::pin(crate::postgres::examine(config)));
+#[cfg(not(feature = "postgres"))]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = None;
 
 /// Whether a directory contains state of any back-end. A missing directory contains none.
 ///
