@@ -127,6 +127,7 @@ fn cluster(table: &str) -> Result<ClusterConfig, String> {
 fn a_node_has_a_name_and_defaults() {
     let config = cluster("node = \"node-a\"").unwrap();
     assert_eq!(config, ClusterConfig::new("node-a"));
+    assert_eq!(cluster("").unwrap(), ClusterConfig::new("machine"));
     assert_eq!((config.lease_ttl, config.weight), (Duration::from_secs(5), 1));
     assert!(config.session_lock);
     let all = "node = \"b\"\naddress = \"http://b:1\"\nweight = 3\nlease_ttl_ms = 3000\nsession_lock = false\nrebalance_after_ms = 0";
@@ -141,9 +142,8 @@ fn a_node_has_a_name_and_defaults() {
 
 #[test]
 fn a_faulty_node_has_an_error_for_each_key() {
-    assert_eq!(cluster("").unwrap(), ClusterConfig::new("machine"));
-    let error = cluster("node = \"\"\nweight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
-    for key in ["node", "weight", "lease_ttl_ms", "lease"] {
+    let error = cluster("weight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
+    for key in ["weight", "lease_ttl_ms", "lease"] {
         assert!(error.contains(key), "{error}");
     }
     for name in ["", "two words", "single", &"n".repeat(64)] {
