@@ -31,7 +31,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 24] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -55,7 +55,9 @@ const STEPS: [Step; 22] = [
     ("test-no-features", test::of_the_build_without_features),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
     ("demo-cow", || apart(&["demo", "--cow", "--blocks", COW_DEMO_BLOCKS])),
+    ("demo-cluster", || apart(&["demo", "--cluster"])),
     ("torture", || apart(&["torture"])),
+    ("torture-cluster", || apart(&["torture", "--cluster"])),
     ("soak", || apart(&["soak"])),
 ];
 

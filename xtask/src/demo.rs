@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: nexum and two modules on a local node with traffic.
 
+pub(crate) mod cluster;
 pub(crate) mod cow;
 mod log;
 mod progress;

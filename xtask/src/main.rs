@@ -24,6 +24,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod cluster;
 mod contracts;
 mod features;
 mod guests;
@@ -66,6 +67,9 @@ enum Task {
         /// Run the module `twap` instead, with conditional orders of CoW Protocol and an order book.
         #[arg(long)]
         cow: bool,
+        /// Run two processes on one PostgreSQL instead, and kill one.
+        #[arg(long, conflicts_with_all = ["cow", "blocks"])]
+        cluster: bool,
         /// The number of conditional orders.
         #[arg(long, value_name = "N", requires = "cow")]
         orders: Option<u64>,
@@ -124,7 +128,9 @@ fn main() -> ExitCode {
             blocks,
             cow: true,
             orders,
+            ..
         } => demo::cow::run(orders, blocks),
+        Task::Demo { cluster: true, .. } => demo::cluster::run(),
         Task::Demo { blocks, .. } => demo::run(blocks),
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),

@@ -108,6 +108,16 @@ impl<L: Listener> Nexum<L> {
         self.child.id()
     }
 
+    /// The status of a process that has exited by itself.
+    pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// The listener, with every line up to now.
     pub(crate) fn seen(&self) -> MutexGuard<'_, L> {
         self.seen.lock()
@@ -147,7 +157,7 @@ impl<L: Listener> Nexum<L> {
     /// Stops the process with SIGTERM, as an operator does, waits until it exits, and returns the
     /// listener.
     pub(crate) fn stop(mut self) -> Result<L> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let deadline = Instant::now() + STOP_PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {

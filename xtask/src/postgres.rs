@@ -1,14 +1,18 @@
-//! PostgreSQL: the tests of the store start servers of their own.
+//! PostgreSQL: the tests of the store start servers of their own, and tasks start [`Server`]s.
+
+mod server;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+pub(crate) use self::server::{Server, Stop, url};
+
 /// The variable with the directory of the server's programs, for the tests.
 pub(crate) const VARIABLE: &str = "NEXUM_POSTGRES";
 
-/// The programs that the tests start.
-const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
+/// The programs that the tests and the tasks start.
+const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "psql"];
 
 /// The oldest version that nexum supports.
 const VERSION_MIN: u32 = 15;

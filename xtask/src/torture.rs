@@ -6,6 +6,7 @@
 
 mod canonical;
 mod clock;
+mod cluster;
 mod disk;
 mod expected;
 mod figures;
@@ -31,9 +32,12 @@ const MINUTES: f64 = 2.0;
 /// The options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The duration in minutes for each back-end.
-    #[arg(long, value_name = "N", default_value_t = MINUTES)]
-    pub(crate) minutes: f64,
+    /// The duration in minutes, for each back-end. The default is 2, and 1 with `--cluster`.
+    #[arg(long, value_name = "N")]
+    pub(crate) minutes: Option<f64>,
+    /// Run three processes on one PostgreSQL instead.
+    #[arg(long, conflicts_with_all = ["backend", "no_full_disk"])]
+    pub(crate) cluster: bool,
     /// The back-end to test. The default is both, one after the other.
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
@@ -70,6 +74,11 @@ impl Backend {
 /// Runs the task on one back-end or on each. Fails at the first difference between the state of a
 /// module and the expected state.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    // A map's hasher has a random seed from the system, so one number needs no generator.
+    let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
+    if options.cluster {
+        return cluster::run(options.minutes, seed, options.release);
+    }
     if !options.no_full_disk {
         disk::own_mounts()?;
     }
@@ -79,12 +88,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         guests::build(&expected::GUESTS.map(String::from))
     })?;
     let clock = clock::build()?;
-    // A map's hasher has a random seed from the system, so one number needs no generator.
-    let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
+    let minutes = options.minutes.unwrap_or(MINUTES);
     let backends = options.backend.map_or(Backend::ALL.to_vec(), |backend| vec![backend]);
     for backend in backends {
         let mut torture = Torture::new(backend, seed, &programs, &clock, !options.no_full_disk)?;
-        let outcome = torture.run(Duration::from_secs_f64(options.minutes * 60.0));
+        let outcome = torture.run(Duration::from_secs_f64(minutes * 60.0));
         println!("\n{}", torture.figures());
         let place = torture.site().state().display().to_string();
         outcome.with_context(|| format!("{}, seed {seed}, state and log in {place}", backend.name()))?;

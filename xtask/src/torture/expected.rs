@@ -1,7 +1,7 @@
 //! The expected state of the modules, and its comparison with the actual state.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
 };
 
@@ -38,7 +38,12 @@ pub(super) fn of([blocks, others]: [&[Block]; 2]) -> Kept {
 /// Reorders the state of [`BOTH`]: the entries of the first chain come before the others. The order
 /// within a chain is fixed, but the order between the chains is arbitrary.
 pub(super) fn untangled(mut kept: Kept, first: &[Block]) -> Kept {
-    let Some(keys) = kept.get_mut(BOTH) else { return kept };
+    kept.get_mut(BOTH).into_iter().for_each(|keys| untangle(keys, first));
+    kept
+}
+
+/// Reorders the journal of a module that subscribes to two chains.
+pub(super) fn untangle(keys: &mut Keys, first: &[Block]) {
     let of_first: HashSet<Vec<u8>> = entries(first).map(String::into_bytes).collect();
     let is_entry = |key: &[u8]| key.len() == INDEX_DIGITS && key.iter().all(u8::is_ascii_digit);
     let (indices, entries): (Vec<_>, Vec<_>) = keys
@@ -48,20 +53,21 @@ pub(super) fn untangled(mut kept: Kept, first: &[Block]) -> Kept {
         .unzip();
     let (of_first, of_other): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| of_first.contains(entry));
     keys.extend(indices.into_iter().zip(of_first.into_iter().chain(of_other)));
-    kept
 }
 
 /// The number of digits in the key of a journal's entry.
 const INDEX_DIGITS: usize = 10;
 
-fn counter_of(blocks: &[Block]) -> Keys {
+/// The state of the guest `counter` after these blocks.
+pub(super) fn counter_of(blocks: &[Block]) -> Keys {
     let entry = |(count, block): (u64, &Block)| (key(format!("block-{count}")), block.number.to_string().into_bytes());
     let mut keys: Keys = (1..).zip(blocks).map(entry).collect();
     keys.insert(key("count"), little_endian(blocks.len() as u64));
     keys
 }
 
-fn log_sum_of(blocks: &[Block]) -> Keys {
+/// The state of the guest `log-sum` after these blocks.
+pub(super) fn log_sum_of(blocks: &[Block]) -> Keys {
     let numbers = || blocks.iter().flat_map(|block| &block.logs).map(|log| log.number);
     let count = numbers().count() as u64;
     if count == 0 {
@@ -72,7 +78,7 @@ fn log_sum_of(blocks: &[Block]) -> Keys {
 }
 
 /// The journal's entry for each event.
-fn entries(blocks: &[Block]) -> impl Iterator<Item = String> {
+pub(super) fn entries(blocks: &[Block]) -> impl Iterator<Item = String> {
     blocks.iter().flat_map(|block| {
         let log = |log: &Log| format!(" {}/{}/{}", block.number, log.index, log.transaction);
         let logs: String = block.logs.iter().map(log).collect();
@@ -84,7 +90,8 @@ fn entries(blocks: &[Block]) -> impl Iterator<Item = String> {
     })
 }
 
-fn journal_of(entries: impl Iterator<Item = String>) -> Keys {
+/// The state of the guest `journal` with these entries.
+pub(super) fn journal_of(entries: impl Iterator<Item = String>) -> Keys {
     let entry = |(index, entry): (u64, String)| (key(format!("{index:0INDEX_DIGITS$}")), entry.into_bytes());
     let mut keys: Keys = (0..).zip(entries).map(entry).collect();
     let count = keys.len() as u64;
@@ -112,13 +119,14 @@ pub(super) struct Difference {
 /// Compares the actual with the expected state.
 pub(super) fn compare(kept: &Kept, expected: &Kept) -> Result<(), Box<Difference>> {
     let none = Keys::new();
-    for module in MODULES {
+    let modules: BTreeSet<&String> = expected.keys().chain(kept.keys()).collect();
+    for module in modules {
         let [kept, expected] = [kept, expected].map(|all| all.get(module).unwrap_or(&none));
         let mut keys: Vec<_> = kept.keys().chain(expected.keys()).collect();
         keys.sort();
         if let Some(&key) = keys.iter().find(|key| kept.get(**key) != expected.get(**key)) {
             return Err(Box::new(Difference {
-                module: module.to_owned(),
+                module: module.clone(),
                 key: key.clone(),
                 kept: kept.get(key).cloned(),
                 expected: expected.get(key).cloned(),
@@ -244,7 +252,7 @@ mod tests {
             .to_string();
         assert_eq!(
             difference,
-            "counter at the key block-2\n  keeps   nothing\n  should  1\n"
+            "both at the key 0000000001\n  keeps   block 0 o0\n  should  logs 1/0/t5 1/1/t6\n"
         );
     }
 

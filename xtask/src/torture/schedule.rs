@@ -32,7 +32,11 @@ const REORG_LOGS_MAX: usize = 8;
 
 /// A source of random decisions.
 #[derive(Debug)]
-pub(super) struct Schedule(StdRng);
+pub(super) struct Schedule {
+    random: StdRng,
+    /// The mean pause between two bursts on a chain.
+    pause_mean: Duration,
+}
 
 /// When a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,16 +80,27 @@ impl Schedule {
     pub(super) fn pair(seed: u64) -> [Self; 2] {
         let mut first = StdRng::seed_from_u64(seed);
         let second = StdRng::from_rng(&mut first);
-        [Self(first), Self(second)]
+        [first, second].map(|random| Self {
+            random,
+            pause_mean: PAUSE_MEAN,
+        })
+    }
+
+    /// The schedule with this mean pause between two bursts on a chain.
+    pub(super) fn with_pause(self, pause_mean: Duration) -> Self {
+        Self { pause_mean, ..self }
     }
 
     /// A new schedule with a seed from this one.
     pub(super) fn fork(&mut self) -> Self {
-        Self(StdRng::from_rng(&mut self.0))
+        Self {
+            random: StdRng::from_rng(&mut self.random),
+            pause_mean: self.pause_mean,
+        }
     }
 
     pub(super) fn life(&mut self) -> Life {
-        let kind = self.0.random_range(0..10);
+        let kind = self.random.random_range(0..10);
         Life {
             catch_up: kind < 3,
             then: self.exponential(match kind {
@@ -98,36 +113,43 @@ impl Schedule {
 
     pub(super) fn disk(&mut self) -> DiskPlan {
         DiskPlan {
-            free_before: self.0.random_bool(0.7),
-            fill: self.0.random_bool(0.6),
-            free_after: self.0.random_bool(0.5),
+            free_before: self.random.random_bool(0.7),
+            fill: self.random.random_bool(0.6),
+            free_after: self.random.random_bool(0.5),
         }
     }
 
     pub(super) fn burst(&mut self) -> Burst {
-        let blocks = self.0.random_range(1..=BURST_BLOCKS_MAX);
-        let blocks = (0..blocks).map(|_| self.0.random_range(0..=BLOCK_LOGS_MAX)).collect();
-        let reorg = self.0.random_bool(0.3).then(|| self.reorg());
-        let pause = self.exponential(PAUSE_MEAN);
+        let blocks = self.random.random_range(1..=BURST_BLOCKS_MAX);
+        let blocks = (0..blocks)
+            .map(|_| self.random.random_range(0..=BLOCK_LOGS_MAX))
+            .collect();
+        let reorg = self.random.random_bool(0.3).then(|| self.reorg());
+        let pause = self.exponential(self.pause_mean);
         Burst { blocks, reorg, pause }
     }
 
     fn reorg(&mut self) -> Reorg {
-        let deepest = if self.0.random_bool(0.9) {
+        let deepest = if self.random.random_bool(0.9) {
             REORG_DEPTH_USUAL
         } else {
             REORG_DEPTH_MAX
         };
-        let depth = self.0.random_range(1..=deepest);
-        let more = self.0.random_range(0..REORG_LOGS_MAX);
-        let more = (0..more).map(|_| self.0.random_range(0..depth)).collect();
+        let depth = self.random.random_range(1..=deepest);
+        let more = self.random.random_range(0..REORG_LOGS_MAX);
+        let more = (0..more).map(|_| self.random.random_range(0..depth)).collect();
         let logs = [vec![0], more].concat();
         Reorg { depth, logs }
     }
 
+    /// The generator, for decisions of other kinds.
+    pub(super) fn random(&mut self) -> &mut StdRng {
+        &mut self.random
+    }
+
     /// A random duration with an exponential distribution.
-    fn exponential(&mut self, mean: Duration) -> Duration {
-        let uniform: f64 = self.0.random();
+    pub(super) fn exponential(&mut self, mean: Duration) -> Duration {
+        let uniform: f64 = self.random.random();
         mean.mul_f64(-(1.0 - uniform).ln())
     }
 }

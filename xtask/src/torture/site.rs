@@ -49,7 +49,9 @@ impl Site {
             fs::write(config, site.engine_toml(anvils.each_ref().map(urls)))?;
         }
         for module in MODULES {
-            fs::write(site.manifest(module), manifest_toml(module, emitters))?;
+            let count = if module == BOTH { CHAINS.len() } else { 1 };
+            let chains: Vec<_> = CHAINS.into_iter().zip(emitters).take(count).collect();
+            fs::write(site.manifest(module), manifest_toml(module, guest_of(module), &chains))?;
         }
         Ok(site)
     }
@@ -75,17 +77,7 @@ impl Site {
     pub(super) fn kept(&self) -> Result<Kept> {
         let mut read = Command::new(self.programs.join("examples/kept"));
         read.arg(self.backend.name()).arg(self.state()).args(MODULES);
-        let text = process::output(&mut read)?;
-        let mut kept = Kept::new();
-        for line in text.lines() {
-            let fields: Vec<_> = line.split(' ').collect();
-            let [module, key, value] = fields[..] else {
-                bail!("cannot parse the state: {line:?}");
-            };
-            let keys: &mut Keys = kept.entry(module.to_owned()).or_default();
-            keys.insert(bytes(key)?, bytes(value)?);
-        }
-        Ok(kept)
+        parse(&process::output(&mut read)?)
     }
 
     /// Moves the log away after a comparison without a difference.
@@ -107,7 +99,7 @@ impl Site {
             format!("\n[chains.{chain}]\nrpc_url = \"{url}\"\npoll_interval_ms = {POLL_INTERVAL_MS}\n")
         };
         let module = |module: &str| {
-            let guest = if module == BOTH { "journal" } else { module };
+            let guest = guest_of(module);
             let component = paths::built_modules().join(guest).join(format!("{guest}.wasm"));
             let (component, manifest) = (quote(&component), quote(&self.manifest(module)));
             format!("\n[[modules]]\nname = \"{module}\"\npath = {component}\nmanifest = {manifest}\n")
@@ -123,30 +115,45 @@ impl Site {
     }
 }
 
-/// A manifest that subscribes the module to all its events from the first block on.
-fn manifest_toml(module: &str, emitters: [&str; CHAINS.len()]) -> String {
-    let subscriptions = |(chain, emitter): (u64, &str)| {
+/// The guest of a module.
+fn guest_of(module: &str) -> &str {
+    if module == BOTH { "journal" } else { module }
+}
+
+/// Parses the output of the example `kept`.
+pub(super) fn parse(text: &str) -> Result<Kept> {
+    let mut kept = Kept::new();
+    for line in text.lines() {
+        let fields: Vec<_> = line.split(' ').collect();
+        let [module, key, value] = fields[..] else {
+            bail!("cannot parse the state: {line:?}");
+        };
+        let keys: &mut Keys = kept.entry(module.to_owned()).or_default();
+        keys.insert(bytes(key)?, bytes(value)?);
+    }
+    Ok(kept)
+}
+
+/// A manifest that subscribes the module to all events of its guest from the first block on, on these chains
+/// with these contracts.
+pub(super) fn manifest_toml(module: &str, guest: &str, chains: &[(u64, &str)]) -> String {
+    let subscriptions = |&(chain, emitter): &(u64, &str)| {
         let subscription =
             |kind: &str| format!("\n[[subscription]]\nkind = \"{kind}\"\nchain_id = {chain}\nfrom_block = 0\n");
         let blocks = subscription("block");
         let logs = format!("{}address = \"{emitter}\"\n", subscription("log"));
-        match module {
-            "counter" => blocks,
+        match guest {
+            "counter" | "cow-submitter" => blocks,
             "log-sum" => logs,
             _ => blocks + &logs,
         }
     };
-    let count = if module == BOTH { CHAINS.len() } else { 1 };
-    let subscriptions: String = CHAINS
-        .into_iter()
-        .zip(emitters)
-        .take(count)
-        .map(subscriptions)
-        .collect();
-    format!("[module]\nname = \"{module}\"\n\n[capabilities]\nrequired = [\"store\"]\n{subscriptions}")
+    let subscriptions: String = chains.iter().map(subscriptions).collect();
+    let capability = if guest == "cow-submitter" { "cow" } else { "store" };
+    format!("[module]\nname = \"{module}\"\n\n[capabilities]\nrequired = [\"{capability}\"]\n{subscriptions}")
 }
 
-fn quote(path: &Path) -> String {
+pub(super) fn quote(path: &Path) -> String {
     toml_edit::Value::from(path.to_string_lossy().as_ref()).to_string()
 }
 

@@ -73,6 +73,10 @@ mod new;
     feature = "store"
 ))]
 mod new_languages;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod notify;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod outage;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(

@@ -198,6 +198,23 @@ impl Endpoints {
         }
     }
 
+    /// Waits until an endpoint works, if none works now. Otherwise never returns.
+    pub(crate) async fn comes_back(&self) {
+        if !self.by_preference().is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            let changed = self.signal.changed.notified();
+            tokio::pin!(changed);
+            // No change after this line is missed.
+            changed.as_mut().enable();
+            if !self.by_preference().is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Records that the chain cannot be followed over an endpoint, because of this method if one
     /// failed. The source follows other endpoints until a probe succeeds. No effect if there is no
     /// other endpoint.
