@@ -331,11 +331,12 @@ fn the_running_configuration_can_be_read() {
 #[test]
 fn a_reload_leaves_the_modules_that_the_operator_stopped_or_loaded() {
     let dir = Dir::new();
+    let config = |text: &str| format!("{ENGINE}{text}");
     let handles_events = |name: &str| {
         let path = guests::component("noop").display().to_string();
         format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")
     };
-    let daemon = Daemon::start(&dir, &handles_events("paused"));
+    let daemon = Daemon::start(&dir, &config(&handles_events("paused")));
     dir.guest("noop");
     for command in [
         &["module", "stop", "paused"][..],
@@ -348,7 +349,7 @@ fn a_reload_leaves_the_modules_that_the_operator_stopped_or_loaded() {
         "[engine.limits]\nfuel_per_event = 7_000_000\n{}",
         handles_events("paused")
     );
-    dir.write("engine.toml", after);
+    dir.write("engine.toml", config(&after));
     let reloaded = daemon.reload(&[]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
     for line in [

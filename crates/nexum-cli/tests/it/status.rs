@@ -272,3 +272,34 @@ fn health_without_a_daemon_has_the_error_in_its_format() {
     assert_eq!(zero.code, Some(2));
     assert!(zero.stderr.contains("expected at least 1s"), "{}", zero.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_status_name_dead_letters_and_health_the_modules_that_are_not_to_run() {
+    let node = Node::start().await;
+    let dir = Dir::new();
+    let restart = "[engine.restart]\nattempts_max = 1\n";
+    let modules = format!("{}{}", module("panic"), module("noop"));
+    let running = Exporting::start(&dir, &format!("{restart}{}{modules}", chain(&node)));
+    node.mine(1);
+    let command = ": `nexum dead-letter list panic`";
+    let letters = until(&dir, &["status"], |ran| ran.stdout.contains(command)).await;
+    assert_eq!(letters.code, Some(1));
+    assert!(letters.stdout.contains("panic has "), "{}", letters.stdout);
+    let healthy = until(&dir, &["health"], |ran| ran.code == Some(0)).await;
+    assert!(healthy.stdout.contains("note: module panic: ") && healthy.stdout.contains(command));
+
+    for name in ["panic", "noop"] {
+        let removed = dir.nexum(&["module", "remove", name]);
+        assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    }
+    let empty = dir.nexum(&["health"]);
+    let begin = "healthy: 0 of 2 configured modules run: panic is removed (by uid ";
+    assert!(empty.stdout.starts_with(begin) && empty.stdout.contains("; noop is removed (by uid "));
+    assert_eq!(
+        (empty.code, running.get("/readyz").0),
+        (Some(0), 200),
+        "{}",
+        empty.stdout
+    );
+    running.stop();
+}

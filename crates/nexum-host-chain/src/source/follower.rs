@@ -193,8 +193,8 @@ impl<'a> Follower<'a> {
         };
         let (pushed, mut announced) = tokio::select! {
             begun = begin => begun?,
-            // Another endpoint may be back while this one hangs.
-            () = self.source.endpoints.changed(endpoint) => return Ok(()),
+            // In an outage, another endpoint may be back while this one hangs.
+            () = self.source.endpoints.comes_back() => return Ok(()),
         };
         let mut heads = Heads::new(pushed, poll_interval);
         let stall = Duration::from_secs(self.source.config.head_stall_seconds);
@@ -229,8 +229,10 @@ impl<'a> Follower<'a> {
         self.backoff.reset();
         self.failures = Some(0);
         self.failed = None;
-        // The endpoint works, whatever its last probe found.
-        endpoint.health().recovered();
+        // Without another endpoint, this one has answered everything. Its last probe is older.
+        if self.source.endpoints.by_preference().is_empty() {
+            endpoint.health().recovered();
+        }
         let (chain, endpoint) = (self.source.chain_id, endpoint.label());
         if self.source.condition.follows(endpoint, pushed) {
             self.source.metrics.follow_failovers.increment(1);

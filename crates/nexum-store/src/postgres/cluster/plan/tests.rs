@@ -21,6 +21,7 @@ fn node(name: &str, version: Option<&str>, draining: bool) -> Node {
 /// A module of version 1 that a node owns.
 fn snapshot(nodes: Vec<Node>, owner: Option<&str>, wanted: Option<&str>) -> Snapshot {
     Snapshot {
+        now_ms: 9,
         nodes,
         groups: vec![Group {
             grp: "module".to_owned(),
