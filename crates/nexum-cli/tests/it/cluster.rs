@@ -56,7 +56,7 @@ impl Site {
         let path = guests::component("journal").display().to_string();
         let module = |name| format!("[[modules]]\nname = {name:?}\npath = {path:?}\n");
         format!(
-            "[cluster]\nnode = {node:?}\naddress = \"{node}.example:9466\"\nlease_ttl_ms = 3_000\n\
+            "[cluster]\nnode = {node:?}\naddress = \"{node}.example:9466\"\nlease_ttl_ms = 10_000\n\
              rebalance_after_ms = 500\n[chains.11155111]\nrpc_url = {:?}\n{}{}",
             self.anvil.ws_url(),
             self.store(),
@@ -296,7 +296,7 @@ async fn a_node_has_the_metrics_of_its_installation() {
         assert!(text.contains(&format!("# TYPE {metric} {kind}\n")), "{metric}: {text}");
     }
     assert!(text.contains("nexum_cluster_unowned_groups 0\n"), "{text}");
-    assert!(text.contains("nexum_cluster_lease_ttl_seconds 3\n"), "{text}");
+    assert!(text.contains("nexum_cluster_lease_ttl_seconds 10\n"), "{text}");
     a.until("/readyz", |status, _| status == 200).await;
     a.stop();
 }

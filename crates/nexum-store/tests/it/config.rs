@@ -152,8 +152,8 @@ fn a_node_has_a_name_and_defaults() {
 
 #[test]
 fn a_faulty_node_has_an_error_for_each_key() {
-    let error = cluster("weight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
-    for key in ["weight", "lease_ttl_ms", "lease"] {
+    let error = cluster("node = \"\"\nweight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
+    for key in ["node", "weight", "lease_ttl_ms", "lease"] {
         assert!(error.contains(key), "{error}");
     }
     for name in ["", "two words", "single", &"n".repeat(64)] {
