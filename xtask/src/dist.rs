@@ -3,6 +3,7 @@
 mod archive;
 mod checks;
 mod deb;
+mod docs;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod tree;

@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod dead_letter;
 mod exec;
+mod help;
 mod load;
 mod logs;
 mod module;
@@ -71,52 +72,14 @@ pub(crate) fn command_line(version: String) -> clap::Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run modules until interrupted
-    #[command(after_help = "\
-Examples:
-  nexum run                            run the modules of ./engine.toml
-  nexum run --config /etc/nexum.toml   run the modules of another file
-  nexum run my_module.wasm             run this module, with ./engine.toml
-  nexum run my_module.wasm my.toml     with this manifest
-  nexum run --watch my_module.wasm     and reload it after each build
-
-If nexum refuses a module, the other modules still run, unless you give
-`--strict`.
-
-`nexum status` shows the running modules, and `nexum module` changes them.
-
-Without --config, every command reads the file that NEXUM_CONFIG names, or else
-./engine.toml, or else /etc/nexum/engine.toml. NEXUM_LOG overrides the level of
-the log.
-
-Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Check the configuration and the modules as `run` does, without events
-    #[command(after_help = "\
-Examples:
-  nexum check                         check ./engine.toml and its modules
-  nexum check --format json my.wasm   check one module, and print JSON
-  nexum check tool.wasm               check a command for `nexum exec`
-  nexum check --online                and look at the endpoints and the clock
-
-Each error is a line on stderr. One check finds all of them. nexum calls no
-function of a module except `list-functions`, in a sandbox.
-
-Exit codes: 0 no errors, 1 `--online` found a failure, 2 `nexum run` or
-`nexum exec` would refuse something.")]
+    #[command(after_help = help::CHECK)]
     Check(Check),
     /// Look at everything that nexum needs: files, rights, disk, memory, clock, endpoints
     #[cfg(feature = "runtime")]
-    #[command(after_help = "\
-Examples:
-  nexum doctor                                   look at ./engine.toml
-  nexum doctor --config /etc/nexum/engine.toml   look at another file
-  nexum doctor --format json                     print JSON
-
-Each finding is ok, warning, failure or unknown, and has a remedy if there is
-one. Run the command as the user that runs nexum, with a daemon or without.
-nexum calls no module and leaves no file.
-
-Exit codes: 0 no failures, 1 a failure, 2 the configuration cannot be read.")]
+    #[command(after_help = help::DOCTOR)]
     Doctor {
         #[command(flatten)]
         running: Running,
@@ -126,16 +89,7 @@ Exit codes: 0 no failures, 1 a failure, 2 the configuration cannot be read.")]
     },
     /// Write a file for a person who helps you: status, log, metrics, masked configuration
     #[cfg(feature = "runtime")]
-    #[command(after_help = "\
-Examples:
-  nexum support-bundle                 write nexum-support-TIME.tar.gz
-  nexum support-bundle report.tar.gz   write another file
-
-nexum masks the contents of variables, URLs beyond scheme, host and port, HTTP
-headers, and the values of [modules.config]. Read the files before you send
-them.
-
-Exit codes: 0 written, 2 refused.")]
+    #[command(after_help = help::SUPPORT_BUNDLE)]
     SupportBundle {
         /// The new file [default: nexum-support-TIME.tar.gz]
         file: Option<PathBuf>,
@@ -147,112 +101,28 @@ Exit codes: 0 written, 2 refused.")]
     },
     /// Create the project of a module
     #[cfg(feature = "author")]
-    #[command(after_help = "\
-Examples:
-  nexum new gas-watch                       a module in Rust that handles blocks
-  nexum new my-token --template event       handles an event of contracts
-  nexum new vault --abi out/Vault.json      with the ABI of a contract
-  nexum new watch --lang python             in another language
-
-The project has a test and an engine.toml for a local chain. nexum never
-overwrites a file.
-
-Exit codes: 0 created, 2 refused.")]
+    #[command(after_help = help::NEW)]
     New(New),
     /// Build the module in a directory: the component, and its manifest
     #[cfg(feature = "author")]
-    #[command(after_help = "\
-Examples:
-  nexum build                    build the module in this directory
-  nexum build modules/watch      build another one
-  nexum build --make-toolchain   and make a Rust compiler first, on Debian
-
-The files Cargo.toml, package.json, requirements.txt or src/module.c decide the
-language. nexum writes build/NAME.wasm and build/nexum.toml: nexum.toml with
-the subscriptions and capabilities of the code, and the component's digest.
-
-NEXUM_GUEST_RUSTC names the Rust compiler. Without it, nexum uses the active one
-if it has the target wasm32-unknown-unknown, or else one that --make-toolchain
-has made.
-
-Exit codes: 0 built, 1 a compiler failed, 2 refused, 130 interrupted.")]
+    #[command(after_help = help::BUILD)]
     Build(Build),
     /// Build, run and reload a module on local chains while you write it
     #[cfg(all(feature = "author", feature = "runtime"))]
-    #[command(after_help = "\
-Examples:
-  nexum dev                       the project in this directory
-  nexum dev --blocks-every 2      with a block every two seconds
-  nexum dev --fork https://...    on a fork of another chain
-  nexum dev --rpc ws://...:8545   on a node that runs already
-
-nexum builds the module after each change of a source file, and replaces the
-running one. It shows the module's log and its events. After a failed build,
-the last version keeps running.
-
-Commands, each as a line on stdin, such as `m` and Enter:
-  m, mine [BLOCKS]   mine a block, or this many
-  e, event           send a sample event for each log subscription
-  log ADDRESS TOPICS [DATA]
-                     send a log: 0x.., topics with commas between them, 0x..
-  s, state           show the module's keys and values
-  i, status          show stage, handled and failed events
-  d, retry           retry all dead letters
-  r, reload          build and reload, without a change
-  n, new             start new local chains, with a new state
-  h, help            show this list
-  q, quit            end
-
-Exit codes: 0 ended, 2 refused to start.")]
+    #[command(after_help = help::DEV)]
     Dev(Dev),
     /// Run the tests of a module: natively, and as a component on local chains
     #[cfg(all(feature = "author", feature = "runtime"))]
-    #[command(after_help = "\
-Examples:
-  nexum test                  the native tests
-  nexum test -- --nocapture   with arguments for the test programs
-  nexum test --component      and the component, in the runtime
-
-With `--component`, nexum builds the component, starts anvil, and causes blocks,
-a sample event for each log subscription, and ticks that are due within ten
-seconds. The component fails the test if a handler fails. The native tests
-run afterwards, while the component runs. They find it with these variables:
-  NEXUM_TEST_CONFIG    the configuration for `nexum status` and the others
-  NEXUM_TEST_PROGRAM   the path of nexum
-  NEXUM_TEST_RPC       the HTTP endpoint of the first chain
-
-Exit codes: 0 passed, 1 failed, 2 refused to start.")]
+    #[command(after_help = help::TEST)]
     Test(Test),
     /// Run one WASI command in a sandbox
-    #[command(after_help = "\
-Examples:
-  nexum exec tool.wasm -- --verbose input.txt         with two arguments
-  nexum exec --dir ./data::/data:ro package           with a directory to read
-  nexum exec --allow-net node.example:443 tool.wasm   with one destination
-
-nexum prints READY and notifies systemd, and then starts the command.
-
-Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a
-limit, 130 and 143 ended by SIGINT and SIGTERM.")]
+    #[command(after_help = help::EXEC)]
     Exec(Exec),
     /// Show what is in a component or a command
-    #[command(after_help = "\
-Examples:
-  nexum inspect target/my_module.wasm
-  nexum inspect tool.wasm               a command for `nexum exec`")]
+    #[command(after_help = help::INSPECT)]
     Inspect(Inspect),
     /// Inspect, export and repair module state
-    #[command(after_help = "\
-Examples:
-  nexum state list                           all modules, with size and cursors
-  nexum state get my-module balance --utf8   one value
-  nexum state export my-module copy.jsonl    all state, for `nexum state import`
-
-While a daemon runs, it carries out these commands. Before some, you do a step:
-  compact, restore   stop the daemon
-  purge, import      remove the module from the daemon
-
-Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
+    #[command(after_help = help::STATE)]
     State {
         /// The configuration file, which names the state directory [default: that of `nexum run`]
         #[arg(long, short, value_name = "FILE", global = true)]
@@ -261,32 +131,10 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
         command: State,
     },
     /// Show what the modules of the running daemon do, and why
-    #[command(after_help = "\
-Examples:
-  nexum status                 all modules
-  nexum status my-module       everything about one module
-  nexum status --watch         again every two seconds
-
-AT is the last block that the module has handled, HEAD the newest block of the
-chain, BEHIND the blocks in between, and LAG the difference of their times.
-FAIL/H is the number of failed calls in the last hour, and DEAD the number of
-dead letters. `-` is unknown. NODE is the node of an installation that runs the
-module: `nexum cluster status`.
-
-Exit codes: 0 all well, 1 something needs you, 2 refused.")]
+    #[command(after_help = help::STATUS)]
     Status(Status),
     /// Show the chains of the running daemon, with their endpoints
-    #[command(after_help = "\
-HEAD is the newest block that nexum has read, HEAD AGE the time since the
-block's timestamp, and SEEN when nexum read it. FAILOVERS counts the changes of
-the endpoint over which nexum follows the chain, and the requests that went to
-another endpoint. P50 and P99 are latencies, ERRORS is the share of failed
-requests in the last minutes, and BUDGET the requests that nexum can send now.
-`-` is unknown.
-
-A terminal narrower than 120 columns has some values below the tables.
-
-Exit codes: 0 all well, 1 a chain or an endpoint has trouble, 2 refused.")]
+    #[command(after_help = help::CHAINS)]
     Chains {
         #[command(flatten)]
         running: Running,
@@ -295,14 +143,7 @@ Exit codes: 0 all well, 1 a chain or an endpoint has trouble, 2 refused.")]
         format: Format,
     },
     /// Check whether the running daemon is healthy
-    #[command(after_help = "\
-Examples:
-  nexum health                              everything that should run runs
-  nexum health --behind 50 --head-age 60s   and nothing is late
-  nexum health --format nagios              for a monitoring system
-
-Exit codes: 0 healthy, 1 a problem, 2 refused. With --format nagios: 0 OK,
-2 CRITICAL.")]
+    #[command(after_help = help::HEALTH)]
     Health(Health),
     /// Show the limits of a module of the running daemon, and its use of them
     Limits {
@@ -315,44 +156,16 @@ Exit codes: 0 healthy, 1 a problem, 2 refused. With --format nagios: 0 OK,
         format: Format,
     },
     /// Show the last log records of the running daemon, or follow its log
-    #[command(after_help = "\
-Examples:
-  nexum logs                          the last records of all modules
-  nexum logs my-module -f             the records about a module, as they arrive
-  nexum logs --level warn --since 2h  warnings and errors of the last two hours
-  nexum logs my-module --event 1:17:block --level debug
-
-The daemon keeps the last records of each module in memory, at least those of
-the level INFO about its own work, and those that its log level shows.
-`nexum log-level` changes the level. With `-f`, the command waits while the
-daemon restarts. A line that begins with `--` says what is lost.
-
-Exit codes: 0 done, 2 refused.")]
+    #[command(after_help = help::LOGS)]
     Logs(Logs),
     /// Show what happened to modules and chains of the running daemon, or follow it
-    #[command(after_help = "\
-Examples:
-  nexum events                 the last failures, stages, outages and commands
-  nexum events my-module -f    each event that a module handles
-
-Exit codes: 0 done, 2 refused.")]
+    #[command(after_help = help::EVENTS)]
     Events(Events),
     /// Show or set the log level of the running daemon
-    #[command(after_help = "\
-Examples:
-  nexum log-level                           show the level, and its origin
-  nexum log-level debug                     set it until the daemon restarts
-  nexum log-level info,nexum::module=debug  with the details of modules
-  nexum log-level --reset                   return to the configured level
-
-Exit codes: 0 done, 2 refused.")]
+    #[command(after_help = help::LOG_LEVEL)]
     LogLevel(LogLevel),
     /// Test the notifications of the running daemon
-    #[command(after_help = "\
-Example:
-  nexum notify test   send a message to the webhook and the command of [notify]
-
-Exit codes: 0 the message arrived, 1 it did not arrive, 2 refused.")]
+    #[command(after_help = help::NOTIFY)]
     Notify {
         #[command(flatten)]
         running: Running,
@@ -360,13 +173,7 @@ Exit codes: 0 the message arrived, 1 it did not arrive, 2 refused.")]
         command: Notify,
     },
     /// List and change the modules of the running daemon
-    #[command(after_help = "\
-Examples:
-  nexum module load target/my_module.wasm   add a module
-  nexum module reload my-module             replace it after a new build
-  nexum module restart my-module            resume a dead module
-
-Exit codes: 0 done, 2 refused.")]
+    #[command(after_help = help::MODULE)]
     Module {
         #[command(flatten)]
         running: Running,
@@ -382,17 +189,7 @@ nexum query [OPTIONS] <MODULE> <FUNCTION> [--args <JSON>]
        nexum query [OPTIONS] <MODULE> --input <TEXT>
        nexum query [OPTIONS] <MODULE> --input-hex <DIGITS>
        nexum query [OPTIONS] <MODULE> --input-file <FILE>",
-        after_help = "\
-Examples:
-  nexum query my-module --list                         list the functions
-  nexum query my-module price --args '{\"token\": \"A\"}'  call one
-  nexum query my-module price --args '[\"A\"]'           by position
-  nexum query my-module --input 'how much?'            send text
-  nexum query my-module --input-hex 0x00ff             send bytes
-  nexum query my-module --input-file - --format json   send stdin
-
-Exit codes: 0 answered, 1 the module did not answer, 2 nexum did not ask the
-module."
+        after_help = help::QUERY
     )]
     Query {
         /// The module
@@ -407,13 +204,7 @@ module."
         format: Option<Answer>,
     },
     /// Inspect, retry and skip dead letters: events that a module failed to handle
-    #[command(after_help = "\
-Examples:
-  nexum dead-letter list my-module              list the module's dead letters
-  nexum dead-letter show my-module 1:17:block   show one: chain 1, block 17
-  nexum dead-letter retry my-module --all       retry all of them
-
-Exit codes: 0 done, 1 failed for some events, 2 refused.")]
+    #[command(after_help = help::DEAD_LETTER)]
     DeadLetter {
         #[command(flatten)]
         running: Running,
@@ -422,38 +213,16 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
     },
     /// Inspect and steer the nodes that share one PostgreSQL database
     #[cfg(feature = "store-postgres")]
-    #[command(after_help = "\
-Examples:
-  nexum cluster init               create the tables, and replace the functions
-  nexum cluster status             the nodes, and the node of each module
-  nexum cluster drain node-a       give its modules to other nodes
-  nexum cluster move keeper node-b run a module on this node
-  nexum cluster history keeper     when and why the module moved
-
-The commands read and change the database of [store], and need no daemon.
-
-Exit codes: 0 done, 1 `status` found a problem, 2 refused.")]
+    #[command(after_help = help::CLUSTER)]
     Cluster {
-        #[command(flatten)]
-        running: Running,
+        /// The configuration file, which names the database [default: that of `nexum run`]
+        #[arg(long, short, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
         #[command(subcommand)]
         command: Cluster,
     },
     /// Reload the configuration of the running daemon
-    #[command(after_help = "\
-Examples:
-  nexum reload --dry-run   show what would change
-  nexum reload             change it
-
-nexum reads the configuration again, and checks everything as `nexum check`
-does. Then it changes the modules, their configuration, limits, endpoints and
-the level of the log, or nothing. A key that needs a restart refuses the whole
-reload. Modules whose files have changed are reloaded too. Modules that you
-loaded, stopped or removed with `nexum module` stay so.
-
-SIGHUP does this too, and the log has the outcome.
-
-Exit codes: 0 done, 2 refused: nothing was changed.")]
+    #[command(after_help = help::RELOAD)]
     Reload(Reload),
     /// Show the configuration
     Config {
@@ -461,10 +230,7 @@ Exit codes: 0 done, 2 refused: nothing was changed.")]
         command: Config,
     },
     /// Explain the codes of the daemon's errors
-    #[command(after_help = "\
-Examples:
-  nexum errors                    list all codes
-  nexum errors module-not-found   meaning, usual cause, and what to do")]
+    #[command(after_help = help::ERRORS)]
     Errors {
         /// The code, which errors show in brackets
         code: Option<String>,
@@ -481,26 +247,13 @@ Examples:
     #[command(hide = true)]
     Compile(Compile),
     /// Print a completion script for a shell
-    #[command(after_help = "\
-Examples:
-  source <(nexum completions bash)                      in ~/.bashrc
-  source <(nexum completions zsh)                       in ~/.zshrc
-  nexum completions fish | source                       in config.fish
-  nexum completions bash > /etc/bash_completion.d/nexum
-
-The script runs nexum for the names of modules: those of the running daemon, or
-else those of the configuration.")]
+    #[command(after_help = help::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Write the manual pages
-    #[command(after_help = "\
-Examples:
-  nexum man | man -l -                  show the page of nexum
-  nexum man /usr/local/share/man/man1   write a page for each command
-
-Exit codes: 0 written, 2 refused.")]
+    #[command(after_help = help::MAN)]
     Man {
         /// The directory for the pages of all commands [default: the page of nexum, on stdout]
         #[arg(value_name = "DIR")]

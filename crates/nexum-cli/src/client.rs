@@ -1,6 +1,7 @@
 //! The commands that ask the running daemon.
 
 pub(crate) mod chains;
+mod done;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod query;
@@ -28,6 +29,7 @@ use tokio::net::UnixStream;
 
 use crate::args::{DeadLetter, Format, LoadModule, Module, Why};
 use crate::configure::ConfigFile;
+use crate::error_code::ErrorCode;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::dead_letters::Letter;
 use crate::protocol::error::ErrorBody;
@@ -180,13 +182,17 @@ impl<'a> Client<'a> {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+                let refusal = refusal.with_code(ErrorCode::DaemonNotRunning);
                 refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
             }
-            ErrorKind::PermissionDenied => {
+            kind => {
                 let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
-                refusal.with_hint("run this command as the user that runs nexum")
+                let refusal = refusal.with_code(ErrorCode::SocketUnusable);
+                match kind {
+                    ErrorKind::PermissionDenied => refusal.with_hint("run this command as the user that runs nexum"),
+                    _ => refusal,
+                }
             }
-            _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
         }
     }
 
@@ -210,26 +216,26 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Load(wanted) => {
             let changed: modules::Changed = client.because(&wanted.why).ask(Method::POST, MODULES, &load(wanted)?)?;
-            say(&format!("{} is loaded", changed.module.name), &changed.effect);
+            say(&done::loaded(&changed.module), &changed.effect);
         }
         Module::Reload { module, why } => {
             let answer: modules::Reloaded = client.because(why).post(&format!("{MODULES}/{module}/reload"))?;
-            outln!("{module} continues with {}", answer.module.digest);
+            outln!("{}", done::reloaded(&answer.module));
             if let Some(change) = answer.change {
                 outln!("{change}");
             }
         }
         Module::Stop { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/stop"))?;
-            say(&format!("{module} is stopped"), &changed.effect);
+            say(&done::stopped(&changed), &changed.effect);
         }
         Module::Start { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/start"))?;
-            say(&format!("{module} continues"), &changed.effect);
+            say(&done::started(&changed), &changed.effect);
         }
         Module::Restart { module, why } => {
             let changed: modules::Changed = client.because(why).post(&format!("{MODULES}/{module}/restart"))?;
-            say(&format!("{module} continues"), &changed.effect);
+            say(&done::restarted(&changed.module), &changed.effect);
         }
         Module::Remove { module, why } => {
             let client = client.because(why);

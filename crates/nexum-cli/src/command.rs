@@ -12,6 +12,8 @@ mod compile;
 #[cfg(feature = "runtime")]
 mod config;
 #[cfg(feature = "runtime")]
+mod confirm;
+#[cfg(feature = "runtime")]
 mod dead_letter;
 #[cfg(feature = "runtime")]
 pub(crate) mod doctor;

@@ -205,7 +205,10 @@ mod chain {
                 probe::Verdict::Failure => Verdict::Failure,
             },
             text: format!("{}: {}", found.check, found.text),
-            remedy: found.remedy.clone(),
+            remedy: found.remedy.clone().or_else(|| {
+                let is_unknown = found.verdict == probe::Verdict::Unknown;
+                is_unknown.then(|| "run `nexum doctor` again, or look at the log of the endpoint".to_owned())
+            }),
         })
     }
 
@@ -269,16 +272,16 @@ mod chain {
 
     /// The chains of a running daemon: none.
     #[derive(Clone, Default)]
-    pub(crate) struct InUse;
+    pub(crate) struct InUse {}
 
     /// A checked change of the chains: none.
     #[derive(Default)]
-    pub(crate) struct Prepared;
+    pub(crate) struct Prepared {}
 
     impl InUse {
         #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "another build has chains")]
         pub(crate) fn prepare(&self, _config: &Config) -> Result<Prepared, crate::report::Refusals> {
-            Ok(Prepared)
+            Ok(Prepared {})
         }
     }
 

@@ -154,15 +154,20 @@ error_codes! {
         "The keys belong to ports, the state, or parts that nexum makes at its start.",
         "Restart nexum, or restore the running values, which are shown by `nexum config show --running`";
 
+    SocketUnusable: "socket-unusable", 403,
+        "The socket of the daemon cannot be opened. Only the command line gives this code.",
+        "Another user runs the command than the daemon.",
+        "Run the command as the user that runs the daemon, for example `sudo -u nexum nexum status`";
+
     // Modules.
-    ChainUnavailable: "chain-unavailable", 503,
-        "A chain that the module requires cannot be read.",
-        "No endpoint of the chain answers.",
-        "Check the endpoints in engine.toml, then retry the command; `/readyz` and the log name the reason: `nexum status`";
     ChainUnknown: "chain-unknown", 409,
         "The module needs a chain that the configuration does not have.",
         "The table [chains.ID] of the chain is missing in engine.toml.",
         "Add the table [chains.ID] to engine.toml, check it, and restart the daemon: `nexum check`";
+    DaemonNotRunning: "daemon-not-running", 503,
+        "No daemon answers on the socket of the state directory. Only the command line gives this code.",
+        "The daemon does not run, or the command reads another configuration than the daemon.",
+        "Start the daemon with `nexum run`, or name its configuration: `nexum status --config FILE`";
     DaemonStopping: "daemon-stopping", 503,
         "The daemon stops, or has not started its modules yet.",
         "An operator or the service manager stops or starts the daemon.",

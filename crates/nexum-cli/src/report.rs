@@ -135,6 +135,14 @@ impl Refusals {
         self.0.len()
     }
 
+    /// Whether one of the errors has this code.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn has(&self, code: ErrorCode) -> bool {
+        self.0
+            .iter()
+            .any(|refusal| refusal.code.as_deref() == Some(code.word()))
+    }
+
     /// The text of each error, without its hint.
     #[cfg(feature = "runtime")]
     pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {

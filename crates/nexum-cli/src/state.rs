@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use nexum_config::engine::Config;
 use nexum_core::membership::Membership;
-use nexum_core::state::admin::Summary;
 use nexum_core::store::StateStore;
 use nexum_store::cluster::ClusterConfig;
-use nexum_store::{OpenError, StoreConfig};
+use nexum_store::{OpenError, Restored, StoreConfig};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -79,8 +78,8 @@ fn wait_for<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, Refusal> {
     }
 }
 
-/// Makes a backup the state in the state directory. Returns the modules of the state. Calls
-/// `progress` with the number of checked rows. Blocks on the disk.
+/// Makes a backup the state in the state directory. Calls `progress` with the number of checked rows.
+/// Blocks on the disk.
 ///
 /// # Errors
 ///
@@ -90,7 +89,7 @@ pub(crate) fn restore_backup(
     config: &Config,
     replace: bool,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Summary>, Refusal> {
+) -> Result<Restored, Refusal> {
     hide_new_files();
     let restored = nexum_store::restore(backup, &config.state_dir, replace, "nexum state restore", progress);
     restored.map_err(|error| Refusal::with_hint_of(&error))

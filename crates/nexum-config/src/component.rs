@@ -180,6 +180,8 @@ impl Hint for ComponentError {
             Self::CoreModule { .. } => {
                 "link it with `wasm-component-ld`, or convert it with `wasm-tools component new`"
             }
+            Self::Read { .. } => "correct the path, or build the module with `nexum build`",
+            Self::NotWasm { .. } => "give the path of the component, which `nexum build` makes",
             Self::Directory { .. } | Self::NotAFile { .. } => "give the path of the component file",
             Self::Invalid { .. } | Self::InvalidModule { .. } => "build or copy the file again: it may be incomplete",
             _ => return None,

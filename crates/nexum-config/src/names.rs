@@ -111,7 +111,9 @@ impl Hint for DigestError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Capitals { lower_case } => Some(format!("write {lower_case}")),
-            Self::Form => None,
+            Self::Form => {
+                Some("write `sha256:` and then the digits that `sha256sum FILE` prints, or omit `digest`".to_owned())
+            }
         }
     }
 }

@@ -124,7 +124,7 @@ pub mod source {
     pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
     pub use crate::bus::report::{
         Budget, EndpointReport, EndpointState, FollowingReport, HeadReport, LastError, Latency, ModuleRequests,
-        SourceReport,
+        SourceReport, Trouble,
     };
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};

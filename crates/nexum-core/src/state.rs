@@ -32,7 +32,8 @@ use crate::store::{Batch, StateStore, StoreError, View};
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use operator::{
-    Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, set_operator_row,
+    Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, replace_operator_rows,
+    set_operator_row,
 };
 pub use row_cache::RowCache;
 pub use rows::ModuleId;

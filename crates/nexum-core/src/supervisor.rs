@@ -8,6 +8,7 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
+mod inbox;
 mod look;
 mod modules;
 mod ownership;
@@ -39,7 +40,8 @@ use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
 use expected::Expected;
-use handle::{Inbox, LostChains};
+use handle::LostChains;
+use inbox::Inbox;
 use look::Look;
 use modules::Modules;
 use ownership::Ownership;
@@ -352,6 +354,12 @@ impl Run {
                 .filter_map(|chain_id| self.chains.sources().get(chain_id));
             let sources: Vec<_> = sources.cloned().collect();
             needed.extend(required);
+            if let Some((chain_id, trouble)) = sources
+                .iter()
+                .find_map(|source| Some((source.chain_id(), source.trouble()?)))
+            {
+                status.waits_in(chain_id, &trouble.text);
+            }
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
             let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);

@@ -82,7 +82,7 @@ pub const ENDPOINT_FOLLOWING: &str = "nexum_chain_endpoint_following";
 /// Counter: changes of the endpoint over which nexum follows the chain. Label: [`CHAIN`].
 pub const FOLLOW_FAILOVERS: &str = "nexum_chain_follow_failovers_total";
 
-/// Gauge: 0 while the chain cannot be followed or read, 1 while it can. NaN until nexum knows.
+/// Gauge: 0 while the chain cannot be followed or read, 1 while it can. NaN until nexum has tried.
 /// Label: [`CHAIN`].
 pub const UP: &str = "nexum_chain_up";
 
@@ -407,6 +407,7 @@ impl SourceMetrics {
         head_number.set(f64::NAN);
         head_timestamp_seconds.set(f64::NAN);
         let up = gauge!(UP, CHAIN => chain.clone());
+        up.set(f64::NAN);
         Self {
             head_number,
             head_timestamp_seconds,

@@ -28,8 +28,7 @@ use std::sync::atomic::AtomicBool;
 
 use alloy_primitives::B256;
 use nexum_config::topic::ChainId;
-use nexum_core::Reason;
-use nexum_core::source::{ChainLogs, Position};
+use nexum_core::source::{ChainLogs, Position, Trouble};
 use tokio::time::Instant;
 
 use self::absent::Absent;
@@ -43,7 +42,6 @@ use crate::error::{RequestError, Retry};
 use crate::metrics::SourceMetrics;
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
-use crate::wall;
 
 pub use self::chain_source::ChainSource;
 
@@ -125,13 +123,17 @@ impl Reader {
         error
     }
 
-    /// The reason why the chain does not advance, with the time of its beginning.
-    fn trouble(&self) -> Option<Reason> {
-        let (text, since) = self.condition.trouble(&self.endpoints.down(), Instant::now())?;
-        Some(Reason {
-            text: text.into(),
-            since_ms: wall::ms(since),
-        })
+    /// Looks at the chain: the reason why it does not advance. Sets the gauge of the chain too, so
+    /// that the metric agrees with each answer. A gauge that is known stays known.
+    fn trouble(&self) -> Option<Trouble> {
+        let trouble = self.condition.trouble(&self.endpoints.down(), Instant::now());
+        let works = |endpoint: &Arc<Endpoint>| endpoint.health().works_since().is_some();
+        if trouble.is_some() {
+            self.metrics.up.set(0.0);
+        } else if self.condition.followed().is_some() || self.endpoints.all().iter().any(works) {
+            self.metrics.up.set(1.0);
+        }
+        trouble
     }
 }
 
@@ -170,15 +172,11 @@ enum FollowError {
     #[error("the endpoint has had no new head for {0} s")]
     Stalled(u64),
     #[error(
-        "the endpoint's head has been block {} {} for {seconds} s, far below block {} {} that was followed before: it is \
-         syncing, or the chain was reset; for a chain that was reset, start again with another state_dir",
+        "the endpoint's head is block {} {}, far below block {} {} that nexum followed before: the node is syncing, \
+         or the chain was replaced; for a chain that was replaced, start again with another state_dir",
         theirs.number, B256::from(theirs.hash), ours.number, B256::from(ours.hash)
     )]
-    Below {
-        ours: Position,
-        theirs: Position,
-        seconds: u64,
-    },
+    Below { ours: Position, theirs: Position },
     #[error(
         "the endpoint's head is block {head}, and it has not given the blocks after block {} {} for {seconds} s",
         ours.number, B256::from(ours.hash)

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::redb::{Builder, DatabaseError, Error};
+use nexum_config::hint::Hint;
 use nexum_core::store::{StoreError, View};
 
 use crate::redb::ROWS;
@@ -19,7 +20,10 @@ const ROWS_PER_REPORT: u64 = 1_024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    /// The file cannot be written, or exists already.
+    /// A file has the name.
+    #[error("{} exists", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be written.
     #[error("the backup cannot be written")]
     File(#[source] io::Error),
     /// The copy cannot be written.
@@ -28,6 +32,16 @@ pub enum BackupError {
     /// The store cannot be read.
     #[error("the state cannot be read")]
     Store(#[from] StoreError),
+}
+
+impl Hint for BackupError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists(_) => Some("name another file: `nexum state backup FILE`".to_owned()),
+            Self::File(_) => Some("name a file that the user of nexum can write: `nexum state backup FILE`".to_owned()),
+            Self::Copy(_) | Self::Store(_) => None,
+        }
+    }
 }
 
 /// Copies every row of a view into a new redb file at `path`, from any back-end. The view must be
@@ -45,13 +59,15 @@ pub fn backup(view: &dyn View, path: &Path, progress: &mut dyn FnMut(u64)) -> Re
     };
     let exists = path.try_exists().map_err(BackupError::File)?;
     if exists {
-        return Err(BackupError::File(io::ErrorKind::AlreadyExists.into()));
+        return Err(BackupError::Exists(path.to_owned()));
     }
     let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory);
     let file = file.map_err(BackupError::File)?;
     copy(view, file.path(), progress)?;
-    file.persist_noclobber(path)
-        .map_err(|error| BackupError::File(error.error))?;
+    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
+        _ => BackupError::File(error.error),
+    })?;
     std::fs::File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(BackupError::File)

@@ -91,6 +91,7 @@ pub(crate) fn open_existing(
     cache_bytes: usize,
 ) -> Result<Arc<dyn StateStore>, OpenError> {
     let open = opener(backend).ok_or(OpenError::NotBuilt(backend))?;
+    refuse_irregular(path)?;
     refuse_emptied(path)?;
     opened(open, path, cache_bytes, None)
 }

@@ -58,5 +58,5 @@ pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
 pub use postgres::{Initialised, PostgresStore, durability_warnings, init, open_cluster};
 #[cfg(feature = "redb")]
-pub use restore::{REPLACED, RestoreError, restore};
+pub use restore::{Commands, REPLACED, RestoreError, Restored, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -9,6 +9,7 @@ use nexum_config::masked_path::MaskedPath;
 use nexum_config::regular_file::{self, FileError};
 use nexum_core::BoxError;
 use nexum_core::state::admin::{self, Fault, Summary};
+use nexum_core::state::{OperatorRows, operator_rows, replace_operator_rows};
 use nexum_core::store::StoreError;
 
 use crate::backend::{Backend, REDB_FILE};
@@ -20,6 +21,28 @@ pub const REPLACED: &str = "state.redb.replaced";
 
 /// The cache of the database while nexum checks a backup, in bytes. The check reads each row once.
 const CACHE_BYTES: usize = 16 << 20;
+
+/// A state directory after a restore.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The modules of the state.
+    pub modules: Vec<Summary>,
+    /// The origin of the operator's rows.
+    pub commands: Commands,
+}
+
+/// The origin of the operator's rows after a restore. The rows of the former state are newer than the
+/// backup, so a restore keeps them: it starts no module that the operator has stopped since the backup.
+#[derive(Debug)]
+pub enum Commands {
+    /// The former state.
+    Former,
+    /// The backup, because there was no former state.
+    Backup,
+    /// The backup, because the former state cannot be read.
+    Lost(OpenError),
+}
 
 /// Why a backup was not restored. The state directory has its former state.
 #[derive(Debug, thiserror::Error)]
@@ -100,9 +123,9 @@ impl Hint for RestoreError {
 
 /// Copies the file of a [backup](crate::backup()) into a state directory of the back-end redb, checks
 /// every row of the copy, and makes it the directory's state. Creates a missing directory. With
-/// `replace`, the directory may contain state of redb, which is kept as [`REPLACED`]. Calls
-/// `progress` with the number of checked rows. Returns the restored modules. `purpose` is for other
-/// processes that try to open the state.
+/// `replace`, the directory may contain state of redb, which is kept as [`REPLACED`], and whose
+/// operator's rows [stay](Commands). Calls `progress` with the number of checked rows. `purpose` is for
+/// other processes that try to open the state.
 ///
 /// # Errors
 ///
@@ -113,7 +136,7 @@ pub fn restore(
     replace: bool,
     purpose: &str,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Summary>, RestoreError> {
+) -> Result<Restored, RestoreError> {
     let mut source = regular_file::open(backup).map_err(|source| RestoreError::File {
         path: backup.to_owned(),
         source,
@@ -128,21 +151,33 @@ pub fn restore(
     }
     directory::refuse_other(Backend::Redb, state_dir).map_err(masked)?;
     let state = state_dir.join(REDB_FILE);
+    // Opening a database can repair it, so this waits until the backup is checked.
+    let former = || exists.then(|| commands_of(&state).map_err(masked));
     let copied = directory::unfinished(state_dir, REDB_FILE).map_err(masked)?;
     let restored = copy(&mut source, &copied)
         .map_err(write_error(&copied))
-        .and_then(|()| check(backup, &copied, progress))
-        .and_then(|modules| {
+        .and_then(|()| check(backup, &copied, former, progress))
+        .and_then(|restored| {
             if exists {
                 keep(&state, &state_dir.join(REPLACED)).map_err(write_error(&state_dir.join(REPLACED)))?;
             }
             fs::rename(&*copied, &*state).map_err(write_error(&state))?;
-            Ok(modules)
+            Ok(restored)
         });
     // A copy that did not become the state has no use.
     let restored = restored.inspect_err(|_| drop(fs::remove_file(&*copied)))?;
     directory::sync(state_dir).map_err(masked)?;
     Ok(restored)
+}
+
+/// The operator's rows of the state at this path.
+fn commands_of(state: &MaskedPath) -> Result<OperatorRows, OpenError> {
+    let store = directory::open_existing(Backend::Redb, state, CACHE_BYTES)?;
+    let rows = store.view().and_then(|view| operator_rows(&*view));
+    rows.map_err(|source| OpenError::State {
+        path: state.to_path_buf(),
+        source,
+    })
 }
 
 /// Copies and syncs the file.
@@ -152,8 +187,13 @@ fn copy(source: &mut File, to: &Path) -> io::Result<()> {
     copy.sync_all()
 }
 
-/// Opens the copy as nexum does, and checks every row. Returns its modules.
-fn check(backup: &Path, copied: &MaskedPath, progress: &mut dyn FnMut(u64)) -> Result<Vec<Summary>, RestoreError> {
+/// Opens the copy as nexum does, checks every row, and gives it the operator's rows of the former state.
+fn check(
+    backup: &Path,
+    copied: &MaskedPath,
+    former: impl FnOnce() -> Option<Result<OperatorRows, OpenError>>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Restored, RestoreError> {
     let path = backup.to_owned();
     let store = match directory::open_existing(Backend::Redb, copied, CACHE_BYTES) {
         Ok(store) => store,
@@ -173,7 +213,18 @@ fn check(backup: &Path, copied: &MaskedPath, progress: &mut dyn FnMut(u64)) -> R
     if !faults.is_empty() {
         return Err(RestoreError::Faulty { path, faults });
     }
-    admin::list(&*view).map_err(rows)
+    drop(view);
+    let commands = match former() {
+        Some(Ok(former)) => {
+            replace_operator_rows(&*store, &former).map_err(rows)?;
+            Commands::Former
+        }
+        Some(Err(error)) => Commands::Lost(error),
+        None => Commands::Backup,
+    };
+    let view = store.view().map_err(rows)?;
+    let modules = admin::list(&*view).map_err(rows)?;
+    Ok(Restored { modules, commands })
 }
 
 /// Gives the present state a second name, which stays when the first one is replaced. A crash in

@@ -6,6 +6,7 @@
 //! - [`Anvil`]: a real local node.
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
 //! - [`cow`]: a local node with the contracts of CoW Protocol.
+//! - [`Gate`]: a TCP proxy that a test closes and opens.
 //! - [`Relay`]: a proxy between a client and a node, which can fail at random.
 //! - [`Daemon`]: a nexum process, with its log, its metrics and its answers.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
@@ -35,6 +36,7 @@ pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use counts::Counts;
 pub use daemon::{Daemon, Exported, LogRecord};
+pub use gate::Gate;
 pub use installation::{Installation, Member};
 pub use node::{
     Answer, BatchFault, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport,
@@ -53,6 +55,7 @@ mod clock;
 mod counts;
 mod daemon;
 mod draw;
+mod gate;
 mod installation;
 mod listener;
 mod node;

@@ -21,6 +21,7 @@ const BACKLOG: u32 = 1_024;
 
 /// A free loopback port. Until the value is dropped, the system gives the port to no other socket,
 /// so that a server can listen on it again after a pause.
+#[derive(Debug)]
 pub(crate) struct Port {
     _reserved: TcpSocket,
     number: u16,

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
-use nexum_core::Reason;
-use nexum_core::source::EventLog;
 use nexum_core::source::{Advance, BlockHash, Log, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::source::{EventLog, Trouble};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +48,7 @@ struct Chain {
     /// Why replays fail, until they do not.
     lost_history: Option<String>,
     /// Why the chain does not advance, until it does.
-    trouble: Option<Reason>,
+    trouble: Option<Trouble>,
 }
 
 #[derive(Debug)]
@@ -175,9 +174,10 @@ impl ScriptedSource {
     /// Makes the chain one that does not advance for this reason, since this time in milliseconds since the Unix epoch, or one
     /// that does.
     pub fn set_trouble(&self, reason: Option<(&str, u64)>) {
-        self.chain().trouble = reason.map(|(text, since_ms)| Reason {
+        self.chain().trouble = reason.map(|(text, since_ms)| Trouble {
             text: text.into(),
             since_ms,
+            next_try_ms: None,
         });
     }
 
@@ -211,7 +211,7 @@ impl EventSource for ScriptedSource {
         "a script".to_owned()
     }
 
-    fn trouble(&self) -> Option<Reason> {
+    fn trouble(&self) -> Option<Trouble> {
         self.chain().trouble.clone()
     }
 

@@ -1,6 +1,6 @@
 //! The checks of the packages that need no release build.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,7 +15,8 @@ use crate::{
 /// begins at 5, and a service that needs TCP and executable memory gets 1.4.
 const EXPOSURE_MAX: u32 = 20;
 
-/// Checks the unit, the configuration of Prometheus, and the packages of a debug build.
+/// Checks the unit, the configuration of Prometheus, and the packages of a debug build with the files of the
+/// container.
 pub(crate) fn check() -> Result<()> {
     let unit = unit()?;
     prometheus_config()?;
@@ -24,7 +25,36 @@ pub(crate) fn check() -> Result<()> {
         target_dir: None,
     };
     super::run(&options)?;
-    system_calls(&unit, &Build::of(&options)?)
+    let build = Build::of(&options)?;
+    container(&build.dist().join(build.name()))?;
+    system_calls(&unit, &build)
+}
+
+/// Checks that the directory of the tarball has the files that the image copies and compose.yaml mounts.
+fn container(directory: &Path) -> Result<()> {
+    let container = directory.join("container");
+    let read = |name: &str| {
+        let path = container.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (image, compose) = (read("Containerfile")?, read("compose.yaml")?);
+    let copied = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY ")?.split(' ').next());
+    let mounted = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- .")?.split(':').next());
+    let copied: Vec<_> = copied.map(|source| directory.join(source)).collect();
+    let mounted: Vec<_> = mounted.map(|source| container.join(format!(".{source}"))).collect();
+    ensure!(!copied.is_empty() && !mounted.is_empty(), "the container uses no file");
+    for source in copied.iter().chain(&mounted) {
+        ensure!(
+            source.exists(),
+            "the container needs {}, which does not exist",
+            source.display()
+        );
+    }
+    Ok(())
 }
 
 /// Runs the packaged nexum with the packaged module, with only the system calls of the unit.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{BINARY, Build, MODULE, archive, deb};
+use super::{BINARY, Build, MODULE, archive, deb, docs};
 use crate::{paths, process};
 
 /// The completion scripts: the shell, the file's name, and its directory in the tarball.
@@ -20,22 +20,15 @@ const COMPLETIONS: [(&str, &str, &str); 3] = [
 ];
 
 /// Files and directories of the work tree, and their paths in the tarball.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 4] = [
     ("packaging/container", "container"),
     ("packaging/engine.toml", "engine.toml"),
-    ("packaging/monitoring", "monitoring"),
+    ("packaging/monitoring", "share/doc/nexum/monitoring"),
     ("packaging/systemd", "systemd"),
-    ("README.md", "share/doc/nexum/README.md"),
-    ("LICENSE-APACHE", "share/doc/nexum/LICENSE-APACHE"),
-    ("LICENSE-MIT", "share/doc/nexum/LICENSE-MIT"),
-    ("engine.example.toml", "share/doc/nexum/engine.example.toml"),
 ];
 
-/// The pages of documentation. Decision records are for developers.
-const DOCS: (&str, &str) = ("docs", "share/doc/nexum");
-
 /// Runs the binary to write its manual pages and completion scripts. Writes the change log of the Debian
-/// package, and copies the module.
+/// package and the documentation, and copies the module.
 pub(super) fn generate(build: &Build) -> Result<()> {
     let directory = build.generated();
     renew(&directory)?;
@@ -56,6 +49,7 @@ pub(super) fn generate(build: &Build) -> Result<()> {
         let script = process::output(Command::new(&nexum).args(["completions", shell]))?;
         write(&directory.join("completions").join(name), script.as_bytes())?;
     }
+    docs::fill(&directory.join("doc"))?;
     copy(
         &paths::built_modules().join(MODULE),
         &directory.join("modules").join(MODULE),
@@ -69,6 +63,7 @@ pub(super) fn fill(build: &Build) -> Result<PathBuf> {
     renew(&build.dist())?;
     copy(&build.products().join(BINARY), &directory.join("bin").join(BINARY))?;
     copy(&build.generated().join("man"), &directory.join("share/man/man1"))?;
+    copy(&build.generated().join("doc"), &directory.join("share/doc/nexum"))?;
     copy(
         &build.generated().join("modules"),
         &directory.join("share/nexum/modules"),
@@ -78,13 +73,6 @@ pub(super) fn fill(build: &Build) -> Result<PathBuf> {
     }
     for (from, to) in SOURCES {
         copy(&paths::root().join(from), &directory.join(to))?;
-    }
-    let (from, to) = DOCS;
-    for entry in fs::read_dir(paths::root().join(from))? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            copy(&entry.path(), &directory.join(to).join(entry.file_name()))?;
-        }
     }
     Ok(directory)
 }
@@ -98,7 +86,7 @@ fn renew(directory: &Path) -> Result<()> {
 }
 
 /// Copies a file, or a directory with its content.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
             let entry = entry?;
@@ -111,7 +99,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(fs::set_permissions(to, fs::metadata(from)?.permissions())?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }

@@ -76,6 +76,9 @@ pub(crate) enum State {
         /// Replace the present state, and keep it as state.redb.replaced
         #[arg(long)]
         replace: bool,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
     },
     /// Compare counters, cursors and undo records with the data
     Verify,

@@ -27,13 +27,21 @@ pub(crate) struct Health {
     #[arg(long, value_name = "BLOCKS")]
     pub(crate) behind: Option<u64>,
     /// The greatest age of the head of a chain: a number with s, m, h or d
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = some_age)]
     pub(crate) head_age: Option<Duration>,
     #[command(flatten)]
     pub(crate) running: Running,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: HealthFormat,
+}
+
+/// Reads an age above zero: every head is older than its arrival.
+fn some_age(text: &str) -> Result<Duration, String> {
+    match age(text)? {
+        Duration::ZERO => Err("expected at least 1s: a head is always some time old".to_owned()),
+        age => Ok(age),
+    }
 }
 
 /// The format of `nexum health`.
@@ -44,7 +52,7 @@ pub(crate) enum HealthFormat {
     Text,
     /// JSON
     Json,
-    /// One line and performance data, for Nagios, Icinga and their like; the exit codes are 0 OK and
-    /// 2 CRITICAL
+    /// One line and performance data, for Nagios, Icinga and their like; the exit codes are 0 OK,
+    /// 2 CRITICAL and 3 UNKNOWN
     Nagios,
 }

@@ -4,7 +4,7 @@ use comfy_table::Table;
 use nexum_config::harmless::harmless;
 
 use super::Client;
-use super::status::{WIDE_COLUMNS_MIN, now_ms};
+use super::status::{WIDE_COLUMNS_MIN, next_try, now_ms};
 use crate::args::Format;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::CHAINS;
@@ -56,7 +56,7 @@ fn text(chains: &[Chain], columns: Option<u16>, now_ms: u64) -> String {
     let is_narrow = sized(&[]).width().is_some_and(|width| width < WIDE_COLUMNS_MIN);
     let mut heads = sized(&["CHAIN", "HEAD", "HEAD AGE", "SEEN", "TROUBLE", "FAILOVERS"]);
     let header = [
-        "CHAIN", "ENDPOINT", "STATE", "P50", "ERRORS", "REQUESTS", "P99", "PRIORITY", "BUDGET",
+        "CHAIN", "ENDPOINT", "STATE", "HEAD", "P50", "ERRORS", "REQUESTS", "P99", "PRIORITY", "BUDGET",
     ];
     let shown = if is_narrow {
         ENDPOINT_COLUMNS_NARROW
@@ -112,10 +112,11 @@ fn head_cells(chain: &Chain, now_ms: u64) -> [String; 6] {
 fn chain_lines(chain: &Chain, now_ms: u64) -> Vec<String> {
     let ago = |at_ms: u64| span(now_ms.saturating_sub(at_ms));
     let id = chain.chain_id;
-    let trouble = chain
-        .trouble
-        .as_ref()
-        .map(|trouble| format!("chain {id}: {}, for {}", harmless(&trouble.text), ago(trouble.since_ms)));
+    let trouble = chain.trouble.as_ref().map(|trouble| {
+        let next = trouble.next_try_ms.map(|next| next_try(next, now_ms));
+        let (text, since) = (harmless(&trouble.text), ago(trouble.since_ms));
+        format!("chain {id}: {text}, for {since}{}", next.unwrap_or_default())
+    });
     let follows = match &chain.following {
         Some(following) => {
             let how = if following.is_pushed { "pushed" } else { "polled" };
@@ -127,13 +128,14 @@ fn chain_lines(chain: &Chain, now_ms: u64) -> Vec<String> {
     trouble.into_iter().chain([follows]).collect()
 }
 
-fn endpoint_cells(chain_id: u64, endpoint: &Endpoint) -> [String; 9] {
+fn endpoint_cells(chain_id: u64, endpoint: &Endpoint) -> [String; 10] {
     let latency = |us: Option<u64>| us.map_or_else(dash, |us| format!("{}.{} ms", us / 1_000, us % 1_000 / 100));
     let errors = endpoint.error_rate.map(|rate| format!("{:.1} %", rate * 100.0));
     [
         chain_id.to_string(),
         harmless(&endpoint.endpoint).into_owned(),
         endpoint.state.words().to_owned(),
+        endpoint.head.map_or_else(dash, |head| head.to_string()),
         latency(endpoint.latency_p50_us),
         errors.unwrap_or_else(dash),
         endpoint.requests.to_string(),
@@ -162,8 +164,10 @@ fn endpoint_lines(chain_id: u64, endpoint: &Endpoint, is_narrow: bool, now_ms: u
     }
     let mut lines = vec![format!("{chain_id} {}: {state}", harmless(&endpoint.endpoint))];
     if is_narrow {
-        let [.., p99, priority, budget] = endpoint_cells(chain_id, endpoint);
-        lines.push(format!("  p99 {p99}, priority {priority}, budget {budget}"));
+        let [.., requests, p99, priority, budget] = endpoint_cells(chain_id, endpoint);
+        lines.push(format!(
+            "  requests {requests}, p99 {p99}, priority {priority}, budget {budget}"
+        ));
     }
     if let Some(error) = &endpoint.last_error {
         lines.push(format!(
@@ -187,7 +191,7 @@ mod tests {
     /// An endpoint that nexum has sent no request to, changed by `more`.
     fn endpoint(label: &str, state: &str, more: Value) -> Value {
         let mut endpoint = json!({
-            "endpoint": label, "priority": 0, "state": state, "reason": null, "since_ms": null, "until_ms": null,
+            "endpoint": label, "priority": 0, "state": state, "head": null, "reason": null, "since_ms": null, "until_ms": null,
             "latency_p50_us": null, "latency_p99_us": null, "requests": 0, "errors": 0, "error_rate": null,
             "requests_per_second": null, "budget": null, "last_error": null,
         });
@@ -202,7 +206,7 @@ mod tests {
     fn chains() -> Vec<Chain> {
         let used = json!({
             "since_ms": NOW_MS - 7_500_000, "latency_p50_us": 48_310, "latency_p99_us": 1_310_000, "requests": 123_456,
-            "errors": 3, "error_rate": 0.0, "requests_per_second": 25, "budget": 12,
+            "errors": 3, "error_rate": 0.0, "requests_per_second": 25, "budget": 12, "head": 21_000_253,
         });
         let rested = json!({
             "priority": 1, "since_ms": NOW_MS - 4_000, "until_ms": NOW_MS + 6_000,
@@ -235,7 +239,7 @@ mod tests {
                 "chain_id": 31_337, "request_failovers": 0, "follow_failovers": 0, "following": null,
                 "trouble": {
                     "text": "1 of 1 endpoints down: http://127.0.0.1:28547: connection refused",
-                    "since_ms": NOW_MS - 64_000,
+                    "since_ms": NOW_MS - 64_000, "next_try_ms": NOW_MS + 2_000,
                 },
                 "head": {
                     "number": 7, "hash": "0x", "timestamp_ms": NOW_MS - 93_780_000, "seen_ms": NOW_MS - 64_000,
@@ -290,6 +294,7 @@ mod tests {
                 "100",
                 "http://127.0.0.1:8545",
                 "untested",
+                "-",
                 "-",
                 "-",
                 "0",

@@ -264,7 +264,7 @@ mod tests {
             json!({"kind": "reverted", "module": "m", "chain": 1, "text": "back to block 6"}),
             json!({"kind": "stage", "module": "m", "stage": "waiting_for_chain", "text": "1: no endpoint answers"}),
             json!({"kind": "condition_began", "condition": "chain_outage", "chain": 1, "text": "nexum cannot follow chain 1"}),
-            json!({"kind": "command", "module": "m", "text": "module stop uid=1000"}),
+            json!({"kind": "command", "module": "m", "text": "module_stop by uid 1000 outcome=ok"}),
         ];
         let lines: Vec<_> = lines
             .into_iter()
@@ -278,7 +278,7 @@ mod tests {
         00:00:00.123Z m chain 1 reverted: back to block 6
         00:00:00.123Z m waiting for chain: 1: no endpoint answers
         00:00:00.123Z chain 1 began: nexum cannot follow chain 1
-        00:00:00.123Z m command: module stop uid=1000
+        00:00:00.123Z m command: module_stop by uid 1000 outcome=ok
         ");
     }
 

@@ -40,15 +40,15 @@ fn print(report: &ReloadReport) {
     for warning in &report.warnings {
         errln!("warning: {warning}");
     }
-    for line in report.lines() {
-        outln!("{line}");
-    }
     outln!(
         "{}",
         match (report.is_empty(), report.dry_run) {
             (true, _) => "the configuration has not changed",
-            (false, true) => "a reload would make these changes",
-            (false, false) => "the configuration is reloaded",
+            (false, true) => "a reload would make these changes:",
+            (false, false) => "the configuration is reloaded, with these changes:",
         }
     );
+    for line in report.lines() {
+        outln!("{line}");
+    }
 }

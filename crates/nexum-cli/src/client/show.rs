@@ -1,5 +1,6 @@
 //! Prints answers of the daemon.
 
+use comfy_table::Table;
 use nexum_config::harmless::{harmless, harmless_lines};
 
 use crate::args::{Answer, Format};
@@ -22,40 +23,54 @@ pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal>
     if let Format::Json = format {
         return json_on_stdout(modules);
     }
-    let mut rows = table(&[
-        "MODULE",
-        "VERSION",
-        "WANTED",
-        "STAGE",
-        "CAPABILITIES",
-        "SUBSCRIPTIONS",
-        "FROM",
-        "FILE",
-    ]);
+    outln!("{}", text_of_modules(modules, None));
+    Ok(())
+}
+
+/// A table of the modules, and below it the properties of each, which can be long. The table has
+/// `columns`, or else the width of the terminal.
+fn text_of_modules(modules: &[Module], columns: Option<u16>) -> String {
+    let mut rows = sized(&["MODULE", "VERSION", "WANTED", "STAGE"], columns);
+    let mut blocks = Vec::new();
     for module in modules {
+        let version = harmless(module.version.as_deref().unwrap_or("-")).into_owned();
+        let wanted = module.wanted.words().to_owned();
+        rows.add_row([module.name.clone(), version, wanted, stage(module)]);
         let queries = module.queries.as_ref();
         let queries = queries.map(|queries| format!("queries, {} at a time", queries.pool_size_max));
-        rows.add_row([
-            module.name.clone(),
-            harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
-            module.wanted.words().to_owned(),
-            stage(module),
-            list(&module.capabilities),
-            list(module.subscriptions.iter().cloned().chain(queries)),
-            harmless(&module.from).into_owned(),
-            harmless(&module.path.display().to_string()).into_owned(),
-        ]);
-    }
-    outln!("{rows}");
-    for module in modules {
-        if let Some(description) = &module.description {
-            outln!("\n{}: {}", module.name, harmless_lines(description, "  "));
-        }
+        let mut facts = vec![
+            ("from", module.from.clone()),
+            ("file", module.path.display().to_string()),
+            ("capabilities", list(&module.capabilities)),
+            (
+                "subscriptions",
+                list(module.subscriptions.iter().cloned().chain(queries)),
+            ),
+        ];
         if !module.authors.is_empty() {
-            outln!("\n{} is by {}", module.name, harmless(&list(&module.authors)));
+            facts.push(("authors", list(&module.authors)));
         }
+        let fact = |(name, value): (&str, String)| format!("\n  {name:<15}{}", harmless(&value));
+        let mut block = module.name.clone();
+        block.extend(facts.into_iter().map(fact));
+        if let Some(description) = &module.description {
+            block.push_str(&format!("\n  {}", harmless_lines(description, "  ")));
+        }
+        blocks.push(block);
     }
-    Ok(())
+    std::iter::once(rows.to_string())
+        .chain(blocks)
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+/// A table of `columns`, or else of the width of the terminal.
+fn sized(header: &[&str], columns: Option<u16>) -> Table {
+    let mut rows = table(header);
+    if let Some(columns) = columns {
+        rows.set_width(columns);
+    }
+    rows
 }
 
 pub(super) fn limits(usages: &[Usage], format: Format) -> Result<(), Refusal> {
@@ -82,22 +97,35 @@ pub(super) fn letters(letters: &[Letter], format: Format) -> Result<(), Refusal>
     if let Format::Json = format {
         return json_on_stdout(letters);
     }
-    let mut rows = table(&["EVENT", "LAST ATTEMPT", "ATTEMPTS", "LIMIT", "REASON OF THE LAST"]);
+    outln!("{}", text_of_letters(letters, None));
+    Ok(())
+}
+
+/// A table of dead letters, and below it the reason of each. The table has `columns`, or else the width
+/// of the terminal.
+fn text_of_letters(letters: &[Letter], columns: Option<u16>) -> String {
+    let mut rows = sized(&["EVENT", "LAST ATTEMPT", "ATTEMPTS"], columns);
+    let mut lines = Vec::new();
     for letter in letters {
         let last = letter.attempts.last();
-        let reason = last.map_or("", |attempt| &attempt.reason);
-        let reason = reason.lines().next().unwrap_or_default();
-        let limit = last.and_then(|attempt| attempt.trip.as_ref());
-        rows.add_row([
-            letter.event.clone(),
-            last.map_or_else(|| "-".to_owned(), |attempt| time(attempt.at_ms)),
-            letter.attempts.len().to_string(),
-            limit.map_or_else(|| "-".to_owned(), |trip| trip.limit.clone()),
-            harmless(reason).into_owned(),
-        ]);
+        let at = last.map_or_else(|| "-".to_owned(), |attempt| time(attempt.at_ms));
+        rows.add_row([letter.event.clone(), at, letter.attempts.len().to_string()]);
+        if let Some(attempt) = last {
+            let reason = attempt.reason.lines().next().unwrap_or_default();
+            let trip = attempt.trip.as_ref();
+            let trip = trip.map(|trip| format!("limit {}, {} of {}: ", trip.limit, trip.used, trip.bound));
+            lines.push(format!(
+                "{}: {}{}",
+                letter.event,
+                trip.unwrap_or_default(),
+                harmless(reason)
+            ));
+        }
     }
-    outln!("{rows}");
-    Ok(())
+    match lines.is_empty() {
+        true => rows.to_string(),
+        false => format!("{rows}\n\n{}", lines.join("\n")),
+    }
 }
 
 /// The functions of a module, as text if the format is not JSON.
@@ -129,4 +157,82 @@ pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
     }
     outln!("\n{}", harmless_lines(&format!("{:#}", letter.content), ""));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read<T: DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).expect("messages")
+    }
+
+    /// Checks that no line of the table is too long, and keeps the text.
+    fn check(name: &str, make: impl Fn(u16) -> String) {
+        for columns in [80, 200] {
+            let text = make(columns);
+            let table = text.split("\n\n").next().unwrap_or_default();
+            for line in table.lines() {
+                assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
+            }
+            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+            insta::assert_snapshot!(format!("{name}_{columns}"), lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn the_list_of_modules_fits_80_and_200_columns() {
+        let module = |name: &str, more: Value| {
+            let mut module = json!({
+                "name": name, "version": "0.1.0", "description": null, "capabilities": ["logging", "local-store"],
+                "path": "/usr/share/nexum/modules/block-logger/block-logger.wasm", "digest": "", "wanted": "running",
+                "subscriptions": ["blocks of 11155111", "logs of 0x6b175474e89094c44da98b954eedeac495271d0f on 11155111"],
+                "from": "/etc/nexum/engine.toml:17", "stage": "running", "reason": null, "reason_since_ms": null,
+                "handled": 0, "failed": 0, "dead_letters": 0, "memory_bytes": 0, "catching_up": [],
+            });
+            let fields = module.as_object_mut().expect("an object");
+            fields.extend(more.as_object().expect("an object").clone());
+            module
+        };
+        let modules: Vec<Module> = read(json!([
+            module(
+                "block-logger",
+                json!({"authors": ["A. Author"], "description": "Logs blocks.\u{1b}[2J\nAll of them."})
+            ),
+            module(
+                "conditional-orders-of-the-treasury",
+                json!({
+                    "version": null, "wanted": "stopped", "stage": "stopped", "capabilities": [], "subscriptions": [],
+                    "from": "module load at 2026-11-30T07:02:53.566Z by uid 1000",
+                })
+            ),
+        ]));
+        check("modules", |columns| text_of_modules(&modules, Some(columns)));
+    }
+
+    #[test]
+    fn the_list_of_dead_letters_fits_80_and_200_columns() {
+        let letter = |event: &str, attempt: Value| json!({"event": event, "block_hash": "0x", "attempts": [attempt], "content": {}});
+        let reason =
+            "the handler returned an error: chain unavailable: the endpoint cannot be reached: connection refused";
+        let letters: Vec<Letter> = read(json!([
+            letter(
+                "11155111@finalized:21000000:logs",
+                json!({
+                    "at_ms": 1_767_225_600_123_u64, "reason": reason, "trip": null, "records": [],
+                })
+            ),
+            letter(
+                "9f86d081884c7d65:1767225600000:tick",
+                json!({
+                    "at_ms": 1_767_225_600_123_u64, "reason": "out of fuel\nbacktrace", "records": [],
+                    "trip": {"limit": "fuel_per_event", "used": 1_000_001, "bound": 1_000_000},
+                })
+            ),
+        ]));
+        check("letters", |columns| text_of_letters(&letters, Some(columns)));
+    }
 }

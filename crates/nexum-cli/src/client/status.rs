@@ -208,20 +208,27 @@ fn why(module: &Module, now_ms: u64) -> String {
     ) {
         let mut text = first_line(reason);
         let next = module.events.as_ref().and_then(|events| events.next_try_ms);
-        match (next, module.reason_since_ms) {
-            (Some(next), _) => text += &format!("; next try in {}", span(next.saturating_sub(now_ms))),
-            (None, Some(since)) => text += &format!(", {}", span(now_ms.saturating_sub(since))),
-            (None, None) => {}
+        // The time of a backoff says nothing beside the time of its end.
+        let since = module.reason_since_ms;
+        if let Some(since) = since.filter(|_| next.is_none() || module.stage != Stage::Backoff) {
+            text += &format!(", for {}", span(now_ms.saturating_sub(since)));
+        }
+        if let Some(next) = next {
+            text += &next_try(next, now_ms);
         }
         parts.push(text);
     }
-    if module.dead_letters > 0 {
-        parts.push(format!("`nexum dead-letter list {}`", module.name));
-    }
+    parts.extend(dead_letters(module));
     match parts.is_empty() {
         true => "-".to_owned(),
         false => parts.join("; "),
     }
+}
+
+/// The dead letters of the module, with the command that lists them.
+fn dead_letters(module: &Module) -> Option<String> {
+    let (letters, name) = (module.dead_letters, harmless(&module.name));
+    (letters > 0).then(|| format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")))
 }
 
 /// Whether the table cuts a reason of the module.
@@ -234,7 +241,7 @@ fn is_cut(module: &Module) -> bool {
     texts.any(|text| text.lines().count() > 1 || text.chars().count() > WHY_CHARS_MAX)
 }
 
-/// The whole reasons of a module that does not work as usual.
+/// The whole reasons of a module that does not work as usual, and its dead letters.
 fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
     let safe = |text: &str| harmless_lines(text, "  ").into_owned();
     let mut lines = Vec::new();
@@ -246,7 +253,7 @@ fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
         let since = module.reason_since_ms.filter(|_| module.stage != Stage::Loading);
         let since = since.map(|since| format!(" since {}", time(since))).unwrap_or_default();
         let next = module.events.as_ref().and_then(|events| events.next_try_ms);
-        let next = next.map(|next| format!("; next try in {}", span(next.saturating_sub(now_ms))));
+        let next = next.map(|next| next_try(next, now_ms));
         lines.push(format!(
             "{} is {}{since}: {}{}",
             safe(&module.name),
@@ -265,7 +272,13 @@ fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
             safe(&suspension.reason)
         ));
     }
+    lines.extend(dead_letters(module).map(|letters| format!("{} has {letters}", safe(&module.name))));
     lines
+}
+
+/// The end of a reason: the time until the next try.
+pub(super) fn next_try(next_ms: u64, now_ms: u64) -> String {
+    format!("; next try in {}", span(next_ms.saturating_sub(now_ms)))
 }
 
 /// Whether the stage says everything.

@@ -3,13 +3,15 @@
 mod show;
 mod status;
 
+use std::path::Path;
+
 use nexum_config::document::ConfigError;
 use nexum_config::names::ModuleName;
 use nexum_store::cluster::{self, ClusterConfig, ClusterStatus};
 use nexum_store::{PostgresConfig, PostgresError};
 
 use self::status::Shown;
-use crate::args::{Cluster, Format, MoveTarget, Running};
+use crate::args::{Cluster, Format, MoveTarget};
 use crate::compose;
 use crate::configure::{self, Configuration, configure_state_dir};
 use crate::error_code::ErrorCode;
@@ -32,8 +34,8 @@ struct Installation {
 /// # Errors
 ///
 /// The reason why the database or the command cannot be used.
-pub(super) fn cluster(running: &Running, command: &Cluster) -> Result<u8, Refusals> {
-    let installation = Installation::read(running)?;
+pub(super) fn cluster(config: Option<&Path>, command: &Cluster) -> Result<u8, Refusals> {
+    let installation = Installation::read(config)?;
     match command {
         Cluster::Init { format } => installation.init(*format),
         Cluster::Status { format } => installation.status(*format),
@@ -46,8 +48,8 @@ pub(super) fn cluster(running: &Running, command: &Cluster) -> Result<u8, Refusa
 impl Installation {
     /// Reads the tables `[store]` and `[cluster]`. Other values can be faulty: an operator's shell has
     /// neither the variables nor the credentials of the service.
-    fn read(running: &Running) -> Result<Self, Refusals> {
-        let Configuration { config, .. } = configure_state_dir(running.config.as_deref())?;
+    fn read(config: Option<&Path>) -> Result<Self, Refusals> {
+        let Configuration { config, .. } = configure_state_dir(config)?;
         let store = compose::store_config(&config)?;
         let mut errors = Vec::new();
         let node = configure::cluster(&config, Some(&store), &mut errors);

@@ -3,6 +3,7 @@
 //! `nexum check --online` prints the findings about endpoints and the clock ([`online`]) after its own
 //! report. `nexum support-bundle` stores all findings ([`examine`]).
 
+mod clock;
 mod configuration;
 mod daemon;
 #[cfg(feature = "store-postgres")]
@@ -132,6 +133,7 @@ pub(crate) fn examine(installation: &Installation) -> Result<Report, Refusal> {
     all.extend(port::finding(config, &daemon));
     all.extend(modules::of_daemon(&config.state_dir, &daemon));
     all.extend(machine::findings(config, candidates, daemon.pid()));
+    all.push(clock::synchronisation());
     all.extend(process::block_on(online(config))?);
     Ok(Report {
         version,
@@ -146,7 +148,8 @@ pub(crate) async fn online(config: &Config) -> Vec<Finding> {
     findings.extend(compose::probe(config).await);
     if findings.iter().all(|finding| finding.area != Area::Clock) {
         let text = "no endpoint gave a head to compare the clock with";
-        findings.push(Area::Clock.unknown("system clock", text));
+        let remedy = "`nexum chains` shows why the endpoints give none; `timedatectl` shows the clock";
+        findings.push(Area::Clock.unknown("system clock", text, remedy));
     }
     findings
 }

@@ -59,7 +59,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
         #[cfg(feature = "store-postgres")]
-        Command::Cluster { running, command } => super::cluster::cluster(&running, &command),
+        Command::Cluster { config, command } => super::cluster::cluster(config.as_deref(), &command),
         Command::Reload(Reload {
             running,
             dry_run,

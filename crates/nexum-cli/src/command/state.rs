@@ -2,7 +2,7 @@
 //! running daemon.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
-use nexum_store::Backend;
+use nexum_store::{Backend, Commands, REPLACED, Restored};
 
+use super::confirm::confirm;
 use crate::args::State;
 use crate::client::Client;
 use crate::compose;
@@ -22,7 +23,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::frames::Said;
 use crate::report::bars::Progress;
 use crate::report::print::{end_on_failed_write, errln, outln};
-use crate::report::{Refusal, Refusals, count};
+use crate::report::{Refusal, Refusals, causes, count};
 use crate::state::{Sinks, Task, import, open, restore_backup};
 
 /// The process that has the store open.
@@ -115,7 +116,7 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
             let file = std::path::absolute(file).map_err(|error| of_file(file, &error))?;
             target()?.show(&Task::Backup { file })
         }
-        State::Restore { file, replace } => restore(&config, file, *replace),
+        State::Restore { file, replace, yes } => restore(&config, file, *replace, *yes),
         State::Verify => target()?.show(&Task::Verify),
     }
 }
@@ -213,7 +214,7 @@ fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals>
 }
 
 /// Makes a backup the state of this configuration. No daemon may have the state open.
-fn restore(config: &Config, file: &Path, replace: bool) -> Result<u8, Refusals> {
+fn restore(config: &Config, file: &Path, replace: bool, yes: bool) -> Result<u8, Refusals> {
     let store = compose::store_config(config)?;
     if store.backend != Backend::Redb {
         let refusal = Refusal::new(format!(
@@ -224,20 +225,42 @@ fn restore(config: &Config, file: &Path, replace: bool) -> Result<u8, Refusals> 
             .with_hint("remove `backend` from [store]: backups are files of redb, the default")
             .into());
     }
+    if replace && !yes && has_state(config)? {
+        let directory = config.state_dir.display();
+        confirm(&format!("replace the state in {directory}, and keep it as {REPLACED}?"))?;
+    }
     let mut terminal = Terminal::default();
     let mut checked = |rows| terminal.say(Said::Rows("checking".to_owned(), rows, 0));
     let restored = restore_backup(file, config, replace, &mut checked);
     terminal.end();
-    for module in restored? {
-        outln!(
-            "{}: {}, {}",
-            module.name,
-            count(module.usage.keys, "key"),
-            count(module.usage.bytes, "byte")
-        );
-    }
+    show_restored(&restored?);
     outln!("restored into {}", config.state_dir.display());
     Ok(STOPPED)
+}
+
+fn show_restored(restored: &Restored) {
+    let mut has_commands = false;
+    for module in &restored.modules {
+        let wanted = module.operator.as_ref().map(|row| format!(", wanted {}", row.wanted()));
+        has_commands |= wanted.is_some();
+        outln!(
+            "{}: {}, {}{}",
+            module.name,
+            count(module.usage.keys, "key"),
+            count(module.usage.bytes, "byte"),
+            wanted.unwrap_or_default()
+        );
+    }
+    match &restored.commands {
+        Commands::Former => outln!("what the operator stopped, loaded or removed stays so"),
+        Commands::Backup if !has_commands => {}
+        Commands::Backup => outln!("modules are stopped, loaded and removed as in the backup"),
+        Commands::Lost(error) => errln!(
+            "warning: modules are stopped, loaded and removed as in the backup, because the former state cannot be \
+             read: {}",
+            causes(error)
+        ),
+    }
 }
 
 fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refusals> {
@@ -245,22 +268,7 @@ fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refu
     let mut weight = Vec::new();
     target.write(&Task::Weigh { module: module.clone() }, &mut weight)?;
     if !yes {
-        if !io::stdin().is_terminal() {
-            return Err(
-                Refusal::new("cannot ask for confirmation, because stdin is no terminal")
-                    .with_hint("confirm with `--yes`")
-                    .into(),
-            );
-        }
-        // Without a question on the screen, the operator's answer is no.
-        let _ = write!(io::stderr(), "remove {}? [y/N] ", String::from_utf8_lossy(&weight));
-        let mut answer = String::new();
-        io::stdin()
-            .read_line(&mut answer)
-            .map_err(|error| Refusal::of(&error))?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Err(Refusal::new("nothing was removed").into());
-        }
+        confirm(&format!("delete the state of {}?", String::from_utf8_lossy(&weight)))?;
     }
     target.show(&Task::Purge { module })
 }

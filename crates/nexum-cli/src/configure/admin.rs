@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexum_config::document::{ConfigErrors, Defaults};
+use nexum_config::document::{ConfigErrors, Defaults, Location};
 use nexum_config::engine::Config;
 use nexum_config::masked_path::MaskedPath;
 use serde::Deserialize;
@@ -25,6 +25,8 @@ pub(crate) struct AdminConfig {
 pub(crate) struct AdminListen {
     pub(crate) address: SocketAddr,
     pub(crate) token_file: MaskedPath,
+    /// The position of the file's name in the configuration.
+    at: Location,
 }
 
 /// The configuration of the port, with its token.
@@ -40,8 +42,16 @@ impl Admin {
     ///
     /// If the file has no token that only nexum's user can read.
     pub(crate) fn open(listen: AdminListen) -> Result<Self, Refusal> {
-        let AdminListen { address, token_file } = listen;
-        let token = Arc::new(Token::read(&token_file).map_err(|refusal| refusal.about("admin.token_file"))?);
+        let AdminListen {
+            address,
+            token_file,
+            at,
+        } = listen;
+        let located = |refusal: Refusal| Refusal {
+            error: at.error(refusal.error).to_string(),
+            ..refusal
+        };
+        let token = Arc::new(Token::read(&token_file).map_err(located)?);
         Ok(Self { address, token })
     }
 
@@ -99,6 +109,7 @@ impl AdminConfig {
         let listen = listen.zip(token_file).map(|(address, file)| AdminListen {
             address,
             token_file: section.path("token_file", file),
+            at: section.location("token_file"),
         });
         Ok(Self { listen })
     }

@@ -36,7 +36,8 @@ enum Choice {
 
 impl ConfigFile {
     /// The file `named` by the command line, or else the file of [`CONFIG_VARIABLE`], or else the
-    /// first of [`CONFIG`] and [`SYSTEM_CONFIG`] that exists.
+    /// first of [`CONFIG`] and [`SYSTEM_CONFIG`] that exists. A place that cannot be examined comes after
+    /// the others.
     pub(crate) fn choose(named: Option<&Path>) -> Self {
         let variable = std::env::var_os(CONFIG_VARIABLE);
         Self::choose_from(named, variable, &[Path::new(CONFIG), Path::new(SYSTEM_CONFIG)])
@@ -45,12 +46,18 @@ impl ConfigFile {
     fn choose_from(named: Option<&Path>, variable: Option<OsString>, defaults: &[&Path]) -> Self {
         let is_blank = |variable: &OsStr| variable.to_str().is_some_and(|text| text.trim().is_empty());
         let variable = variable.filter(|variable| !is_blank(variable));
-        // A file that cannot be examined exists: its error is the operator's to see.
-        let exists = |path: &&&Path| path.try_exists().unwrap_or(true);
+        // The user may not search every directory: the working directory of `sudo -u nexum nexum status` is often
+        // the home of another user. Without a file elsewhere, the error of such a place is the operator's to see.
+        let exists = |path: &&&Path| path.try_exists().unwrap_or(false);
+        let is_hidden = |path: &&&Path| path.try_exists().is_err();
+        let found = || {
+            let hidden = || defaults.iter().find(is_hidden);
+            defaults.iter().find(exists).or_else(hidden)
+        };
         let (path, choice) = match (named, variable) {
             (Some(named), _) => (named.to_owned(), Choice::Option),
             (None, Some(variable)) => (variable.into(), Choice::Variable),
-            (None, None) => match defaults.iter().find(exists) {
+            (None, None) => match found() {
                 Some(found) => (found.to_path_buf(), Choice::Found),
                 None => (CONFIG.into(), Choice::Absent),
             },
@@ -130,6 +137,11 @@ mod tests {
         assert_eq!(choose(None, None), chosen(&second, Choice::Found));
         std::fs::write(at("first.toml"), "").unwrap();
         assert_eq!(choose(None, None), chosen(&at("first.toml"), Choice::Found));
+        // Like a directory that the user may not search, a file cannot be searched.
+        let hidden = at("first.toml/engine.toml");
+        let beside = |other: &Path| ConfigFile::choose_from(None, None, &[&hidden, other]);
+        assert_eq!(beside(&second), chosen(&second, Choice::Found));
+        assert_eq!(beside(&at("third.toml")), chosen(&hidden, Choice::Found));
         let nothing = ConfigFile::choose_from(None, None, &[]);
         assert_eq!(nothing, chosen(Path::new("engine.toml"), Choice::Absent));
         assert_eq!(nothing.absolute(), None);

@@ -85,13 +85,13 @@ fn read(path: &MaskedPath) -> Result<Digest, Refusal> {
             FileError::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        Refusal::new(format!("{shown}: {reason}")).with_hint(how_to_make(path))
+        Refusal::new(reason).with_hint(how_to_make(path))
     };
     let file = regular_file::open(path).map_err(refuse)?;
     let mode = file.metadata().map_err(|error| refuse(error.into()))?.mode();
     if mode & RIGHTS_REFUSED != 0 {
         let error = format!(
-            "{shown}: other users can read or change this file (its mode is {:04o})",
+            "other users can read or change this file (its mode is {:04o})",
             mode & 0o7777
         );
         return Err(Refusal::new(error).with_hint(format!("make it private with `chmod g-w,o= {shown}`")));
@@ -102,7 +102,7 @@ fn read(path: &MaskedPath) -> Result<Digest, Refusal> {
     let token = content.trim_ascii();
     match fault(&content, token) {
         None => Ok(Digest::of(token)),
-        Some(fault) => Err(Refusal::new(format!("{shown}: {fault}")).with_hint(how_to_make(path))),
+        Some(fault) => Err(Refusal::new(fault).with_hint(how_to_make(path))),
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(
                 refused,
                 format!(
-                    "<dir>/token: other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod g-w,o= <dir>/token`)"
+                    "other users can read or change this file (its mode is {mode:04o}) (make it private with `chmod g-w,o= <dir>/token`)"
                 )
             );
         }
@@ -185,10 +185,7 @@ mod tests {
                 "the file has more than 4096 bytes, so that it is no token",
             ),
         ] {
-            assert_eq!(
-                outcome(content, 0o600).err().unwrap(),
-                format!("<dir>/token: {expected} ({made})")
-            );
+            assert_eq!(outcome(content, 0o600).err().unwrap(), format!("{expected} ({made})"));
         }
         assert!(outcome(&[b'a'; 4_096], 0o600).is_ok());
         assert!(outcome(format!("\n {TOKEN}\r\n").as_bytes(), 0o600).is_ok());

@@ -91,12 +91,16 @@ fn last_dead_letter(api: &ApiState, module: Option<&str>) -> Option<String> {
 
 /// Makes the record of a change. It is below INFO, because the code that fails logs its failure too.
 fn record(change: &Change, event: Option<&str>) {
-    let Change { phase, condition, .. } = change;
+    let Change {
+        phase,
+        condition,
+        since_ms,
+    } = change;
     let (kind, module, chain) = (condition.kind.word(), condition.module.as_deref(), condition.chain);
     let (hint, text) = (condition.hint.as_str(), condition.text.as_str());
     macro_rules! record {
         ($name:ident) => {
-            tracing::debug!(name: $name, target: CONDITION, kind, module, chain, event, hint, "{text}")
+            tracing::debug!(name: $name, target: CONDITION, kind, module, chain, event, since_ms, hint, "{text}")
         };
     }
     match phase {

@@ -2,18 +2,23 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::feed::AUDIT;
 use super::peer::Peer;
+use crate::error_code::ErrorCode;
 
 /// The outcome of a command that succeeded.
 const OK: &str = "ok";
 
 /// The outcome of a command whose connection ended before it was carried out.
 const CUT_OFF: &str = "cut-off";
+
+/// The outcomes of commands to a module that does not exist.
+const UNKNOWN: [ErrorCode; 2] = [ErrorCode::ModuleNotFound, ErrorCode::StateNotFound];
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +65,8 @@ struct Record {
     /// The command, if it is not the operation.
     command: Option<&'static str>,
     module: Option<String>,
+    /// The file of a module that is being loaded.
+    file: Option<String>,
     /// Whether the response writes no record.
     is_left_out: bool,
 }
@@ -93,9 +100,9 @@ impl By {
             command,
             event,
             record: Mutex::new(Record {
-                command: None,
                 module,
                 is_left_out: is_read,
+                ..Record::default()
             }),
         }))
     }
@@ -115,6 +122,11 @@ impl By {
         self.0.actor
     }
 
+    /// The command and its sender, for operators whose commands wait for it.
+    pub(crate) fn holds(&self, command: &str) -> String {
+        format!("{command} by {}", self.0.actor)
+    }
+
     /// The operator's reason, of a bounded length, without control characters.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
@@ -123,6 +135,11 @@ impl By {
     /// Names the module that the command concerns, if the path does not name it.
     pub(crate) fn concerns(&self, module: impl Into<String>) {
         self.0.record.lock().module = Some(module.into());
+    }
+
+    /// Names the file of a module whose name is not known yet.
+    pub(crate) fn names_file(&self, file: &Path) {
+        self.0.record.lock().file = Some(file.display().to_string());
     }
 
     /// Names the command, if one path has several.
@@ -157,6 +174,12 @@ impl By {
             ..
         } = &*self.0;
         let record = record.lock();
+        // A name that no module has gets no row among the events of a module.
+        let is_module = !UNKNOWN.iter().any(|code| code.word() == outcome);
+        let (module, name) = match is_module {
+            true => (record.module.as_deref(), None),
+            false => (None, record.module.as_deref()),
+        };
         let (pid, address) = match actor {
             Actor::Process(peer) => (peer.pid, None),
             Actor::Token(address) => (None, Some(address.to_string())),
@@ -168,7 +191,9 @@ impl By {
             pid,
             address,
             command = record.command.unwrap_or(command),
-            module = record.module.as_deref(),
+            module,
+            name,
+            file = record.file.as_deref(),
             event,
             reason = self.reason(),
             outcome,

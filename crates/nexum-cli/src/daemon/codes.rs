@@ -18,7 +18,6 @@ pub(super) fn code_of(error: &SteerError) -> ErrorCode {
         SteerError::NoQueries(_) => ErrorCode::QueryUnsupported,
         SteerError::NoEvents(_) => ErrorCode::ModuleHasNoEvents,
         SteerError::Start(StartError::NoSource { .. }) => ErrorCode::ChainUnknown,
-        SteerError::Start(StartError::NotReady { .. }) => ErrorCode::ChainUnavailable,
         SteerError::Start(StartError::Store(_)) | SteerError::Commit(_) => ErrorCode::StoreUnavailable,
         SteerError::NotRunning => ErrorCode::DaemonStopping,
         SteerError::Command(error) => match error {

@@ -144,6 +144,7 @@ impl Known {
 
 /// The conditions that hold now.
 pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>) -> Vec<Condition> {
+    supervisor.look();
     let mut found = Vec::new();
     let mut store_failure = None;
     for status in supervisor.modules() {

@@ -50,6 +50,7 @@ pub(super) fn event_of(record: &Record) -> Option<EventRecord> {
         took_us: number("took_us"),
         fuel: number("fuel"),
         stage: word("stage"),
+        since_ms: number("since_ms"),
         condition,
         text: match kind {
             // The kind and the fields say all.
@@ -62,13 +63,19 @@ pub(super) fn event_of(record: &Record) -> Option<EventRecord> {
     })
 }
 
-/// An operator's command with its fields, such as `command by=uid 1000 command=module_stop outcome=ok`.
+/// An operator's command with its other fields, such as `module_stop by uid 1000 pid=7 outcome=ok`.
 fn command_of(record: &Record) -> String {
-    let fields = record.fields.iter().map(|(name, value)| match value {
+    let word = |name: &str| record.field(name).and_then(Value::as_str).unwrap_or("-");
+    let others = record
+        .fields
+        .iter()
+        .filter(|(name, _)| !["by", "command"].contains(&&**name));
+    let others = others.map(|(name, value)| match value {
         Value::String(text) => format!(" {name}={text}"),
         value => format!(" {name}={value}"),
     });
-    std::iter::once(record.message.clone()).chain(fields).collect()
+    let command = format!("{} by {}", word("command"), word("by"));
+    std::iter::once(command).chain(others).collect()
 }
 
 #[cfg(test)]
@@ -109,6 +116,7 @@ mod tests {
             took_us: None,
             fuel: None,
             stage: None,
+            since_ms: None,
             condition: None,
             text: None,
         }
@@ -151,11 +159,12 @@ mod tests {
         let stage = event(|| {
             tracing::debug!(
                 name: logged::STAGE_CHANGED, target: logged::STAGE,
-                module = "m", stage = "dead", reason = "3 failures in a row", "the module is dead"
+                module = "m", stage = "dead", reason = "3 failures in a row", since_ms = 7_u64, "the module is dead"
             );
         });
         let found = EventRecord {
             stage: Some("dead".to_owned()),
+            since_ms: Some(7),
             text: Some("3 failures in a row".to_owned()),
             ..expected(EventKind::Stage)
         };
@@ -174,10 +183,10 @@ mod tests {
         };
         assert_eq!(outage, Some(found));
         let command = event(|| {
-            tracing::info!(target: AUDIT, module = "m", command = "module stop", uid = 1000, outcome = "ok", "command");
+            tracing::info!(target: AUDIT, module = "m", by = "uid 7", pid = 9, command = "module_stop", outcome = "ok", "command");
         });
         let found = EventRecord {
-            text: Some("command command=module stop uid=1000 outcome=ok".to_owned()),
+            text: Some("module_stop by uid 7 pid=9 outcome=ok".to_owned()),
             ..expected(EventKind::Command)
         };
         assert_eq!(command, Some(found));

@@ -1,13 +1,15 @@
 //! Whether everything that should run runs: for `/readyz`, for `/v1/health`, and for systemd.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::ChainId;
 use nexum_core::clock::{Clock as _, SystemClock};
-use nexum_core::source::SourceReport;
+use nexum_core::source::{EndpointReport, EndpointState, SourceReport};
+use nexum_core::state::Act;
 use nexum_core::supervisor::RunningModule;
-use nexum_core::{Condition, HostHandle, ModuleStatus, Stage, TopicPosition};
+use nexum_core::{Condition, HostHandle, ModuleEntry, ModuleStatus, Stage, TopicPosition};
 
 use super::node::Node;
 use super::refused::Refused;
@@ -15,7 +17,7 @@ use crate::configure::HealthBounds;
 use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::protocol::modules::why_loading;
-use crate::report::count;
+use crate::report::{count, time};
 
 /// The most characters of a reason: the first frames of a trap.
 const REASON_CHARS_MAX: usize = 2_048;
@@ -37,26 +39,36 @@ impl HealthCheck {
     pub(crate) fn look(&self, bounds: HealthBounds) -> Health {
         let mut problems = self.problems(bounds);
         problems.extend(self.suspended());
-        let positions = self
-            .host
-            .modules()
-            .into_iter()
-            .flat_map(|status| blocks_behind(&status));
+        let (all, modules) = (self.host.all(), self.host.modules());
+        let behind = modules.iter().flat_map(|status| blocks_behind(status));
+        // Unknown if one of them is.
+        let behind: Option<Vec<_>> = behind.map(|(_, behind)| behind).collect();
         let ages = self.used_chains().into_iter().filter_map(|chain| head_age_ms(&chain));
         Health {
             is_healthy: problems.is_empty(),
             problems,
-            modules: self.host.all().len(),
-            blocks_behind: positions.map(|(_, behind)| behind).max(),
+            idle: self.idle(&modules),
+            notes: self.notes(&modules),
+            modules: all.len(),
+            modules_total: all.len() + self.not_loaded(),
+            dead_letters: modules.iter().map(|status| status.dead_letters()).sum(),
+            blocks_behind: behind.and_then(|behind| behind.into_iter().max()),
             head_age_ms: ages.max(),
         }
+    }
+
+    /// Brings the metrics of modules and chains up to date, so that they agree with the health.
+    pub(crate) fn refresh(&self) {
+        self.host.look();
     }
 
     /// The problems that keep nexum from being ready. There is one until every module has started or is
     /// refused. Without suspended modules, because only a query ends a suspension.
     pub(crate) fn problems(&self, bounds: HealthBounds) -> Vec<Problem> {
+        self.host.look();
         // First, so that a module that starts meanwhile is in one of the lists.
         let loading = self.host.loading();
+        let holder = self.host.supervisor().loads_holder();
         let modules = self.host.modules();
         let mut problems = Vec::new();
         if !self.refused.is_complete() {
@@ -66,6 +78,7 @@ impl HealthCheck {
                 chain: None,
                 reason: "modules are being loaded".to_owned(),
                 since_ms: Some(self.refused.begun_ms()),
+                next_try_ms: None,
             });
         }
         problems.extend(self.node.absence().map(|reason| Problem {
@@ -73,6 +86,7 @@ impl HealthCheck {
             chain: None,
             reason: cut(&reason.text),
             since_ms: Some(reason.since_ms).filter(|since_ms| *since_ms > 0),
+            next_try_ms: None,
         }));
         let refused = self.refused.missing(&self.host).into_iter();
         problems.extend(refused.map(|refused| {
@@ -82,7 +96,7 @@ impl HealthCheck {
         for loading in loading {
             let name = &loading.meta.name;
             if self.host.get(name).is_err() {
-                let reason = format!("loading: {}", why_loading(&loading));
+                let reason = format!("loading: {}", why_loading(&loading, holder.as_deref()));
                 problems.push(of_module(name.to_string(), reason, loading.since_ms));
             }
         }
@@ -92,6 +106,67 @@ impl HealthCheck {
         }
         problems.extend(self.of_chains(bounds.head_age));
         problems
+    }
+
+    /// The number of modules that are wanted or configured, and not loaded.
+    fn not_loaded(&self) -> usize {
+        let loading = self.host.loading().into_iter();
+        let loading = loading.filter(|loading| self.host.get(&loading.meta.name).is_err());
+        loading.count() + self.refused.missing(&self.host).len() + self.host.absent().len()
+    }
+
+    /// The modules that are not to run.
+    fn idle(&self, modules: &[Arc<ModuleStatus>]) -> Vec<Problem> {
+        let rows = self.host.operator_rows();
+        let stopped = modules.iter().filter(|status| status.stage() == Stage::Stopped);
+        let stopped = stopped.map(|status| {
+            let act = rows.get(status.name()).and_then(|row| row.stopped.as_ref());
+            let reason = format!("stopped{}", act.map(by).unwrap_or_default());
+            of_module(status.name().to_string(), reason, status.reason().since_ms)
+        });
+        let absent = self.host.absent().into_iter().map(|absent| {
+            let ModuleEntry { name, config } = absent.entry;
+            let name = name.map_or_else(|| config.path.shown().display().to_string(), |name| name.to_string());
+            let reason = match &absent.removed {
+                Some(act) => format!("removed{}", by(act)),
+                None => format!("disabled (`enabled = false` in {})", config.source),
+            };
+            of_module(name, reason, absent.since_ms)
+        });
+        stopped.chain(absent).collect()
+    }
+
+    /// The dead letters, and the endpoints that nexum cannot use while it uses others.
+    fn notes(&self, modules: &[Arc<ModuleStatus>]) -> Vec<Problem> {
+        let mut notes = Vec::new();
+        for status in modules {
+            let (name, letters) = (status.name(), status.dead_letters());
+            if letters > 0 {
+                notes.push(Problem {
+                    module: Some(name.to_string()),
+                    chain: None,
+                    reason: format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")),
+                    since_ms: None,
+                    next_try_ms: None,
+                });
+            }
+        }
+        for chain in self.used_chains().into_iter().filter(|chain| chain.trouble.is_none()) {
+            let (all, unusable) = (
+                chain.endpoints.len(),
+                chain.endpoints.iter().filter(is_unusable).count(),
+            );
+            if unusable > 0 {
+                notes.push(Problem {
+                    module: None,
+                    chain: Some(chain.chain_id),
+                    reason: format!("{unusable} of {all} endpoints cannot be used: `nexum chains`"),
+                    since_ms: None,
+                    next_try_ms: None,
+                });
+            }
+        }
+        notes
     }
 
     /// The modules whose queries are suspended.
@@ -114,7 +189,7 @@ impl HealthCheck {
     }
 
     fn of_chains(&self, head_age: Option<Duration>) -> Vec<Problem> {
-        let lost = self.host.troubled_chains();
+        let troubled = self.host.troubled_chains();
         let mut problems = Vec::new();
         for chain in self.used_chains() {
             let problem = |reason: &str, since_ms| Problem {
@@ -122,9 +197,13 @@ impl HealthCheck {
                 chain: Some(chain.chain_id),
                 reason: cut(reason),
                 since_ms: Some(since_ms),
+                next_try_ms: None,
             };
-            if let Some(reason) = lost.get(&chain.chain_id) {
-                problems.push(problem(&reason.text, reason.since_ms));
+            if let Some(trouble) = troubled.get(&chain.chain_id) {
+                problems.push(Problem {
+                    next_try_ms: trouble.next_try_ms,
+                    ..problem(&trouble.text, trouble.since_ms)
+                });
             } else if let Some(most) = head_age {
                 let most_ms = whole_ms(most);
                 match (chain.head, head_age_ms(&chain)) {
@@ -141,22 +220,47 @@ impl HealthCheck {
     }
 }
 
+/// Whether nexum avoids the endpoint.
+fn is_unusable(endpoint: &&EndpointReport) -> bool {
+    match endpoint.state {
+        EndpointState::Behind { .. }
+        | EndpointState::Rested { .. }
+        | EndpointState::Paused { .. }
+        | EndpointState::WrongChain { .. } => true,
+        EndpointState::InUse { .. } | EndpointState::Standby { .. } | EndpointState::Untested => false,
+    }
+}
+
+/// The circumstances of an operator's command, in brackets.
+fn by(act: &Act) -> String {
+    let reason = act.reason.as_ref().map(|reason| format!(": {reason}"));
+    format!(" (by {}, at {}{})", act.by, time(act.at_ms), reason.unwrap_or_default())
+}
+
 fn of_module(name: String, reason: String, since_ms: u64) -> Problem {
     Problem {
         module: Some(name),
         chain: None,
         reason: cut(&reason),
         since_ms: Some(since_ms),
+        next_try_ms: None,
     }
 }
 
 /// The problem of a module that should run and does not.
 fn of_stage(status: &ModuleStatus) -> Option<Problem> {
-    let Condition { stage, reason, .. } = status.condition();
+    let Condition {
+        stage,
+        reason,
+        next_try_ms,
+    } = status.condition();
     match stage {
         Stage::Starting | Stage::WaitingForChain | Stage::Backoff | Stage::Stalled | Stage::Dead => {
             let text = format!("{stage}: {}", reason.text);
-            Some(of_module(status.name().to_string(), text, reason.since_ms))
+            Some(Problem {
+                next_try_ms,
+                ..of_module(status.name().to_string(), text, reason.since_ms)
+            })
         }
         // The operator stopped a stopped module.
         _ => None,
@@ -166,29 +270,26 @@ fn of_stage(status: &ModuleStatus) -> Option<Problem> {
 /// The problems of a module that has more blocks to handle than `most`. Their time is that of the module's
 /// condition, because nexum does not record when a module exceeded a bound of a client.
 fn too_far_behind(status: &ModuleStatus, most: u64) -> Vec<Problem> {
-    let is_too_far = |(_, behind): &(String, u64)| *behind > most;
-    let problem = |(chain, behind): (String, u64)| {
+    let problem = |(chain, behind): (String, Option<u64>)| {
+        let behind = behind.filter(|behind| *behind > most)?;
         let reason = format!(
             "{} behind the head of chain {chain}, over {most}",
             count(behind, "block")
         );
-        of_module(status.name().to_string(), reason, status.condition().reason.since_ms)
+        let since_ms = status.condition().reason.since_ms;
+        Some(of_module(status.name().to_string(), reason, since_ms))
     };
-    blocks_behind(status)
-        .into_iter()
-        .filter(is_too_far)
-        .map(problem)
-        .collect()
+    blocks_behind(status).into_iter().filter_map(problem).collect()
 }
 
-/// The chains in which the module has a position, with the blocks that it has still to handle. None for a module that
-/// the operator stopped.
-fn blocks_behind(status: &ModuleStatus) -> Vec<(String, u64)> {
+/// The chains of the module, with the blocks that it has still to handle if nexum knows their number. None for a module
+/// that the operator stopped, or that another node runs.
+fn blocks_behind(status: &ModuleStatus) -> Vec<(String, Option<u64>)> {
     if let Stage::Stopped | Stage::Standby = status.stage() {
         return Vec::new();
     }
     let behind = |position| match position {
-        TopicPosition::Chain(position) => Some((position.topic.to_string(), position.behind?)),
+        TopicPosition::Chain(position) => Some((position.topic.to_string(), position.behind)),
         TopicPosition::Schedule(_) => None,
     };
     status.positions().into_iter().filter_map(behind).collect()

@@ -6,6 +6,7 @@
 //! time.
 
 mod connections;
+mod guarded;
 mod incoming;
 mod patient;
 #[cfg(test)]
@@ -13,15 +14,11 @@ pub(crate) mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +31,8 @@ use self::connections::{Busy, Connection, Connections};
 use self::incoming::Incoming;
 use self::patient::Patient;
 use crate::report::Refusal;
+
+pub(crate) use self::guarded::{Guard, Guarded};
 
 /// The longest time for the head of a request, and the longest idle time of a connection. Idle
 /// clients must not block others.
@@ -138,10 +137,8 @@ where
         let busy = connection.busy();
         async move {
             let response: Response = request.await?;
-            Ok::<_, Infallible>(response.map(|body| Held {
-                body,
-                _busy: bounds.has_streams.then_some(busy),
-            }))
+            let busy = bounds.has_streams.then_some(busy);
+            Ok::<_, Infallible>(response.map(|body| Guarded::new(body, busy)))
         }
     });
     let served = http1::Builder::new()
@@ -160,28 +157,5 @@ where
     }
 }
 
-/// The body of a response, which can keep its connection busy.
-struct Held {
-    body: Body,
-    _busy: Option<Busy>,
-}
-
-impl hyper::body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// Keeps a connection busy.
+impl Guard for Option<Busy> {}

@@ -200,6 +200,7 @@ async fn refuse_browsers(State(hosts): State<Hosts>, request: Request, next: Nex
 }
 
 async fn metrics(State(exported): State<Exported>) -> impl IntoResponse {
+    exported.health.refresh();
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], exported.handle.render())
 }
 

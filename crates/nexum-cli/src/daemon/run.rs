@@ -205,7 +205,7 @@ impl Daemon<'_> {
             log_level: self.log.level.clone(),
             notifier: Notifier::start(std::mem::take(&mut self.notify)),
             reload,
-            readers: Readers::new(stop.token.clone()),
+            readers: Readers::new(&stop.token),
         };
         let modules = Modules {
             host: api.host.clone(),
@@ -227,10 +227,15 @@ impl Daemon<'_> {
                 refusals = self.start(&api, (&parts.service, &started), candidates, refused) => failure = Some(refusals),
             }
         };
+        let running = async {
+            let report = host.run(stopped).await;
+            api.readers.end().await;
+            report
+        };
         let report = tokio::select! {
             // The modules are in the list of those that are being loaded before the first request arrives.
             biased;
-            report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
+            report = running => report.map_err(|error| Refusal::of(&error))?,
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},

@@ -12,7 +12,7 @@ use crate::report::hex;
 pub(crate) struct Chain {
     pub(crate) chain_id: u64,
     /// Why the chain does not advance, or cannot be read.
-    pub(crate) trouble: Option<Reason>,
+    pub(crate) trouble: Option<Trouble>,
     /// The newest block that nexum followed.
     pub(crate) head: Option<Head>,
     /// The endpoint over which nexum follows the chain.
@@ -27,12 +27,14 @@ pub(crate) struct Chain {
     pub(crate) follow_failovers: u64,
 }
 
-/// The reason of a state.
+/// Why a chain does not advance, or cannot be read.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Reason {
+pub(crate) struct Trouble {
     pub(crate) text: String,
-    /// The time since which the reason holds.
+    /// The time since which the chain has had trouble.
     pub(crate) since_ms: u64,
+    /// The time of the next attempt.
+    pub(crate) next_try_ms: Option<u64>,
 }
 
 /// The newest block that nexum followed.
@@ -65,6 +67,8 @@ pub(crate) struct Endpoint {
     /// nexum prefers the lowest number.
     pub(crate) priority: u32,
     pub(crate) state: EndpointState,
+    /// The number of the endpoint's own newest block, when nexum saw it last.
+    pub(crate) head: Option<u64>,
     /// Why the endpoint is in this state.
     pub(crate) reason: Option<String>,
     /// The time since which the state holds.
@@ -140,11 +144,17 @@ impl EndpointState {
     }
 }
 
-impl From<nexum_core::Reason> for Reason {
-    fn from(reason: nexum_core::Reason) -> Self {
+impl From<source::Trouble> for Trouble {
+    fn from(trouble: source::Trouble) -> Self {
+        let source::Trouble {
+            text,
+            since_ms,
+            next_try_ms,
+        } = trouble;
         Self {
-            text: reason.text.to_string(),
-            since_ms: reason.since_ms,
+            text: text.to_string(),
+            since_ms,
+            next_try_ms,
         }
     }
 }
@@ -153,7 +163,7 @@ impl From<SourceReport> for Chain {
     fn from(report: SourceReport) -> Self {
         Self {
             chain_id: report.chain_id,
-            trouble: report.trouble.map(Reason::from),
+            trouble: report.trouble.map(Trouble::from),
             head: report.head.map(|head| Head {
                 number: head.number,
                 hash: hex(&head.hash),
@@ -188,6 +198,7 @@ impl From<source::EndpointReport> for Endpoint {
         Self {
             endpoint: report.label,
             priority: report.priority,
+            head: report.head,
             state,
             reason,
             since_ms,

@@ -13,7 +13,8 @@ pub(crate) struct EventPart {
     pub(crate) chains: Vec<ChainPosition>,
     /// The position in each schedule.
     pub(crate) schedules: Vec<SchedulePosition>,
-    /// The time of the next attempt of a module in `backoff`.
+    /// The time of the next attempt of a module in `backoff`, and of the next attempt to reach the chain of a module in
+    /// `waiting_for_chain`.
     pub(crate) next_try_ms: Option<u64>,
     /// The handler call in progress.
     pub(crate) handling: Option<HandlerCall>,
@@ -42,9 +43,10 @@ pub(crate) struct ChainPosition {
     pub(crate) at: Option<u64>,
     /// The newest block that nexum has read.
     pub(crate) head: Option<u64>,
-    /// The blocks up to the head that the module has still to handle.
+    /// The blocks up to the head that the module has still to handle. Null while the chain has trouble.
     pub(crate) behind: Option<u64>,
-    /// The difference between the timestamps of the blocks `head` and `at`, in milliseconds.
+    /// The difference between the timestamps of the blocks `head` and `at`, in milliseconds. Null while the chain has
+    /// trouble.
     pub(crate) lag_ms: Option<u64>,
 }
 

@@ -37,6 +37,10 @@ pub(crate) struct EventRecord {
     /// The new stage of the module, as `nexum status --format json` has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stage: Option<String>,
+    /// The time since which the module is in the stage, or the condition holds, in milliseconds since the Unix epoch: the
+    /// outage of a chain begins before its endpoints have failed for long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since_ms: Option<u64>,
     /// The kind of the condition that begins, lasts or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) condition: Option<ConditionKind>,

@@ -111,6 +111,9 @@ pub(crate) struct Queries {
 pub(crate) struct Changed {
     #[serde(flatten)]
     pub(crate) module: Module,
+    /// The stage before the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Stage>,
     pub(crate) effect: Effect,
 }
 
@@ -234,14 +237,14 @@ impl Module {
     }
 
     /// A module that nexum is loading.
-    pub(crate) fn of_loading(loading: &LoadingModule) -> Self {
+    pub(crate) fn of_loading(loading: &LoadingModule, holder: Option<&str>) -> Self {
         let LoadingModule { origin, meta, .. } = loading;
         Self {
             version: meta.version.clone(),
             description: meta.description.clone(),
             authors: meta.authors.clone(),
             digest: meta.digest.to_string(),
-            reason: Some(why_loading(loading)),
+            reason: Some(why_loading(loading, holder)),
             reason_since_ms: Some(loading.since_ms),
             from: origin.source.to_string(),
             ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), Stage::Loading)
@@ -445,12 +448,14 @@ impl Load {
     }
 }
 
-/// Why a module is not loaded yet, and since when nexum loads it.
-pub(crate) fn why_loading(loading: &LoadingModule) -> String {
+/// Why a module is not loaded yet, and since when nexum loads it. `holder` is the command for which the
+/// start of a compiled module waits.
+pub(crate) fn why_loading(loading: &LoadingModule, holder: Option<&str>) -> String {
     let since = time(loading.since_ms);
-    match loading.is_compiled {
-        true => format!("since {since}, compiled, not started yet"),
-        false => format!(
+    match (loading.is_compiled, holder) {
+        (true, Some(holder)) => format!("since {since}, compiled, waits for {holder}"),
+        (true, None) => format!("since {since}, compiled, not started yet"),
+        (false, _) => format!(
             "since {since}, component of {} bytes not compiled yet",
             loading.component_bytes
         ),

@@ -4,7 +4,7 @@ use nexum_config::harmless::harmless;
 use serde::Serialize;
 
 use super::print::outln;
-use super::{Refusal, Refusals, count, table};
+use super::{Refusal, Refusals, count};
 use crate::exit_code::{FAILED, STOPPED};
 
 /// A part of an installation.
@@ -109,8 +109,9 @@ impl Area {
         self.finding(Verdict::Failure, subject, text)
     }
 
-    pub(crate) fn unknown(self, subject: impl ToString, text: impl Into<String>) -> Finding {
-        self.finding(Verdict::Unknown, subject, text)
+    /// A finding without a look, with the step that makes the look possible.
+    pub(crate) fn unknown(self, subject: impl ToString, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.finding(Verdict::Unknown, subject, text).with_remedy(remedy)
     }
 }
 
@@ -156,36 +157,24 @@ pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
     }
 }
 
-/// Prints a table of the findings, the remedies below it, and a count.
+/// Prints the findings, and a count.
 pub(crate) fn print(findings: &[Finding]) {
-    outln!("{}", text(findings, None));
+    outln!("{}", text(findings));
 }
 
-/// The findings as a table with the remedies below. A remedy is a line of its own, which a terminal
-/// may wrap, so that you can copy a command whole. The table has `columns`, or else the width of the
-/// terminal.
-pub(crate) fn text(findings: &[Finding], columns: Option<u16>) -> String {
-    let mut rows = table(&["STATE", "AREA", "SUBJECT", "FINDING"]);
-    if let Some(columns) = columns {
-        rows.set_width(columns);
-    }
+/// A line for each finding, and below it its remedy. A line is whole, however narrow the terminal is, so
+/// that you can search the output, and copy a command.
+pub(crate) fn text(findings: &[Finding]) -> String {
+    let mut text = String::new();
     for finding in findings {
-        rows.add_row([
-            finding.state.word().to_owned(),
-            finding.area.word().to_owned(),
-            harmless(&finding.subject).into_owned(),
-            harmless(&finding.text.replace('\n', " ")).into_owned(),
-        ]);
-    }
-    let mut text = format!("{rows}\n");
-    for finding in findings {
+        let (subject, seen) = (harmless(&finding.subject), finding.text.replace('\n', " "));
+        let (state, area) = (finding.state.word(), finding.area.word());
+        text.push_str(&format!("{state:<8} {area:<14} {subject}: {}\n", harmless(&seen)));
         // The remedy of a finding that is ok is for an operator who needs more.
         if finding.state != Verdict::Ok
             && let Some(remedy) = &finding.remedy
         {
-            let (state, subject) = (finding.state.word(), harmless(&finding.subject));
-            text.push_str(&format!("\n{state}: {} {subject}", finding.area.word()));
-            text.push_str(&format!("\n  hint: {}\n", harmless(remedy)));
+            text.push_str(&format!("  hint: {}\n", harmless(remedy)));
         }
     }
     let of = |state: Verdict| findings.iter().filter(|finding| finding.state == state).count();
@@ -219,7 +208,7 @@ mod tests {
     #[test]
     fn only_a_failure_fails() {
         let area = Area::Disk;
-        let mut findings = vec![area.ok("a", "x"), area.warning("b", "x"), area.unknown("c", "x")];
+        let mut findings = vec![area.ok("a", "x"), area.warning("b", "x"), area.unknown("c", "x", "y")];
         assert_eq!(exit_code(&findings), STOPPED);
         findings.push(area.failure("d", "x"));
         assert_eq!(exit_code(&findings), FAILED);
@@ -239,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_has_a_row_and_its_remedy_a_line() {
+    fn a_finding_and_its_remedy_have_a_line_each() {
         let findings = [
             Area::Build.ok("nexum 0.1.0", "author, runtime, chain"),
             Area::Disk.ok("/var/lib/nexum", "12.0 GiB free"),
@@ -252,16 +241,12 @@ mod tests {
                     "does not answer: the endpoint cannot be reached: error sending request: connection refused",
                 )
                 .with_remedy("curl -sS https://eth.example.org:8545, and check the address, the key and the firewall"),
-            Area::Clock.unknown("system clock", "no endpoint gave a head to compare the clock with"),
+            Area::Clock.unknown(
+                "system clock",
+                "no endpoint gave a head to compare the clock with",
+                "`timedatectl` shows the clock",
+            ),
         ];
-        for columns in [80, 200] {
-            let text = text(&findings, Some(columns));
-            let (table, _) = text.split_once("\n\n").expect("remedies");
-            for line in table.lines() {
-                assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
-            }
-            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-            insta::assert_snapshot!(format!("findings_{columns}"), lines.join("\n"));
-        }
+        insta::assert_snapshot!("findings", text(&findings));
     }
 }

@@ -93,10 +93,10 @@ impl Task {
         matches!(self, Self::Purge { .. } | Self::Compact | Self::Backup { .. })
     }
 
-    /// The module that the task removes.
-    pub(crate) fn removes(&self) -> Option<&str> {
+    /// The module whose state the task deletes, or weighs before a purge.
+    pub(crate) fn purges(&self) -> Option<&str> {
         match self {
-            Self::Purge { module } => Some(module),
+            Self::Weigh { module } | Self::Purge { module } => Some(module),
             _ => None,
         }
     }
@@ -156,7 +156,7 @@ fn weigh(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> 
 fn purge(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     match admin::purge(store, module).map_err(|error| Refusal::of(&error))? {
         true => {
-            sinks.line(format!("{module}: removed"));
+            sinks.line(format!("the state of {module} is deleted"));
             let rows = store.view().and_then(|view| operator_rows(&*view));
             if let Some(row) = rows.map_err(|error| Refusal::of(&error))?.get(module) {
                 sinks.line(format!("the operator's command stays: the module is {}", row.wanted()));
@@ -176,7 +176,7 @@ fn backup(store: &dyn StateStore, file: &Path, sinks: &mut Sinks<'_>) -> Result<
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("copying", sinks.say);
     let copied = nexum_store::backup(&*view, file, &mut |rows| progress(rows, 0));
-    copied.map_err(|error| Refusal::of(&error))?;
+    copied.map_err(|error| Refusal::with_hint_of(&error))?;
     Ok(STOPPED)
 }
 

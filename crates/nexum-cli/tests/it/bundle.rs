@@ -121,6 +121,15 @@ fn a_bundle_replaces_no_file_without_force() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(unpacked(&path).contains_key("manifest.json"));
 
+    let ran = dir.nexum(&["support-bundle", "missing/report.tar.gz"]);
+    let expected = "error: missing/report.tar.gz cannot be written: ";
+    assert!(
+        ran.code == Some(2) && ran.stderr.starts_with(expected),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("hint: name a file where"), "{}", ran.stderr);
+
     let ran = dir.nexum(&["support-bundle"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let names = fs::read_dir(dir.path()).expect("the directory");

@@ -8,6 +8,7 @@ use serde_json::{Value, json as value};
 
 use crate::control::{json, until};
 use crate::metrics::{Exporting, documented};
+use crate::running::{Log, RUNNING, spawn, terminate};
 use crate::{Dir, Ran};
 
 /// The modules, which record their events.
@@ -316,7 +317,15 @@ async fn a_single_process_on_the_database_runs_all_modules_and_needs_the_tables(
     let without = site.nexum(0, &["run"]);
     assert_eq!(without.code, Some(2), "{}", without.stderr);
     assert!(without.stderr.contains("`nexum cluster init`"), "{}", without.stderr);
+    let states = || {
+        let found = json(&site.dirs[0], &["check", "--online", "--format", "json"]);
+        let findings = found["online"].as_array().expect("findings").clone();
+        let of_database = findings.into_iter().filter(|finding| finding["area"] == "database");
+        of_database.map(|finding| finding["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["ok", "failure"]);
     let made = json(&site.dirs[0], &["cluster", "init", "--format", "json"]);
+    assert_eq!(states(), ["ok"]);
     assert_eq!(
         (&made["schema"], &made["existing"]),
         (&value!(site.schema), &value!([]))
@@ -334,6 +343,17 @@ async fn a_single_process_on_the_database_runs_all_modules_and_needs_the_tables(
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("is in use by nexum run"), "{}", refused.stderr);
     running.stop();
+
+    // After a power failure, the database may start later.
+    site.server.crash();
+    let mut child = spawn(&site.dirs[0], &["run"]);
+    let log = Log::of(&mut child);
+    log.until(|line| line.contains("nexum waits for the database"));
+    site.server.restart();
+    log.until_all(&RUNNING);
+    site.has_all(0, 1).await;
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 
 #[test]
@@ -355,7 +375,10 @@ fn the_table_of_a_node_has_its_errors() {
     insta::assert_snapshot!(text);
     let (code, text) = errors("", "");
     assert_eq!(code, Some(2));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    error: engine.toml:1:1: cluster: only nodes with the back-end postgres share one state
+      hint: set `[store] backend = "postgres"`, or remove [cluster] to run alone
+    "#);
     assert_eq!(errors("", store), (Some(0), String::new()));
 
     // The default name is that of the machine, and nothing shows the table without it.
@@ -367,5 +390,8 @@ fn the_table_of_a_node_has_its_errors() {
     assert!(!shown.contains("[cluster]"), "{shown}");
     let refused = dir.nexum(&["cluster", "status"]);
     assert_eq!(refused.code, Some(2));
-    insta::assert_snapshot!(refused.stderr, @"");
+    insta::assert_snapshot!(refused.stderr, @r#"
+    error: the configuration names no database that nodes can share
+      hint: set `[store] backend = "postgres"` and `url`, or name another file with --config
+    "#);
 }

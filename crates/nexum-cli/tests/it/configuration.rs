@@ -54,7 +54,10 @@ fn every_command_finds_the_configuration_in_one_way_and_names_it() {
         ] {
             let ran = with(&dir, &[command, options].concat(), variables);
             assert_eq!(ran.code, Some(2));
-            assert_eq!(ran.stderr, format!("error: no nexum runs in {expected}: {end}"));
+            assert_eq!(
+                ran.stderr,
+                format!("error[daemon-not-running]: no nexum runs in {expected}: {end}")
+            );
         }
     }
     let checked = with(&dir, &["check"], &[("NEXUM_CONFIG", "missing.toml")]);
@@ -64,7 +67,7 @@ fn every_command_finds_the_configuration_in_one_way_and_names_it() {
     assert!(checked.stderr.starts_with(expected), "{}", checked.stderr);
     std::fs::remove_file(dir.path().join("engine.toml")).expect("a file");
     let without = dir.nexum(&["status"]);
-    let expected = "error: no nexum runs in ./data, the default state directory, because there is no engine.toml: ";
+    let expected = "error[daemon-not-running]: no nexum runs in ./data, the default state directory, because there is no engine.toml: ";
     assert!(without.stderr.starts_with(expected), "{}", without.stderr);
 }
 
@@ -137,15 +140,14 @@ fn files_and_credentials_reach_the_daemon_and_show_nowhere() {
     let variables = [("CREDENTIALS_DIRECTORY", credentials.as_str())];
     let checked = with(&dir, &["check", "--format", "json"], &variables);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
-    let run = dir
+    let mut child = dir
         .command(&["run"])
         .envs(variables)
         .env("NEXUM_LOG", "trace")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let mut child = run.expect("the binary starts");
+        .start();
     let log = Log::of(&mut child);
     let mut lines = log.until(|line| line.contains("modules are loaded"));
     terminate(&child);
@@ -216,7 +218,7 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
     );
     dir.write("engine.toml", &engine);
     let credentials = dir.path().join("credentials").display().to_string();
-    let run = dir
+    let mut child = dir
         .command(&["run"])
         .envs([
             ("CREDENTIALS_DIRECTORY", credentials.as_str()),
@@ -227,7 +229,6 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .start();
-    let mut child = run;
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);
     anvil.mine(1).await;

@@ -232,14 +232,21 @@ async fn modules_are_changed_while_nexum_runs() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("nothing"), "{}", refused.stderr);
     dir.write("nexum.toml", manifest("set a 1"));
-    done(&dir, &["module", "reload", "keeper"], "keeper continues with sha256:");
+    done(&dir, &["module", "reload", "keeper"], "keeper is reloaded with sha256:");
     done(&dir, &["dead-letter", "retry", "keeper", "--all"], "is handled");
     assert_eq!(json(&dir, &letters), serde_json::json!([]));
 
-    done(&dir, &["module", "stop", "keeper"], "keeper is stopped");
+    done(&dir, &["module", "stop", "keeper"], "keeper is stopped\n");
+    done(&dir, &["module", "stop", "keeper"], "keeper is stopped already\n");
+    done(&dir, &["module", "reload", "keeper"], ", and stays stopped\n");
     assert_eq!(json(&dir, &LIST)[0]["stage"], "stopped");
     anvil.mine(2).await;
-    done(&dir, &["module", "start", "keeper"], "keeper continues");
+    done(
+        &dir,
+        &["module", "start", "keeper"],
+        "keeper is started, and continues after block 2 of chain 11155111\n",
+    );
+    done(&dir, &["module", "start", "keeper"], "keeper runs already\n");
     until(&dir, &LIST, |modules| modules[0]["handled"] == 3).await;
     done(&dir, &["module", "list"], "blocks of 11155111");
     done(&dir, &["module", "remove", "keeper"], "its state stays in the store");

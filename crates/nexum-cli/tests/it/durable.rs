@@ -81,7 +81,11 @@ async fn check_restarts(backend: &str) {
     let row = row.expect("a state");
     assert_eq!((&row["wanted"], &row["keys"]), (&value!("stopped"), &value!(4)));
     anvil.mine(1).await;
-    done(&dir, &["module", "start", "journal"], "journal continues");
+    done(
+        &dir,
+        &["module", "start", "journal"],
+        "journal is started, and continues after block 2 of chain 11155111",
+    );
     until(&dir, &LIST, |list| {
         module(list, "journal")["handled"].as_u64() >= Some(1)
     })
@@ -160,7 +164,7 @@ async fn a_command_says_that_a_state_in_memory_ends_with_nexum() {
         let expected = "this lasts until nexum ends: the state is in memory";
         match command {
             "stop" => done(&dir, &["module", command, "noop"], expected),
-            _ => done(&dir, &["module", command, "noop"], "noop continues\n"),
+            _ => done(&dir, &["module", command, "noop"], "noop is started, and continues"),
         }
     }
     done(&dir, &["module", "remove", "noop"], "this lasts until nexum ends");
@@ -268,4 +272,57 @@ async fn a_run_without_configured_modules_has_those_that_the_operator_loaded() {
     let empty = dir.nexum(&["run"]);
     assert_eq!(empty.code, Some(2));
     assert!(empty.stderr.contains("there are no modules"), "{}", empty.stderr);
+}
+
+#[tokio::test]
+async fn a_restore_undoes_no_command_of_the_operator() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let noop = guests::component("noop").display().to_string();
+    let configuration = format!("[[modules]]\npath = {noop:?}\n");
+    let run = || start_logged(&dir, &anvil, &configuration, &["run"]);
+    let restore = |dir: &Dir, options: &[&str], backup: &str| {
+        let ran = dir.nexum(&[&["state", "restore"], options, &[backup]].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        (ran.stdout, ran.stderr)
+    };
+    let (child, _log) = run();
+    done(&dir, &["state", "backup", "before.redb"], "");
+    done(&dir, &["module", "stop", "noop"], "noop is stopped");
+    done(&dir, &["state", "backup", "after.redb"], "");
+    end(child);
+
+    // A stop after the backup stays, and so does a start.
+    let replace = ["--replace", "--yes"];
+    let (said, _) = restore(&dir, &replace, "before.redb");
+    assert!(said.contains("noop: 0 keys, 0 bytes, wanted stopped\n"), "{said}");
+    assert!(
+        said.contains("what the operator stopped, loaded or removed stays so\n"),
+        "{said}"
+    );
+    let (child, _log) = run();
+    assert_eq!(shown(&dir, "noop").1, "stopped");
+    done(&dir, &["module", "start", "noop"], "noop");
+    end(child);
+    let (said, _) = restore(&dir, &replace, "after.redb");
+    assert!(said.contains("noop: 0 keys, 0 bytes\n"), "{said}");
+    let (child, _log) = run();
+    assert_eq!(shown(&dir, "noop").1, "running");
+    end(child);
+
+    // Without a state that can be read, only the backup has commands.
+    dir.write("data/state.redb", "");
+    let (_, said) = restore(&dir, &replace, "after.redb");
+    assert!(
+        said.contains("warning: modules are stopped, loaded and removed as in the backup"),
+        "{said}"
+    );
+    assert!(said.contains("the file is empty"), "{said}");
+    let other = Dir::new();
+    other.write("engine.toml", "");
+    let (said, _) = restore(&other, &[], &dir.path().join("after.redb").display().to_string());
+    assert!(
+        said.contains("wanted stopped\nmodules are stopped, loaded and removed as in the backup\n"),
+        "{said}"
+    );
 }

@@ -1,5 +1,7 @@
 //! The state's file cannot be written, as on a full disk, until it can.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use nexum_testing::{Anvil, guests};
@@ -33,10 +35,23 @@ fn record(log: &Log, text: &str) -> Value {
 async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
     let anvil = Anvil::start();
     let dir = Dir::new();
+    // The program of [notify] has the limit of the daemon, and can still write to a pipe.
+    let pipe = dir.path().join("messages");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let messages = File::options().read(true).write(true).open(&pipe).expect("the pipe");
+    let mut messages = BufReader::new(messages).lines();
+    let mut message = |phase: &str| loop {
+        let line = messages.next().expect("a line").expect("a message");
+        let message: Value = serde_json::from_str(&line).expect("JSON");
+        if message["kind"] == "store_failure" && message["phase"] == phase {
+            break message;
+        }
+    };
     dir.write(
         "engine.toml",
         format!(
-            "[engine]\nlog_format = \"json\"\nstate_dir = \"${{CARGO_PKG_NAME}}\"\n[chains.11155111]\nrpc_url = {:?}\n[[modules]]\npath = {:?}\n",
+            "[engine]\nlog_format = \"json\"\nstate_dir = \"${{CARGO_PKG_NAME}}\"\n{}[chains.11155111]\nrpc_url = {:?}\n[[modules]]\npath = {:?}\n",
+            format!("[notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat > {}\"]\n", pipe.display()),
             anvil.ws_url(),
             guests::component("journal").display().to_string()
         ),
@@ -76,6 +91,9 @@ async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
     assert!(reason.contains("the state store failed: "), "{reason}");
     assert!(modules[0]["reason_since_ms"].is_u64(), "{modules}");
 
+    let began = message("began");
+    assert!(began["text"].to_string().contains("the state store"), "{began}");
+    assert!(began["hint"].to_string().contains("nexum "), "{began}");
     limit_files(&child, None);
     let ended = record(&log, "the state store can be written again");
     assert_eq!((&ended["level"], &ended["path"]), (&"INFO".into(), &begun["path"]));
@@ -85,6 +103,7 @@ async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
     })
     .await;
     assert_eq!(modules[0]["reason"], "the module handles events as they arrive");
+    message("ended");
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }

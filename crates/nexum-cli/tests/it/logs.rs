@@ -163,6 +163,48 @@ async fn an_operator_reads_why_an_event_failed() {
     let events = ["events", "noop", "--format", "json"];
     until(&dir, &events, |events| events.iter().any(is_stopped)).await;
 
+    // A restart and a reload begin the stage again, and the event of the command names it once.
+    let since = || json(&dir, &["status", "noop", "--format", "json"])["reason_since_ms"].as_u64();
+    let last = |events: &[Value]| events.last().and_then(|event| event["seq"].as_u64());
+    for (command, reason) in [
+        ("start", "`init` has not returned yet"),
+        ("restart", "the operator restarted the module"),
+        ("reload", "nexum reloaded the module"),
+    ] {
+        let before = last(&objects(&dir, &events));
+        let earlier = since();
+        assert_eq!(dir.nexum(&["module", command, "noop"]).code, Some(0));
+        let is_new = |event: &&Value| event["seq"].as_u64() > before;
+        let found = until(&dir, &events, |events| {
+            let new = || events.iter().filter(is_new);
+            new().any(|event| event["stage"] == "running") && new().any(|event| event["kind"] == "command")
+        })
+        .await;
+        let new: Vec<_> = found.iter().filter(is_new).collect();
+        let starting = new.iter().find(|event| event["stage"] == "starting");
+        assert!(
+            command == "start" || starting.is_some_and(|event| event["text"] == reason),
+            "{new:#?}"
+        );
+        let now = since();
+        assert!(now > earlier, "{command}: {now:?}, {earlier:?}");
+        let text = new.iter().find(|event| event["kind"] == "command").expect("a command")["text"].to_string();
+        assert!(text.starts_with(&format!("\"module_{command} by uid ")), "{text}");
+        assert_eq!(
+            (text.matches("uid").count(), text.matches("command").count()),
+            (1, 0),
+            "{text}"
+        );
+    }
+
+    // A name that no module has is no module with events.
+    assert_eq!(dir.nexum(&["module", "stop", "nosuch"]).code, Some(2));
+    let all = objects(&dir, &["events", "--format", "json"]);
+    let of_nosuch = all
+        .iter()
+        .find(|event| event["text"].to_string().contains("name=nosuch"));
+    assert!(of_nosuch.is_some_and(|event| event.get("module").is_none()), "{all:#?}");
+
     let refused = dir.nexum(&["logs", "nobody"]);
     assert_eq!(refused.code, Some(2));
     assert!(

@@ -73,9 +73,19 @@ mod new;
     feature = "store"
 ))]
 mod new_languages;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod notify;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod outage;
 #[cfg(feature = "chain")]
 mod outputs;
-#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
+#[cfg(all(
+    feature = "author",
+    feature = "chain",
+    feature = "cow",
+    feature = "store",
+    feature = "store-postgres"
+))]
 mod pages;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;

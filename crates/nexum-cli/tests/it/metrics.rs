@@ -2,6 +2,7 @@
 
 mod alerts;
 mod conditions;
+mod page;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,8 @@ use std::time::Duration;
 use nexum_testing::{Answer, Anvil, Block, Node, guests};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
+
+pub(crate) use page::documented;
 
 use crate::Dir;
 use crate::running::{Log, RUNNING, Start as _, Started, terminate};
@@ -147,16 +150,12 @@ impl Exposition {
     }
 }
 
-/// The metrics in the tables of the documentation, by name, with their types.
-pub(crate) fn documented() -> BTreeMap<String, String> {
-    let page = include_str!("../../../../docs/metrics.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
-    let row = |row: &str| {
-        let (name, rest) = row.split_once("` | ").expect("a type");
-        let kind = rest.split(' ').next().expect("a type");
-        (format!("nexum_{name}"), kind.to_owned())
-    };
-    rows.map(row).collect()
+/// The stages for which a module has a gauge.
+fn stages_of(metrics: &Exposition, module: &str) -> BTreeSet<String> {
+    let prefix = format!("nexum_module_stage{{module=\"{module}\",stage=\"");
+    let series = metrics.samples.keys();
+    let stages = series.filter_map(|series| series.strip_prefix(&prefix)?.strip_suffix("\"}"));
+    stages.map(str::to_owned).collect()
 }
 
 /// A guest that handles blocks.
@@ -283,6 +282,7 @@ async fn everything_that_happens_moves_its_metric() {
     for kind in ["counter", "gauge", "histogram"] {
         assert!(metrics.types.values().any(|known| known == kind), "{:?}", metrics.types);
     }
+    assert_eq!(stages_of(&metrics, "noop"), page::stages());
     let documented = documented();
     for (family, kind) in &metrics.types {
         assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
@@ -301,8 +301,9 @@ async fn everything_that_happens_moves_its_metric() {
         .filter(|(series, _)| removed.iter().any(|module| series.contains(&format!("\"{module}\""))))
     {
         let is_gauge = metrics.types.get(series.split('{').next().unwrap_or_default()) == Some(&"gauge".to_owned());
-        let is_time = *series == last_success("noop");
-        let is_cleared = if is_time { value.is_nan() } else { *value == 0.0 };
+        // A removed module is not at the head.
+        let is_unknown = *series == last_success("noop") || series.starts_with("nexum_blocks_behind");
+        let is_cleared = if is_unknown { value.is_nan() } else { *value == 0.0 };
         assert!(!is_gauge || is_cleared, "{series} {value}");
     }
     running.stop();

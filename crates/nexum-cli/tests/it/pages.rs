@@ -1,7 +1,10 @@
-//! The commands that the documentation and the service name exist, with their options.
+//! The commands that the documentation and the service name exist, with their options. Its tables explain
+//! every word of a state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use serde_json::Value;
 
 use crate::Dir;
 use crate::help::{help, subcommands};
@@ -98,6 +101,7 @@ fn every_command_of_the_documentation_and_of_the_service_exists() {
     for page in [
         "README.md",
         "docs/operating.md",
+        "docs/cluster.md",
         "docs/configuration.md",
         "docs/queries.md",
     ] {
@@ -113,4 +117,36 @@ fn every_command_of_the_documentation_and_of_the_service_exists() {
     }
     assert!(calls_found > 40, "{calls_found}");
     assert_eq!(faults, [""; 0]);
+}
+
+/// The words in the first column of a table, which begins with the row `header`.
+fn first_column(page: &str, header: &str) -> BTreeSet<String> {
+    let mut lines = page.lines().skip_while(|line| !line.starts_with(header));
+    assert!(lines.next().is_some(), "no table {header}");
+    let rows = lines.skip(1).map_while(|line| line.strip_prefix("| "));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tables_of_the_documentation_have_every_word_of_a_state() {
+    let page = include_str!("../../../../docs/operating.md");
+    let api: Value = serde_json::from_str(include_str!("../../../../docs/openapi.json")).expect("JSON");
+    for (schema, header, is_code) in [
+        ("Stage", "| stage |", false),
+        ("EndpointState", "| state |", false),
+        ("Wanted", "| WANTED |", true),
+        ("EventKind", "| kind | meaning |", true),
+        ("ConditionKind", "| kind | condition |", true),
+    ] {
+        let words = &api["components"]["schemas"][schema]["enum"];
+        let words = words.as_array().unwrap_or_else(|| panic!("no enum {schema}"));
+        let words = words.iter().map(|word| word.as_str().expect("a word").to_owned());
+        // People read spaces in place of underscores, and programs read the code.
+        let words: BTreeSet<String> = words
+            .map(|word| if is_code { word } else { word.replace('_', " ") })
+            .collect();
+        assert_eq!(first_column(page, header), words, "{schema}: {header}");
+    }
 }

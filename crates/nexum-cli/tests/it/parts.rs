@@ -69,7 +69,7 @@ async fn a_module_with_events_and_queries_is_one_module() {
     done(&dir, &["module", "stop", "both"], "both is stopped");
     assert_eq!(row(&dir, &["status"], "both")[1..3], ["stopped,", "serving"]);
     done(&dir, &["query", "both", "--input", "x"], " blocks, the last is ");
-    done(&dir, &["module", "start", "both"], "both continues");
+    done(&dir, &["module", "start", "both"], "both is started, and continues");
     done(&dir, &["dead-letter", "list", "both"], "EVENT");
     done(&dir, &["module", "remove", "both"], "both is removed");
     let gone = dir.nexum(&["query", "both", "--input", "x"]);
@@ -225,7 +225,7 @@ fn an_operator_permits_a_module_to_read_the_state_of_another() {
     for (module, answer) in [("second", "none"), ("keeper", "none")] {
         done(&dir, &["query", module, "--input", "get a"], answer);
     }
-    done(&dir, &["module", "reload", "second"], "second continues with sha256:");
+    done(&dir, &["module", "reload", "second"], "second is reloaded with sha256:");
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::Dir;
-use crate::running::{Started, read_until, spawn, terminate};
+use crate::running::{Start as _, Started, read_until, spawn, terminate};
 
 /// The largest query, equal to the core's bound.
 const INPUT_BYTES_MAX: usize = 1 << 20;
@@ -255,8 +255,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
         );
     }
     let mut piped = dir.command(&["query", "echo", "--input-file", "-"]);
-    let piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut piped = piped.expect("the binary starts");
+    let mut piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).start();
     piped
         .stdin
         .take()

@@ -133,7 +133,8 @@ fn limits_modules_and_their_configuration_change_together() {
         module("new")
     );
     dir.write("engine.toml", config(&after));
-    let expected = "engine.log_level: \"info\" -> \"debug\"\n\
+    let expected = "a reload would make these changes:\n\
+                    engine.log_level: \"info\" -> \"debug\"\n\
                     engine.limits.fuel_per_event: 1000000000 -> 7000000\n\
                     modules.one.config.text: \"a\" -> \"b\"\n";
     let shown = daemon.reload(&["--dry-run"]);
@@ -143,7 +144,6 @@ fn limits_modules_and_their_configuration_change_together() {
         "module new: starts\n",
         "module one: reloads with another configuration, limits\n",
         "module gone: ends\n",
-        "a reload would make these changes\n",
     ] {
         assert!(shown.stdout.contains(line), "{line}: {}", shown.stdout);
     }
@@ -152,9 +152,10 @@ fn limits_modules_and_their_configuration_change_together() {
 
     let reloaded = daemon.reload(&[]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
-    let done = shown
-        .stdout
-        .replace("a reload would make these changes", "the configuration is reloaded");
+    let done = shown.stdout.replace(
+        "a reload would make these changes",
+        "the configuration is reloaded, with these changes",
+    );
     assert_eq!(reloaded.stdout, done);
     assert_eq!(daemon.stages(), json!({ "one": "serving", "new": "serving" }));
     for name in ["one", "new"] {
@@ -324,5 +325,48 @@ fn the_running_configuration_can_be_read() {
     assert_eq!(level(), (json!("info"), json!({ "kind": "default" })));
     assert_eq!(daemon.reload(&[]).code, Some(0));
     assert_eq!(level(), (json!("warn"), json!({ "kind": "file", "line": 3 })));
+    daemon.stop();
+}
+
+#[test]
+fn a_reload_leaves_the_modules_that_the_operator_stopped_or_loaded() {
+    let dir = Dir::new();
+    let config = |text: &str| format!("{ENGINE}{text}");
+    let handles_events = |name: &str| {
+        let path = guests::component("noop").display().to_string();
+        format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")
+    };
+    let daemon = Daemon::start(&dir, &config(&handles_events("paused")));
+    dir.guest("noop");
+    for command in [
+        &["module", "stop", "paused"][..],
+        &["module", "load", "noop.wasm", "--name", "added"],
+    ] {
+        let ran = dir.nexum(command);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    let after = format!(
+        "[engine.limits]\nfuel_per_event = 7_000_000\n{}",
+        handles_events("paused")
+    );
+    dir.write("engine.toml", config(&after));
+    let reloaded = daemon.reload(&[]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    for line in [
+        "module paused: reloads with another limits\n",
+        "module added: reloads with another limits\n",
+    ] {
+        assert!(reloaded.stdout.contains(line), "{}", reloaded.stdout);
+    }
+    assert_eq!(daemon.stages(), json!({ "added": "running", "paused": "stopped" }));
+    for name in ["added", "paused"] {
+        assert_eq!(daemon.bound(name, "fuel_per_event"), json!(7_000_000), "{name}");
+    }
+    let started = dir.nexum(&["module", "start", "paused"]);
+    assert!(
+        started.stdout.starts_with("paused is started, and "),
+        "{}",
+        started.stdout
+    );
     daemon.stop();
 }

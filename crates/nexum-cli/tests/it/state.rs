@@ -103,7 +103,10 @@ fn an_export_is_what_was_imported() {
 fn a_purged_module_can_be_imported_again() {
     let (dir, _) = imported();
     let ran = dir.nexum(&["state", "purge", "my-module", "--yes"]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "the state of my-module is deleted\n")
+    );
     assert_eq!(dir.nexum(&["state", "list", "--format", "json"]).stdout, "[]\n");
     assert_eq!(dir.nexum(&["state", "import", "my-module.jsonl"]).code, Some(0));
 }
@@ -122,7 +125,14 @@ fn a_backup_is_a_state_again() {
     assert_eq!(restored.stdout, "my-module: 2 keys, 18 bytes\nrestored into ./data\n");
     assert_eq!(mode(&data.join("state.redb")), 0o600);
     assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
-    assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(2));
+    let again = dir.nexum(&["state", "backup", "backup.redb"]);
+    assert_eq!(
+        (again.code, again.stderr.as_str()),
+        (
+            Some(2),
+            "error[state-task-failed]: <dir>/backup.redb exists\n  hint: name another file: `nexum state backup FILE`\n"
+        )
+    );
 }
 
 fn mode(path: &Path) -> u32 {
@@ -149,15 +159,30 @@ fn a_restore_over_a_state_needs_a_flag_and_keeps_the_former_state() {
     );
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
 
-    let restored = dir.nexum(&["state", "restore", "--replace", "backup.redb"]);
+    let asked = dir.nexum(&["state", "restore", "--replace", "backup.redb"]);
+    assert_eq!(
+        (asked.code, asked.stderr.as_str()),
+        (
+            Some(2),
+            "error: cannot ask, because stdin is no terminal: replace the state in ./data, and keep it as \
+             state.redb.replaced?\n  hint: confirm with `--yes`\n"
+        )
+    );
+    assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
+
+    let restored = dir.nexum(&["state", "restore", "--replace", "--yes", "backup.redb"]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+    assert_eq!(
+        restored.stdout,
+        "my-module: 2 keys, 18 bytes\nwhat the operator stopped, loaded or removed stays so\nrestored into ./data\n"
+    );
     assert_eq!(dir.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).code, Some(2));
     // The former state is a file that `restore` takes.
     let former = data.join("state.redb.replaced");
     let copy = dir.path().join("former.redb");
     std::fs::copy(&former, &copy).expect("a copy");
-    let restored = dir.nexum(&["state", "restore", "--replace", "former.redb"]);
+    let restored = dir.nexum(&["state", "restore", "--replace", "--yes", "former.redb"]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
     assert_eq!(dir.nexum(&["state", "export", "other-module"]).stdout, other);
 }
@@ -177,14 +202,14 @@ fn a_file_that_is_no_backup_is_not_restored() {
             "a backup cannot be restored with the back-end sled",
         ),
     ] {
-        let refused = dir.nexum(&[&["state", "restore", "--replace"], args].concat());
+        let refused = dir.nexum(&[&["state", "restore", "--replace", "--yes"], args].concat());
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
     let held = StoreConfig::default()
         .open(&dir.path().join("data").into(), "a test")
         .expect("the state");
-    let refused = dir.nexum(&["state", "restore", "--replace", "my-module.jsonl"]);
+    let refused = dir.nexum(&["state", "restore", "--replace", "--yes", "my-module.jsonl"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("(a test)"), "{}", refused.stderr);
     drop(held);
@@ -321,6 +346,11 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
             "remove the module first: `nexum module remove noop`",
         ),
         (
+            &["state", "purge", "noop"],
+            "the module noop is loaded",
+            "remove the module first: `nexum module remove noop`",
+        ),
+        (
             &["state", "purge", "query-echo", "--yes"],
             "the module query-echo is loaded",
             "remove the module first: `nexum module remove query-echo`",
@@ -356,7 +386,10 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     }
     let purge = ["state", "purge", "my-module", "--yes"];
     let ran = dir.nexum(&purge);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "the state of my-module is deleted\n")
+    );
     let ran = dir.nexum(&["state", "import", "my-module.jsonl"]);
     assert_eq!(
         (ran.code, ran.stderr.as_str()),

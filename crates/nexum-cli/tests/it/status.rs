@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::metrics::{Exporting, PAUSE, WAIT_MAX, module};
+use crate::running::Start as _;
 use crate::{Dir, Ran};
 
 fn chain(node: &Node) -> String {
@@ -16,12 +17,12 @@ fn chain(node: &Node) -> String {
     format!("[chains.{TEST_CHAIN_ID}]\nrpc_url = {url:?}\npoll_interval_ms = 50\nrequest_timeout_ms = 500\n")
 }
 
-fn json(ran: &Ran) -> Value {
+pub(crate) fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
 }
 
 /// Waits until the output of a command holds.
-async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Ran) -> bool) -> Ran {
+pub(crate) async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Ran) -> bool) -> Ran {
     let deadline = Instant::now() + WAIT_MAX;
     loop {
         let ran = dir.nexum(args);
@@ -137,11 +138,7 @@ async fn watching_shows_each_change_until_a_signal_ends_it() {
         let head = json(&status)[0]["events"]["chains"][0]["head"]
             .as_u64()
             .expect("a head");
-        let mut watching = dir
-            .command(&["status", "--watch"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut watching = dir.command(&["status", "--watch"]).stdout(Stdio::piped()).start();
         let lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
         // The column AT of each redrawn table.
         let mut shown = lines.filter_map(|line| {
@@ -236,6 +233,73 @@ async fn a_module_in_backoff_says_which_attempt_failed_and_when_the_next_one_com
         none.stderr.contains("the daemon has no module nothing"),
         "{}",
         none.stderr
+    );
+    running.stop();
+}
+
+#[test]
+fn health_without_a_daemon_has_the_error_in_its_format() {
+    let dir = Dir::new();
+    dir.write("engine.toml", "");
+    let health = |options: &[&str]| dir.nexum(&[&["health"], options].concat());
+    let json = health(&["--format", "json"]);
+    assert_eq!((json.code, json.stderr.as_str()), (Some(2), ""));
+    let error: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(error["code"], "daemon-not-running");
+    assert!(
+        error["error"].to_string().contains("no nexum runs in ./data"),
+        "{error}"
+    );
+    assert!(error["hint"].to_string().contains("nexum run"), "{error}");
+    let nagios = health(&["--format", "nagios"]);
+    assert_eq!(nagios.code, Some(2));
+    assert!(
+        nagios.stdout.starts_with("NEXUM CRITICAL - no nexum runs in ./data"),
+        "{}",
+        nagios.stdout
+    );
+
+    // A command that cannot look knows nothing about the daemon.
+    dir.write("engine.toml", "[engine]\nstate_dir = 1\n");
+    let nagios = health(&["--format", "nagios"]);
+    assert_eq!(nagios.code, Some(3));
+    assert!(nagios.stdout.starts_with("NEXUM UNKNOWN - "), "{}", nagios.stdout);
+    let json = health(&["--format", "json"]);
+    assert_eq!(json.code, Some(2));
+    assert!(json.stdout.contains("\"code\": \"config-invalid\""), "{}", json.stdout);
+
+    let zero = health(&["--head-age", "0s"]);
+    assert_eq!(zero.code, Some(2));
+    assert!(zero.stderr.contains("expected at least 1s"), "{}", zero.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_status_name_dead_letters_and_health_the_modules_that_are_not_to_run() {
+    let node = Node::start().await;
+    let dir = Dir::new();
+    let restart = "[engine.restart]\nattempts_max = 1\n";
+    let modules = format!("{}{}", module("panic"), module("noop"));
+    let running = Exporting::start(&dir, &format!("{restart}{}{modules}", chain(&node)));
+    node.mine(1);
+    let command = ": `nexum dead-letter list panic`";
+    let letters = until(&dir, &["status"], |ran| ran.stdout.contains(command)).await;
+    assert_eq!(letters.code, Some(1));
+    assert!(letters.stdout.contains("panic has "), "{}", letters.stdout);
+    let healthy = until(&dir, &["health"], |ran| ran.code == Some(0)).await;
+    assert!(healthy.stdout.contains("note: module panic: ") && healthy.stdout.contains(command));
+
+    for name in ["panic", "noop"] {
+        let removed = dir.nexum(&["module", "remove", name]);
+        assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    }
+    let empty = dir.nexum(&["health"]);
+    let begin = "healthy: 0 of 2 configured modules run: panic is removed (by uid ";
+    assert!(empty.stdout.starts_with(begin) && empty.stdout.contains("; noop is removed (by uid "));
+    assert_eq!(
+        (empty.code, running.get("/readyz").0),
+        (Some(0), 200),
+        "{}",
+        empty.stdout
     );
     running.stop();
 }

@@ -1,5 +1,6 @@
 //! The state of a source, for the operator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::ChainId;
@@ -20,7 +21,7 @@ pub struct SourceReport {
     /// The endpoint over which nexum follows the chain. `None` while nexum follows it over none.
     pub following: Option<FollowingReport>,
     /// The reason why the chain does not advance, or cannot be read.
-    pub trouble: Option<Reason>,
+    pub trouble: Option<Trouble>,
     /// The endpoints, in the configured order. Empty for a source without endpoints.
     pub endpoints: Vec<EndpointReport>,
     /// The requests of modules, by module and class.
@@ -29,6 +30,23 @@ pub struct SourceReport {
     pub request_failovers: u64,
     /// The times that nexum changed the endpoint over which it follows the chain.
     pub follow_failovers: u64,
+}
+
+/// Why a chain does not advance, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The reason, in one line. It has no durations, so that it changes only with the reason.
+    pub text: Arc<str>,
+    /// The time since which the chain has had trouble, also for earlier reasons.
+    pub since_ms: u64,
+    /// The time of the next attempt, as far as the source knows.
+    pub next_try_ms: Option<u64>,
+}
+
+impl From<Trouble> for Reason {
+    fn from(Trouble { text, since_ms, .. }: Trouble) -> Self {
+        Self { text, since_ms }
+    }
 }
 
 /// The newest block that nexum followed.
@@ -64,6 +82,9 @@ pub struct EndpointReport {
     pub priority: u32,
     /// The use of the endpoint.
     pub state: EndpointState,
+    /// The number of the endpoint's own head, when nexum saw it last. `None` while the endpoint cannot
+    /// be used.
+    pub head: Option<u64>,
     /// The latency of the last requests. `None` before the first answer.
     pub latency: Option<Latency>,
     /// The requests since the start of the process. Each call of a batch counts.

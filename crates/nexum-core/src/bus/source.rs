@@ -13,10 +13,9 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::log::EventLog;
-use super::report::SourceReport;
+use super::report::{SourceReport, Trouble};
 use crate::BoxError;
 use crate::event::{Advance, BlockHash, Position};
-use crate::reason::Reason;
 use crate::state::HeaderStore;
 
 /// Follows one chain.
@@ -38,8 +37,9 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     fn reorg_depth_max(&self) -> u64;
 
     /// The reason why the chain does not advance or cannot be read, for example because all of its endpoints are down. `None`
-    /// while it advances, and for a source that does not know.
-    fn trouble(&self) -> Option<Reason> {
+    /// while it advances, and for a source that does not know. The reports, metrics and conditions of the chain and of its modules
+    /// follow from this answer alone.
+    fn trouble(&self) -> Option<Trouble> {
         None
     }
 

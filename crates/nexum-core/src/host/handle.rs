@@ -12,7 +12,7 @@ use super::compiling::{self, Compiled, Compiling};
 use super::entries::{AbsentModule, Entries, ModuleEntry};
 use super::error::ChangeError;
 use super::loading::{Entry, Loading, LoadingModule};
-use crate::bus::report::SourceReport;
+use crate::bus::report::{SourceReport, Trouble};
 use crate::engine::Engine;
 use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
@@ -20,7 +20,6 @@ use crate::module::load_errors::LoadErrors;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Loader;
 use crate::query::QueryPool;
-use crate::reason::Reason;
 use crate::runner::ModuleStatus;
 use crate::state::OperatorRows;
 use crate::supervisor::{Reloaded, RunningModule, SteerError, SupervisorHandle};
@@ -115,8 +114,14 @@ impl HostHandle {
     }
 
     /// The chains that do not advance, with the reason for each, and since when.
-    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Reason> {
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Trouble> {
         self.supervisor.troubled_chains()
+    }
+
+    /// Brings the conditions of all modules up to date with their chains, as nexum does each second. Call it before you read
+    /// modules and chains together, so that both are of one moment.
+    pub fn look(&self) {
+        self.supervisor.look();
     }
 
     /// The state of each configured chain, by chain id, also of chains that no module uses.

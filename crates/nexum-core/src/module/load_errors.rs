@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use nexum_config::causes::Causes;
-use nexum_config::engine::ModuleConfig;
+use nexum_config::component::ComponentError;
+use nexum_config::engine::{EntrySource, ModuleConfig};
 use nexum_config::hint::Hint;
 
 use super::error::LoadError;
@@ -71,6 +72,16 @@ impl LoadErrors {
 }
 
 impl ModuleError {
+    /// The next step. For a missing component, it names the line of the module's entry.
+    fn hint(&self) -> Option<String> {
+        match (&self.error, &self.entry.source) {
+            (LoadError::Component(ComponentError::Read { .. }), source @ EntrySource::File { .. }) => {
+                Some(format!("correct `path` in {source}, or build the module"))
+            }
+            (error, _) => error.hint(),
+        }
+    }
+
     /// Each reason as one line of text, with its hint. A manifest with several faults has a line for each of them.
     pub fn lines(&self) -> Vec<(String, Option<String>)> {
         let line = |error: &(dyn Error + 'static)| Causes(error).to_string().replace('\n', " ");
@@ -78,7 +89,7 @@ impl ModuleError {
             LoadError::Manifest(errors) => errors.iter().map(|error| (line(error), error.hint())).collect(),
             // The error names the file.
             error @ (LoadError::Component(_) | LoadError::Files(_) | LoadError::Grant(GrantError::Manifest(_))) => {
-                vec![(line(error), error.hint())]
+                vec![(line(error), self.hint())]
             }
             error => vec![(format!("{}: {}", self.entry.path.display(), line(error)), error.hint())],
         }

@@ -156,6 +156,10 @@ impl Runner {
             let flushed = self.transaction.flush(&settled(&self.feeds)).await;
             self.committed(flushed).await?;
             self.begin_again();
+            if self.awaited.is_empty() {
+                self.status
+                    .enter_for(Stage::Starting, "the operator restarted the module");
+            }
         }
         Ok(())
     }
@@ -202,6 +206,7 @@ impl Runner {
         if !self.life.is_ready() {
             self.begin_again();
         }
+        self.status.enter_for(Stage::Starting, "nexum reloaded the module");
         self.adopt(instance);
         self.commit(changes).await
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metrics::Gauge;
 use nexum_config::topic::{ChainTopic, ScheduleId};
 use parking_lot::Mutex;
 
@@ -27,12 +28,13 @@ pub struct ChainPosition {
     pub at: Option<u64>,
     /// The number of the newest block that nexum has read of the topic.
     pub head: Option<u64>,
-    /// The number of blocks up to the head that the module has still to handle.
+    /// The number of blocks up to the head that the module has still to handle. `None` while the chain has trouble: nexum
+    /// does not know the head then.
     pub behind: Option<u64>,
     /// The age of the module's state in the time of the chain: the difference between the timestamps
     /// of the blocks `head` and `at`, in milliseconds. 0 if no block is left. The clock of this
-    /// machine has no part in it, so a chain that stands still does not raise it. `None` also for a
-    /// replay that reads only logs, whose blocks have no timestamp.
+    /// machine has no part in it, so a quiet chain does not raise it. `None` also while the chain has
+    /// trouble, and for a replay that reads only logs, whose blocks have no timestamp.
     pub lag_ms: Option<u64>,
 }
 
@@ -63,10 +65,14 @@ pub(in crate::runner) enum Place {
 pub(in crate::runner) struct ChainPlace {
     log: Arc<EventLog>,
     reached: Mutex<Reached>,
+    /// The metric of the blocks that the module is behind. NaN while the number is unknown.
+    behind: Gauge,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Reached {
+    /// Whether the chain has trouble, so that its head may be far above the log's.
+    has_trouble: bool,
     /// The number of the last block.
     at: Option<u64>,
     /// The number of the next block, if it is known.
@@ -95,10 +101,11 @@ impl Place {
 }
 
 impl ChainPlace {
-    pub(in crate::runner) fn new(log: Arc<EventLog>) -> Self {
+    pub(in crate::runner) fn new(log: Arc<EventLog>, behind: Gauge) -> Self {
         Self {
             log,
             reached: Mutex::default(),
+            behind,
         }
     }
 
@@ -110,15 +117,30 @@ impl ChainPlace {
         self.reached.lock().timestamp_ms = timestamp_ms;
     }
 
-    /// Records the cursor. Without one, the module starts at `live_from`. Returns the number of
-    /// blocks up to the head that the module has still to handle.
-    pub(in crate::runner) fn reach(&self, last: Option<Progress>, live_from: Option<u64>) -> Option<u64> {
+    /// Records the cursor. Without one, the module starts at `live_from`.
+    pub(in crate::runner) fn reach(&self, last: Option<Progress>, live_from: Option<u64>) {
         let at = last.map(|last| last.position.number);
         let next = at.map_or(live_from, |at| Some(at.saturating_add(1)));
+        self.change(|reached| (reached.at, reached.next) = (at, next));
+    }
+
+    /// Records whether the chain has trouble.
+    pub(in crate::runner) fn set_trouble(&self, has_trouble: bool) {
+        self.change(|reached| reached.has_trouble = has_trouble);
+    }
+
+    /// Records that the module no longer reads the chain.
+    pub(in crate::runner) fn leave(&self) {
+        self.behind.set(f64::NAN);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reached)) {
+        let head = self.head();
         let mut reached = self.reached.lock();
-        (reached.at, reached.next) = (at, next);
-        drop(reached);
-        behind(self.head()?, next)
+        change(&mut reached);
+        // Under the lock, so that the metric has the last of two concurrent changes.
+        let behind = reached.behind(head);
+        self.behind.set(behind.map_or(f64::NAN, |behind| behind as f64));
     }
 
     pub(in crate::runner) fn topic(&self) -> ChainTopic {
@@ -131,14 +153,15 @@ impl ChainPlace {
 
     /// The number of blocks up to the head that the module has still to handle.
     pub(in crate::runner) fn behind(&self) -> Option<u64> {
-        let next = self.reached.lock().next;
-        behind(self.head()?, next)
+        let head = self.head();
+        self.reached.lock().behind(head)
     }
 
     fn position(&self) -> ChainPosition {
-        let Reached { at, next, timestamp_ms } = *self.reached.lock();
         let head = self.head();
-        let behind = head.and_then(|head| behind(head, next));
+        let reached = *self.reached.lock();
+        let Reached { at, timestamp_ms, .. } = reached;
+        let behind = reached.behind(head);
         let in_log = |number: u64| self.log.blocks(number..=number).first()?.timestamp_ms();
         let remembered = timestamp_ms.filter(|(number, _)| Some(*number) == at);
         let at_ms = || remembered.map(|(_, ms)| ms).or_else(|| in_log(at?));
@@ -160,9 +183,12 @@ impl ChainPlace {
     }
 }
 
-/// The number of blocks from `next` up to the head.
-fn behind(head: u64, next: Option<u64>) -> Option<u64> {
-    Some(head.saturating_add(1).saturating_sub(next?))
+impl Reached {
+    /// The number of blocks up to the head that the module has still to handle.
+    fn behind(&self, head: Option<u64>) -> Option<u64> {
+        let next = self.next.filter(|_| !self.has_trouble)?;
+        Some(head?.saturating_add(1).saturating_sub(next))
+    }
 }
 
 impl SchedulePlace {

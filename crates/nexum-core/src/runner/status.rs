@@ -217,6 +217,11 @@ impl ModuleStatus {
         }
     }
 
+    /// Shows that a module which has not started waits for a chain in trouble.
+    pub(crate) fn waits_in(&self, chain_id: ChainId, trouble: &str) {
+        self.enter_for(Stage::WaitingForChain, &format!("chain {chain_id}: {trouble}"));
+    }
+
     /// Shows why the chain cannot be read that the module waits for. A later reason of one wait keeps
     /// the time of the first one.
     pub(super) fn waits(&self, error: &(dyn Error + 'static)) {
@@ -305,6 +310,7 @@ impl ModuleStatus {
             module = self.name.as_str(),
             stage = stage.name(),
             reason = &*reason.text,
+            since_ms = reason.since_ms,
             "the module is {stage}"
         );
     }

@@ -229,6 +229,22 @@ pub fn set_operator_row(store: &dyn StateStore, name: &ModuleName, row: &Operato
     store.write(&batch)
 }
 
+/// Replaces the operator's rows of all modules, and returns when the change is durable.
+///
+/// # Errors
+///
+/// Fails if the store is not usable or is damaged.
+pub fn replace_operator_rows(store: &dyn StateStore, rows: &OperatorRows) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    for name in operator_rows(&*store.view()?)?.keys() {
+        batch.put(rows::operator(name), None);
+    }
+    for (name, row) in rows.iter().filter(|(_, row)| !row.is_empty()) {
+        batch.put(rows::operator(name), Some(rows::encode(row)));
+    }
+    store.write(&batch)
+}
+
 pub(super) fn decode(value: &[u8]) -> Result<OperatorRow, StoreError> {
     let row: OperatorRow = rows::decode(value, "an operator's row")?;
     row.loaded.as_ref().map(|(entry, _)| entry.config()).transpose()?;
@@ -273,6 +289,31 @@ mod tests {
         assert_eq!(entry.source, EntrySource::Operator);
         set_operator_row(&store, &name, &OperatorRow::default()).expect("a write");
         assert_eq!(read(&store), OperatorRows::new());
+    }
+
+    #[test]
+    fn the_rows_of_all_modules_are_replaced() {
+        let store = MemoryStore::new();
+        let name = |name: &str| name.parse::<ModuleName>().expect("a name");
+        let stopped = |by: Actor| OperatorRow {
+            stopped: Some(act(by)),
+            ..OperatorRow::default()
+        };
+        for module in ["gone", "stays"] {
+            set_operator_row(&store, &name(module), &stopped(Actor::Program)).expect("a write");
+        }
+        let rows = OperatorRows::from([
+            (name("stays"), stopped(Actor::Token)),
+            (name("new"), stopped(Actor::User(7))),
+            (name("empty"), OperatorRow::default()),
+        ]);
+        replace_operator_rows(&store, &rows).expect("a write");
+        let mut expected = rows;
+        expected.remove(&name("empty"));
+        assert_eq!(
+            operator_rows(&*store.view().expect("a view")).expect("the rows"),
+            expected
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::report::Trouble;
 use crate::bus::source::{ChainLogs, EventSource, SourceError, TopicHandle};
-use crate::reason::Reason;
 use crate::state::HeaderStore;
 use crate::store::committer::Lazy;
 use crate::store::{self, StateStore, StoreError};
@@ -17,7 +17,7 @@ use crate::store::{self, StateStore, StoreError};
 pub(super) type Sources = BTreeMap<ChainId, Arc<dyn EventSource>>;
 
 /// The chains whose sources have trouble, with the reasons.
-pub(super) fn troubles(sources: &Sources) -> BTreeMap<ChainId, Reason> {
+pub(super) fn troubles(sources: &Sources) -> BTreeMap<ChainId, Trouble> {
     let trouble = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
     sources.iter().filter_map(trouble).collect()
 }

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
-use nexum_config::topic::{ChainId, ChainTopic};
+use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, mpsc, oneshot, watch};
 
 use super::chains::{Sources, troubles};
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
+use super::inbox::{Exchange, Inbox, Ping, Prepared, Request, RunnerChange};
+use super::look::look;
 use super::modules::{Modules, Reloaded, RunningModule};
-use super::start::ready;
-use crate::bus::report::SourceReport;
-use crate::bus::source::{SourceError, TopicHandle};
+use super::start::await_readable;
+use crate::bus::report::{SourceReport, Trouble};
+use crate::bus::source::SourceError;
 use crate::membership::{Membership, Tenure};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
@@ -23,7 +25,6 @@ use crate::query::QueryPool;
 use crate::reason::Reason;
 use crate::runner::{Agreement, ModuleStatus};
 use crate::store::Batch;
-use crate::store::committer::Committer;
 
 /// The most waiting requests. An operator waits for the answer to each, so few wait at once.
 const REQUESTS_MAX: usize = 16;
@@ -44,74 +45,7 @@ pub struct SupervisorHandle {
     pings: mpsc::Sender<Ping>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
     loads: Arc<RwLock<()>>,
-}
-
-/// A request to the supervisor.
-#[derive(Debug)]
-pub(super) enum Request {
-    /// Starts modules. The answer has those whose names are taken.
-    Add {
-        modules: Vec<Loaded>,
-        /// Whether the run began for them: see [`SupervisorHandle::start`].
-        is_initial: bool,
-        done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
-    },
-    /// Replaces the parts of a module whose runner starts, ends, or does not exist.
-    Exchange(Exchange, oneshot::Sender<Result<(), SteerError>>),
-    /// Prepares the exchange of a module whose runner stays: follows the chains of the new module,
-    /// and creates its pool.
-    Prepare(
-        Arc<Module>,
-        Option<Box<QueryModule>>,
-        oneshot::Sender<Result<Prepared, SteerError>>,
-    ),
-    Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
-    /// Makes the version of a reloaded module the one that all processes of the installation run.
-    Reloaded(Arc<Module>, oneshot::Sender<Result<(), SteerError>>),
-    /// Requests rows in the store for modules of these names.
-    Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
-    /// Requests the committer.
-    Committer(oneshot::Sender<Result<Committer, SteerError>>),
-}
-
-/// A question whether the supervisor works.
-#[derive(Debug)]
-pub(super) struct Ping(oneshot::Sender<()>);
-
-impl Ping {
-    pub(super) fn answer(self) {
-        // The caller may have left.
-        let _ = self.0.send(());
-    }
-}
-
-/// The requests to a supervisor.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) pings: mpsc::Receiver<Ping>,
-}
-
-/// The new parts of a module.
-#[derive(Debug)]
-pub(super) struct Exchange {
-    pub(super) name: ModuleName,
-    /// The new pool. `None` removes the pool.
-    pub(super) queries: Option<Box<QueryModule>>,
-    pub(super) runner: RunnerChange,
-    /// The lock of the module's reloads. It is part of the request, because the caller may leave.
-    pub(super) alone: OwnedMutexGuard<()>,
-}
-
-/// The change of a module's runner in an [`Exchange`].
-#[derive(Debug)]
-pub(super) enum RunnerChange {
-    /// There is no runner, before and after.
-    None,
-    /// The module did not handle events before.
-    Start { module: Box<Module>, is_stopped: bool },
-    /// The module no longer handles events.
-    End,
+    holder: Arc<Mutex<Option<Arc<str>>>>,
 }
 
 /// Prevents the addition of modules until it is dropped, so that the caller can change the stored
@@ -119,14 +53,13 @@ pub(super) enum RunnerChange {
 #[derive(Debug)]
 pub struct LoadsHeld {
     _loads: OwnedRwLockWriteGuard<()>,
+    holder: Arc<Mutex<Option<Arc<str>>>>,
 }
 
-/// The requirements of a module that replaces another one.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    /// The followed topics.
-    pub(super) followed: BTreeMap<ChainTopic, TopicHandle>,
-    pub(super) pool: Option<QueryPool>,
+impl Drop for LoadsHeld {
+    fn drop(&mut self) {
+        *self.holder.lock() = None;
+    }
 }
 
 impl LostChains {
@@ -152,6 +85,7 @@ impl SupervisorHandle {
             requests,
             pings,
             loads: Arc::default(),
+            holder: Arc::default(),
         };
         let inbox = Inbox {
             requests: waiting,
@@ -204,10 +138,24 @@ impl SupervisorHandle {
 
     /// The chains that do not advance, with the reasons, and since when: the lost ones, and the ones whose source has
     /// [trouble](crate::bus::source::EventSource::trouble).
-    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Reason> {
-        let mut chains = troubles(&self.sources);
-        chains.extend(self.lost_chains());
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, Trouble> {
+        let of_lost = |(chain_id, Reason { text, since_ms })| {
+            let trouble = Trouble {
+                text,
+                since_ms,
+                next_try_ms: None,
+            };
+            (chain_id, trouble)
+        };
+        let mut chains: BTreeMap<_, _> = self.lost_chains().into_iter().map(of_lost).collect();
+        chains.extend(troubles(&self.sources));
         chains
+    }
+
+    /// Brings the conditions of all modules up to date with their chains, as nexum does each second. Call it before you read
+    /// modules and chains together, so that both are of one moment.
+    pub fn look(&self) {
+        look(&self.modules, &self.sources);
     }
 
     /// The state of each configured chain, by chain id.
@@ -241,14 +189,15 @@ impl SupervisorHandle {
     }
 
     /// Adds a module with all of its parts. Its events start at its stored position, or with the
-    /// next block. Waits for the chains that the module needs.
+    /// next block. Gives a chain that the module requires some time to become readable. If the chain
+    /// cannot be read then, the module [waits](crate::Stage::WaitingForChain) for it by itself.
     ///
     /// # Errors
     ///
     /// Fails if a module of this name exists, or if the module cannot start.
     pub async fn load(&self, module: impl Into<Loaded>) -> Result<(), SteerError> {
         let module = module.into();
-        ready(&self.sources, module.events.as_deref()).await?;
+        await_readable(&self.sources, module.events.as_deref()).await;
         let name = module.meta.name.clone();
         match self.add(vec![module], false).await?.is_empty() {
             true => Ok(()),
@@ -292,7 +241,7 @@ impl SupervisorHandle {
     /// component then continues.
     pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
         let module = module.into();
-        ready(&self.sources, module.events.as_deref()).await?;
+        await_readable(&self.sources, module.events.as_deref()).await;
         let (name, now, is_stopped) = (module.meta.name.clone(), module.kind(), module.is_stopped);
         let reloads = self.get(&name)?.reloads;
         let alone = reloads.lock_owned().await;
@@ -364,11 +313,19 @@ impl SupervisorHandle {
     }
 
     /// Prevents the addition of modules until the result is dropped. Waits for an addition in
-    /// progress.
-    pub async fn hold_loads(&self) -> LoadsHeld {
+    /// progress. `holder` is for operators whose loads wait.
+    pub async fn hold_loads(&self, holder: &str) -> LoadsHeld {
+        let held = self.loads.clone().write_owned().await;
+        *self.holder.lock() = Some(holder.into());
         LoadsHeld {
-            _loads: self.loads.clone().write_owned().await,
+            _loads: held,
+            holder: self.holder.clone(),
         }
+    }
+
+    /// The holder of the loads, which wait for it.
+    pub fn loads_holder(&self) -> Option<Arc<str>> {
+        self.holder.lock().clone()
     }
 
     /// Waits until all waiting changes are in the store, including those of removed modules.

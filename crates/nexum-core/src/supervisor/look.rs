@@ -27,10 +27,15 @@ impl Look {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            let troubles = troubles(&self.sources);
-            for status in self.modules.all_events() {
-                status.look(&troubles);
-            }
+            look(&self.modules, &self.sources);
         }
+    }
+}
+
+/// Looks at the modules once.
+pub(super) fn look(modules: &Modules, sources: &Sources) {
+    let troubles = troubles(sources);
+    for status in modules.all_events() {
+        status.look(&troubles);
     }
 }

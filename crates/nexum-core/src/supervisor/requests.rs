@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::SteerError;
-use super::handle::{Exchange, Ping, Prepared, Request, RunnerChange};
+use super::inbox::{Exchange, Ping, Prepared, Request, RunnerChange};
 use super::start::{StartError, check_sources};
 use super::{Ending, Run, Then};
 use crate::module::loaded::Loaded;

@@ -1,13 +1,9 @@
 //! The conditions for a module's start.
 
-use std::collections::HashMap;
-
-use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
 use tokio::task::JoinSet;
 
 use super::chains::Sources;
-use crate::bus::source::SourceError;
 use crate::module::loader::Module;
 use crate::runner::topics;
 use crate::store::StoreError;
@@ -21,15 +17,6 @@ pub enum StartError {
     NoSource {
         /// The chain id.
         chain_id: ChainId,
-    },
-    /// A chain that a module needs is not readable.
-    #[error("chain {}, which the module {module} requires, cannot be read", error.chain_id)]
-    NotReady {
-        /// The module.
-        module: ModuleName,
-        /// The fault of the chain.
-        #[source]
-        error: SourceError,
     },
     /// The module's state is not readable.
     #[error("the state store cannot be used")]
@@ -51,30 +38,17 @@ pub(super) fn check_sources<'a>(
     Ok(())
 }
 
-/// Waits for all chains that these modules need, concurrently.
-pub(super) async fn ready<'a>(
-    sources: &Sources,
-    modules: impl IntoIterator<Item = &'a Module>,
-) -> Result<(), StartError> {
-    let mut required = HashMap::new();
-    for module in modules {
-        for chain_id in &module.required_chains {
-            required.entry(*chain_id).or_insert(&module.meta.name);
-        }
-    }
+/// Gives each chain that a module requires the time to become readable, unless it is in trouble. Each
+/// source bounds the wait. A module whose chains are readable then starts at once, and another one waits
+/// by itself.
+pub(super) async fn await_readable(sources: &Sources, module: Option<&Module>) {
+    let required = module.into_iter().flat_map(|module| &module.required_chains);
+    let sources = required.filter_map(|chain_id| sources.get(chain_id));
     let mut waiting = JoinSet::new();
-    for (chain_id, module) in required {
-        if let Some(source) = sources.get(&chain_id).cloned() {
-            let module = module.clone();
-            waiting.spawn(async move {
-                let ready = source.ready().await;
-                ready.map_err(|error| StartError::NotReady { module, error })
-            });
-        }
+    for source in sources.filter(|source| source.trouble().is_none()) {
+        let source = source.clone();
+        waiting.spawn(async move { drop(source.ready().await) });
     }
-    while let Some(ready) = waiting.join_next().await {
-        // The supervisor reports a source that panics here when it follows the chain.
-        ready.unwrap_or(Ok(()))?;
-    }
-    Ok(())
+    // The runner of the module reports a chain that is not readable.
+    while waiting.join_next().await.is_some() {}
 }

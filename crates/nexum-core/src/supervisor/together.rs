@@ -7,7 +7,8 @@ use nexum_config::names::ModuleName;
 use tokio::task::{JoinError, JoinSet};
 
 use super::error::SteerError;
-use super::handle::{Exchange, RunnerChange, SupervisorHandle};
+use super::handle::SupervisorHandle;
+use super::inbox::{Exchange, RunnerChange};
 use crate::module::loaded::Loaded;
 use crate::runner::{Agreement, Decision};
 
@@ -53,14 +54,10 @@ impl SupervisorHandle {
         } = change;
         // First, because a task on the stored state can prevent it for long, and a runner that waits for the
         // decision handles no event.
-        let starts_parts = |module: &Loaded| {
-            let running = self.get(&module.meta.name).ok().and_then(|running| running.runner());
-            let keeps_runner = running.is_some() && module.events.is_some();
-            !keeps_runner
-        };
-        let _may_load = match added.is_empty() && !reloaded.iter().any(starts_parts) {
-            true => None,
-            false => Some(self.may_load().await),
+        let adds_modules = !added.is_empty() || reloaded.iter().any(|module| !self.keeps_runner(module));
+        let _may_load = match adds_modules {
+            true => Some(self.may_load().await),
+            false => None,
         };
         let mut waiting = Waiting::default();
         let mut exchanges = Vec::new();
@@ -94,6 +91,12 @@ impl SupervisorHandle {
         waiting.decide().await;
         self.remove_all(removed).await;
         Ok(())
+    }
+
+    /// Whether the module handles events, as the running one of its name does.
+    fn keeps_runner(&self, module: &Loaded) -> bool {
+        let running = self.get(&module.meta.name).ok().and_then(|running| running.runner());
+        module.events.is_some() && running.is_some()
     }
 
     /// Begins the reload of a module whose runner stays. Returns the exchange of another one.

@@ -108,14 +108,22 @@ async fn a_module_whose_chain_goes_down_waits_for_it_and_runs_again_afterwards()
     assert_eq!((running.stage, running.reason.since_ms), (Stage::Running, GENESIS_MS));
     run.clock.advance(HOUR);
     let since_ms = GENESIS_MS + 3_600_000;
+    let position = || match status.positions().as_slice() {
+        [TopicPosition::Chain(position)] => (position.head, position.behind, position.lag_ms),
+        others => panic!("{others:?}"),
+    };
+    assert_eq!(position(), (Some(0), Some(0), Some(0)));
     run.chain.set_trouble(Some(("2 of 2 endpoints down", since_ms)));
     run.stage("noop", Stage::WaitingForChain).await;
     let waiting = status.reason();
     let expected = ("chain 11155111: 2 of 2 endpoints down", since_ms);
     assert_eq!((&*waiting.text, waiting.since_ms), expected);
+    // The chain may be anywhere.
+    assert_eq!(position(), (Some(0), None, None));
     run.clock.advance(HOUR);
     run.chain.set_trouble(None);
     run.stage("noop", Stage::Running).await;
+    assert_eq!(position(), (Some(0), Some(0), Some(0)));
     assert_eq!(status.reason().since_ms, since_ms + 3_600_000);
 }
 

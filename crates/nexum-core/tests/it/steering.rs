@@ -215,7 +215,7 @@ async fn a_module_that_comes_late_passes_over_a_reverted_block() {
 #[tokio::test]
 async fn no_module_is_added_while_loads_are_held() {
     let run = Setup::new().module("noop").start().await;
-    let held = run.steering.hold_loads().await;
+    let held = run.steering.hold_loads("a test").await;
     let another = run.build("noop", "name = \"another\"").await;
     let mut load = std::pin::pin!(run.steering.load(another));
     run.chain.mine(3);
@@ -225,7 +225,9 @@ async fn no_module_is_added_while_loads_are_held() {
         () = run.handled("noop", 3) => {}
     }
     assert_eq!(run.steering.modules().len(), 1);
+    assert_eq!(run.steering.loads_holder().as_deref(), Some("a test"));
     drop(held);
+    assert_eq!(run.steering.loads_holder(), None);
     load.await.expect("a load");
     assert_eq!(run.steering.modules().len(), 2);
 }

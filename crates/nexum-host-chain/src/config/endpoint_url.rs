@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use nexum_config::document::deserialize_text;
+use nexum_config::hint::{Hint, Hinted};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -32,6 +33,19 @@ pub enum EndpointUrlError {
     /// A URL without a host.
     #[error("names no host")]
     NoHost,
+}
+
+impl Hint for EndpointUrlError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Malformed => "write the scheme too, such as https://node.example or ws://127.0.0.1:8545",
+            Self::Scheme => {
+                "write https://, http://, wss:// or ws:// and the host, or ipc:// and the path of the socket"
+            }
+            Self::NoHost => "write a host after the scheme, such as https://node.example, or a path after ipc://",
+        };
+        Some(hint.to_owned())
+    }
 }
 
 impl EndpointUrl {
@@ -99,7 +113,9 @@ impl EndpointUrl {
 
 impl<'de> Deserialize<'de> for EndpointUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(deserializer, "a URL or the path of an ipc socket", Self::parse)
+        deserialize_text(deserializer, "a URL or the path of an ipc socket", |text| {
+            Self::parse(text).map_err(|error| Hinted(&error).to_string())
+        })
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Endpoint {
     batches: Arc<Batches>,
     /// Whether an announced head of the endpoint was its block of that number.
     announces_truly: Arc<AtomicBool>,
+    /// Whether the log says that nexum polls the endpoint, since the last subscription.
+    reported_polled: Arc<AtomicBool>,
     block_forms: Arc<BlockForms>,
     health: Arc<Health>,
     usage: Arc<Usage>,
@@ -131,6 +133,7 @@ impl Endpoint {
             rate_limit: config.requests_per_second.map(|max| Arc::new(RateLimit::new(max))),
             batches: Arc::default(),
             announces_truly: Arc::default(),
+            reported_polled: Arc::default(),
             block_forms: Arc::default(),
             health: Arc::new(Health::new(Arc::clone(signal))),
             usage: Arc::new(Usage::new()),
@@ -166,6 +169,7 @@ impl Endpoint {
         }
         next.batches = Arc::clone(&self.batches);
         next.announces_truly = Arc::clone(&self.announces_truly);
+        next.reported_polled = Arc::clone(&self.reported_polled);
         next.block_forms = Arc::clone(&self.block_forms);
         next.health = Arc::clone(&self.health);
         if self.following.connects_as(&next.following) {
@@ -274,10 +278,17 @@ impl Endpoint {
         self.settle(&self.following, &started, &["eth_subscribe"], heads.as_ref().err());
         match heads {
             Err(Failure { error, .. }) if error.is_no_method() || (!self.has_others && error.is_refusal()) => {
-                tracing::info!(chain = self.chain_id, endpoint = %self.label, %error, "the endpoint announces no heads: nexum polls it");
+                if !self.reported_polled.swap(true, Ordering::Relaxed) {
+                    tracing::info!(chain = self.chain_id, endpoint = %self.label, %error, "the endpoint announces no heads: nexum polls it");
+                }
                 Ok(None)
             }
-            heads => heads.map(Some).map_err(|failure| failure.error),
+            heads => {
+                if heads.is_ok() {
+                    self.reported_polled.store(false, Ordering::Relaxed);
+                }
+                heads.map(Some).map_err(|failure| failure.error)
+            }
         }
     }
 

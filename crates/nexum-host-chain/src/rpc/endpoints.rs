@@ -186,12 +186,25 @@ impl Endpoints {
 
     /// Waits until another endpoint than `following` is preferred. Returns at once if one is.
     pub async fn changed(&self, following: &Endpoint) {
+        self.until(|| self.preferred().index() != following.index()).await;
+    }
+
+    /// Waits until an endpoint works, if none works now. Otherwise never returns.
+    pub(crate) async fn comes_back(&self) {
+        if !self.by_preference().is_empty() {
+            return std::future::pending().await;
+        }
+        self.until(|| !self.by_preference().is_empty()).await;
+    }
+
+    /// Waits until a condition holds that changes only with the health of the endpoints.
+    async fn until(&self, holds: impl Fn() -> bool) {
         loop {
             let changed = self.signal.changed.notified();
             tokio::pin!(changed);
             // No change after this line is missed.
             changed.as_mut().enable();
-            if self.preferred().index() != following.index() {
+            if holds() {
                 return;
             }
             changed.await;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nexum_config::topic::ChainId;
-use nexum_core::Reason;
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SourceReport};
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SourceReport, Trouble};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +80,7 @@ impl EventSource for ChainSource {
         labels.join(", ")
     }
 
-    fn trouble(&self) -> Option<Reason> {
+    fn trouble(&self) -> Option<Trouble> {
         self.reader().trouble()
     }
 

@@ -1,8 +1,9 @@
 //! The state of following a chain, for reports.
 
+use std::fmt;
 use std::time::Duration;
 
-use nexum_core::source::{Advance, Event, FollowingReport, HeadReport};
+use nexum_core::source::{Advance, Event, FollowingReport, HeadReport, Trouble};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -15,6 +16,9 @@ use crate::wall;
 /// connection five times within it, so an endpoint that reconnects is no trouble, and an operator
 /// learns of an outage within seconds.
 const TROUBLE_AFTER: Duration = Duration::from_secs(3);
+
+/// The most endpoints whose failures the text of a trouble names: more than most chains have.
+const FAILURES_NAMED_MAX: usize = 4;
 
 /// How following a chain goes. The readers of a chain share it.
 #[derive(Debug, Default)]
@@ -33,8 +37,13 @@ struct State {
     failing: Option<Failing>,
     /// Why the chain does not advance although an endpoint answers, and since when.
     stalled: Option<(String, Instant)>,
+    /// Every head has been far below the log's.
+    below: Option<Below>,
     /// Why nexum follows the chain no longer, and since when.
     lost: Option<(String, Instant)>,
+    /// The begin of the trouble that the last look found, in milliseconds since the Unix epoch. The
+    /// reason of a trouble can change, and the begin does not.
+    troubled_since_ms: Option<u64>,
 }
 
 /// The endpoint over which nexum follows the chain.
@@ -48,8 +57,18 @@ pub(super) struct Followed {
 #[derive(Debug)]
 struct Failing {
     since: Instant,
+    /// The time of the next attempt to follow.
+    next_try: Instant,
     endpoint: String,
     error: String,
+}
+
+#[derive(Debug)]
+struct Below {
+    since: Instant,
+    /// The time from which this is trouble.
+    trouble_from: Instant,
+    text: String,
 }
 
 impl Followed {
@@ -109,8 +128,9 @@ impl Condition {
         is_failover
     }
 
-    /// Records that an attempt to follow, which began at this time, has failed.
-    pub(super) fn failed(&self, endpoint: &str, error: &FollowError, began: Instant) {
+    /// Records that an attempt to follow, which began at `began`, has failed, and that the next one
+    /// begins at `next_try`.
+    pub(super) fn failed(&self, endpoint: &str, error: &FollowError, began: Instant, next_try: Instant) {
         let mut state = self.0.lock();
         let since = match (&state.failing, &state.followed) {
             (Some(failing), _) => failing.since,
@@ -124,6 +144,7 @@ impl Condition {
         }
         state.failing = Some(Failing {
             since,
+            next_try,
             endpoint: endpoint.to_owned(),
             error: printable(&error.to_string()),
         });
@@ -143,6 +164,30 @@ impl Condition {
         state.stalled = Some((error.to_string(), since));
     }
 
+    /// Records that the head of this endpoint, which works, is far below the log's. That is trouble
+    /// after this time.
+    pub(super) fn below(&self, endpoint: &str, error: &FollowError, after: Duration) {
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        (state.failing, state.followed) = (None, None);
+        let text = format!("{endpoint}: {error}");
+        match &mut state.below {
+            Some(below) => below.text = text,
+            below => {
+                *below = Some(Below {
+                    since: now,
+                    trouble_from: now + after,
+                    text,
+                });
+            }
+        }
+    }
+
+    /// Records that the head of an endpoint is not far below the log's.
+    pub(super) fn is_not_below(&self) {
+        self.0.lock().below = None;
+    }
+
     /// Records that the log is at the head again.
     pub(super) fn advances(&self) {
         self.0.lock().stalled = None;
@@ -155,37 +200,74 @@ impl Condition {
         state.lost = Some((format!("{endpoint}: {error}"), Instant::now()));
     }
 
-    /// The reason why the chain does not advance, and the time since which it does not.
-    pub(super) fn trouble(&self, down: &Down, now: Instant) -> Option<(String, Instant)> {
+    /// Looks at the chain: the reason why it does not advance.
+    pub(super) fn trouble(&self, down: &Down, now: Instant) -> Option<Trouble> {
+        let mut state = self.0.lock();
+        let found = state.trouble(down, now);
+        let since_ms = found.as_ref().map(|(_, since)| wall::ms(*since));
+        let since_ms = state.troubled_since_ms.filter(|_| found.is_some()).or(since_ms);
+        state.troubled_since_ms = since_ms;
+        let failing = state.failing.as_ref().map(|failing| failing.next_try);
+        let next_try = failing.into_iter().chain(down.next_try);
+        let next_try = next_try.filter(|at| *at > now && state.lost.is_none()).min();
+        let (text, _) = found?;
+        Some(Trouble {
+            text: text.into(),
+            since_ms: since_ms?,
+            next_try_ms: next_try.map(wall::ms),
+        })
+    }
+}
+
+impl State {
+    /// The reason why the chain does not advance, and the time since which it holds.
+    fn trouble(&self, down: &Down, now: Instant) -> Option<(String, Instant)> {
         let is_trouble = |since: Instant| now.saturating_duration_since(since) >= TROUBLE_AFTER;
-        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
-        let state = self.0.lock();
-        if state.lost.is_some() {
-            return state.lost.clone();
+        if self.lost.is_some() {
+            return self.lost.clone();
         }
-        let Down { count, all, .. } = down;
-        if let Some(failing) = state.failing.as_ref().filter(|failing| is_trouble(failing.since)) {
-            let Failing { since, endpoint, error } = failing;
-            let seconds = seconds(*since);
-            let text = match &down.last_error {
-                Some((endpoint, error)) if down.is_whole() => {
-                    format!("{count} of {all} endpoints down, {seconds} s: {endpoint}: {error}")
-                }
-                _ => format!("cannot be followed, {seconds} s: {count} of {all} endpoints down: {endpoint}: {error}"),
+        if let Some(failing) = self.failing.as_ref().filter(|failing| is_trouble(failing.since)) {
+            let Failing {
+                since, endpoint, error, ..
+            } = failing;
+            let text = match down.is_whole() {
+                true => down.to_string(),
+                false => format!(
+                    "cannot be followed: {} of {} endpoints down: {endpoint}: {error}",
+                    down.count, down.all
+                ),
             };
             return Some((text, *since));
         }
-        if state.stalled.is_some() {
-            return state.stalled.clone();
+        if self.stalled.is_some() {
+            return self.stalled.clone();
+        }
+        if let Some(below) = self.below.as_ref().filter(|below| now >= below.trouble_from) {
+            return Some((below.text.clone(), below.since));
         }
         // An endpoint that is followed works, also while it rests.
         let since = down
             .since
-            .filter(|since| state.followed.is_none() && is_trouble(*since))?;
-        let seconds = seconds(since);
-        let (endpoint, error) = down.last_error.clone()?;
-        let text = format!("{count} of {all} endpoints down, {seconds} s: {endpoint}: {error}");
-        Some((text, since))
+            .filter(|since| self.followed.is_none() && is_trouble(*since))?;
+        Some((down.to_string(), since))
+    }
+}
+
+/// For example `2 of 2 endpoints down: ws://one:8545: connection refused; ws://two:8545: no answer`.
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            count, all, failures, ..
+        } = self;
+        write!(f, "{count} of {all} endpoints down")?;
+        for (index, (endpoint, error)) in failures.iter().take(FAILURES_NAMED_MAX).enumerate() {
+            let separator = if index == 0 { ": " } else { "; " };
+            write!(f, "{separator}{endpoint}: {error}")?;
+        }
+        match failures.len().saturating_sub(FAILURES_NAMED_MAX) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 
@@ -201,11 +283,13 @@ mod tests {
     }
 
     fn down(count: usize) -> Down {
+        let failure = |label: &str| (format!("http://{label}:8545"), "connection refused".to_owned());
         Down {
             count,
             all: 2,
             since: None,
-            last_error: Some(("http://two:8545".to_owned(), "connection refused".to_owned())),
+            failures: ["one", "two"].into_iter().take(count).map(failure).collect(),
+            next_try: None,
         }
     }
 
@@ -214,26 +298,39 @@ mod tests {
         let condition = Condition::default();
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);
-        let text = |count, seconds| {
-            let trouble = condition.trouble(&down(count), after(seconds));
-            trouble.map(|(text, since)| {
-                assert_eq!(since, began);
-                text
-            })
+        let since_ms = wall::ms(began);
+        let look = |count, seconds| {
+            let trouble = condition.trouble(&down(count), after(seconds))?;
+            assert!(trouble.since_ms.abs_diff(since_ms) < 1_000, "{trouble:?}");
+            Some((trouble.text.to_string(), trouble.since_ms, trouble.next_try_ms))
         };
-        assert_eq!(text(2, 60), None);
-        condition.failed("http://one:8545", &unreachable(), began);
-        condition.failed("http://two:8545", &unreachable(), after(1));
-        assert_eq!(text(2, 2), None);
-        for seconds in [3, 64] {
-            let expected = format!("2 of 2 endpoints down, {seconds} s: http://two:8545: connection refused");
-            assert_eq!(text(2, seconds), Some(expected));
-        }
-        let expected = "cannot be followed, 64 s: 1 of 2 endpoints down: http://two:8545: eth_getBlockByNumber: \
+        assert_eq!(look(2, 60), None);
+        condition.failed("http://one:8545", &unreachable(), began, after(1));
+        condition.failed("http://two:8545", &unreachable(), after(1), after(9));
+        assert_eq!(look(2, 2), None);
+        let whole = "2 of 2 endpoints down: http://one:8545: connection refused; http://two:8545: connection refused";
+        let (text, first_ms, next_try_ms) = look(2, 3).unwrap();
+        assert_eq!(text, whole);
+        assert!(next_try_ms.unwrap().abs_diff(since_ms + 9_000) < 1_000);
+        // The next attempt is under way. The begin is the same moment in every answer.
+        assert_eq!(look(2, 64), Some((whole.to_owned(), first_ms, None)));
+        let expected = "cannot be followed: 1 of 2 endpoints down: http://two:8545: eth_getBlockByNumber: \
                         the endpoint cannot be reached: connection refused";
-        assert_eq!(text(1, 64).as_deref(), Some(expected));
+        assert_eq!(look(1, 64), Some((expected.to_owned(), first_ms, None)));
         assert!(!condition.follows("http://one:8545", false));
-        assert_eq!(text(2, 65), None);
+        assert_eq!(look(2, 65), None);
+    }
+
+    #[test]
+    fn a_trouble_names_some_endpoints_and_counts_the_others() {
+        let mut down = down(2);
+        let more = (0..5).map(|number| (format!("ws://{number}"), "no answer".to_owned()));
+        down.failures.extend(more);
+        let text = down.to_string();
+        assert!(
+            text.ends_with("; ws://0: no answer; ws://1: no answer; and 3 more"),
+            "{text}"
+        );
     }
 
     #[test]

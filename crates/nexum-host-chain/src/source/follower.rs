@@ -16,6 +16,10 @@ use super::{AtEndpoint, FollowError, Purpose, Reader};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
+/// How long every head has to be far below the log's before that is trouble of the chain: a load
+/// balancer sends some requests to a node that is syncing, and most to others.
+const BELOW_AFTER: Duration = Duration::from_secs(10);
+
 /// The most rounds of advancing a log to one head while the chain changes, before nexum waits and
 /// retries. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
@@ -93,7 +97,6 @@ impl<'a> Follower<'a> {
             if error.is_final() {
                 return error.at(&endpoint);
             }
-            self.source.condition.failed(endpoint.label(), &error, began);
             if self.latest.head() != before {
                 self.backoff.reset();
             }
@@ -102,9 +105,14 @@ impl<'a> Follower<'a> {
             // nexum changes to a working endpoint at once. Without one, it waits between attempts.
             let better = self.source.endpoints.by_preference().into_iter().next();
             let has_better = better.is_some_and(|better| !Arc::ptr_eq(&better, &endpoint));
+            let next_try = Instant::now() + if has_better { Duration::ZERO } else { wait };
+            self.source.condition.failed(endpoint.label(), &error, began, next_try);
             self.report(&endpoint, &error, has_better);
             if !has_better {
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    () = tokio::time::sleep_until(next_try) => {}
+                    () = self.source.endpoints.comes_back() => {}
+                }
             }
         }
     }
@@ -179,16 +187,23 @@ impl<'a> Follower<'a> {
     async fn session(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         // Subscribes before it requests the head, so that no block is missed in between.
         let poll_interval = Duration::from_millis(self.source.config.poll_interval_ms);
-        let pushed = endpoint.heads().await.map_err(FollowError::asked("eth_subscribe"))?;
+        let begin = async {
+            let pushed = endpoint.heads().await.map_err(FollowError::asked("eth_subscribe"))?;
+            Ok::<_, FollowError>((pushed, Announced::latest(endpoint).await?))
+        };
+        let (pushed, mut announced) = tokio::select! {
+            begun = begin => begun?,
+            // In an outage, another endpoint may be back while this one hangs.
+            () = self.source.endpoints.comes_back() => return Ok(()),
+        };
         let mut heads = Heads::new(pushed, poll_interval);
-        let mut announced = Announced::latest(endpoint).await?;
         let stall = Duration::from_secs(self.source.config.head_stall_seconds);
         let mut stalls_at = Instant::now() + stall;
         let (mut is_new, mut is_followed) = (true, false);
         loop {
             let before = self.latest.head();
             heads.soon = self.reach(endpoint, &announced).await?;
-            if !heads.soon && !is_followed {
+            if !heads.soon && !is_followed && self.below_since.is_none() {
                 is_followed = true;
                 self.followed(endpoint, &announced, heads.are_pushed());
             }
@@ -214,6 +229,10 @@ impl<'a> Follower<'a> {
         self.backoff.reset();
         self.failures = Some(0);
         self.failed = None;
+        // Without another endpoint, this one has answered everything. Its last probe is older.
+        if self.source.endpoints.by_preference().is_empty() {
+            endpoint.health().recovered();
+        }
         let (chain, endpoint) = (self.source.chain_id, endpoint.label());
         if self.source.condition.follows(endpoint, pushed) {
             self.source.metrics.follow_failovers.increment(1);
@@ -236,17 +255,30 @@ impl<'a> Follower<'a> {
     fn stalled(&mut self, theirs: Position, waiting: bool) -> FollowError {
         let seconds = self.source.config.head_stall_seconds;
         let is_below = self.below_since.take().is_some();
-        let error = match self.latest.head() {
-            Some(ours) if is_below => FollowError::Below { ours, theirs, seconds },
-            Some(ours) if waiting => FollowError::Withheld {
-                ours,
-                head: theirs.number,
-                seconds,
-            },
-            _ => return FollowError::Stalled(seconds),
-        };
-        self.source.condition.stalled(&error, Duration::from_secs(seconds));
-        error
+        match self.latest.head() {
+            Some(ours) if is_below => FollowError::Below { ours, theirs },
+            Some(ours) if waiting => {
+                let head = theirs.number;
+                let error = FollowError::Withheld { ours, head, seconds };
+                self.source.condition.stalled(&error, Duration::from_secs(seconds));
+                error
+            }
+            _ => FollowError::Stalled(seconds),
+        }
+    }
+
+    /// Records that the head of the endpoint is far below the log's.
+    fn is_below(&mut self, endpoint: &Endpoint, ours: Position, theirs: Position) {
+        tracing::debug!(
+            chain = self.source.chain_id,
+            endpoint = endpoint.label(),
+            head = theirs.number,
+            "the endpoint is behind: its head is ignored"
+        );
+        self.below_since.get_or_insert_with(Instant::now);
+        let after = BELOW_AFTER.min(Duration::from_secs(self.source.config.head_stall_seconds));
+        let error = FollowError::Below { ours, theirs };
+        self.source.condition.below(endpoint.label(), &error, after);
     }
 
     /// Advances every log as far as possible towards the head. Returns whether blocks are missing
@@ -257,18 +289,13 @@ impl<'a> Follower<'a> {
             self.filters = Filters::of(&self.logs.subscribed());
         }
         source.endpoints.saw_head(endpoint, head.position.number).await;
-        let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
-        if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
-            tracing::debug!(
-                chain = source.chain_id,
-                endpoint = endpoint.label(),
-                head = head.position.number,
-                "the endpoint is behind: its head is ignored"
-            );
-            self.below_since.get_or_insert_with(Instant::now);
+        let is_far_below = |tip: &Position| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip.number;
+        if let Some(tip) = self.latest.head().filter(is_far_below) {
+            self.is_below(endpoint, tip, head.position);
             return Ok(false);
         }
         self.below_since = None;
+        source.condition.is_not_below();
         let waiting = self.reach_latest(endpoint, announced).await?;
         if let Some(tip) = self.latest.head() {
             source.metrics.head_number.set(tip.number as f64);

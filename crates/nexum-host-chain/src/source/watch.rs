@@ -31,20 +31,9 @@ impl Reader {
     /// Sets the gauges.
     pub(super) fn show(&self) {
         let followed = self.condition.followed();
-        let endpoints = &self.endpoints;
-        endpoints.show(followed.as_ref().map(|followed| &*followed.endpoint));
-        let works = || {
-            endpoints
-                .all()
-                .iter()
-                .any(|endpoint| endpoint.health().works_since().is_some())
-        };
-        let up = match self.trouble() {
-            Some(_) => 0.0,
-            None if followed.is_some() || works() => 1.0,
-            None => f64::NAN,
-        };
-        self.metrics.up.set(up);
+        self.endpoints
+            .show(followed.as_ref().map(|followed| &*followed.endpoint));
+        self.trouble();
     }
 
     fn log_outage(&self, outage: &mut Outage, now: Duration) {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use nexum_config::hint::Hint as _;
 use nexum_config::topic::Finality;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::source::SourceReport;
+use nexum_core::source::{EndpointState, SourceReport};
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, HttpHeaders, ReplaceError};
 use nexum_testing::{Answer, Node};
 use serde_json::json;
@@ -107,6 +107,33 @@ async fn an_endpoint_of_both_configurations_keeps_its_connection_health_and_coun
     let state = |report: &SourceReport| std::mem::discriminant(&report.endpoints[0].state);
     assert_eq!(state(&after), state(&before));
     following.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_another_path_has_no_failures_of_the_old_one() {
+    let mut node = Node::start().await;
+    node.stop().await;
+    for url in URLS {
+        let chains = Chains::new([config(&format!("{}/old", url(&node)))]);
+        let following = Following::start(&chains);
+        soon(async {
+            while report(&chains).trouble.is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let before = report(&chains).endpoints[0].clone();
+        assert!(before.errors > 0, "{before:?}");
+        assert!(matches!(before.state, EndpointState::Rested { .. }), "{before:?}");
+        replace(&chains, config(&format!("{}/new", url(&node))));
+        let after = report(&chains).endpoints[0].clone();
+        assert_eq!(
+            (&after.label, after.errors, &after.last_error),
+            (&before.label, 0, &None)
+        );
+        assert_eq!(after.state, EndpointState::Untested);
+        following.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -253,6 +253,7 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads() {
         followed.says("far below block").await;
         let trouble = source.trouble().expect("a reason");
         let new = its.chain().head().clone();
+        assert_eq!(source.report().endpoints[0].head, None, "rested");
         for named in [old, position(&new)] {
             let named = format!("block {} {}", named.number, B256::from(named.hash));
             assert!(trouble.text.contains(&named), "{named}: {trouble:?}");

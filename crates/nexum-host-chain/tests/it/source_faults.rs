@@ -6,6 +6,7 @@ use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Block, Node};
 use serde_json::{Value, json};
 
+use crate::captured::Log;
 use crate::support::{CHAIN, Following, chains, config, config_of, position};
 
 /// Some networks count in nanoseconds.
@@ -159,16 +160,24 @@ async fn an_endpoint_without_subscriptions_is_polled_over_its_connection() {
     }
 }
 
-/// A single endpoint is polled, because there is no other to follow.
+/// A single endpoint is polled, because there is no other to follow. The log says so once, also while
+/// nexum tries to follow the chain again and again.
 #[tokio::test]
 async fn a_lone_endpoint_that_refuses_subscriptions_is_polled() {
+    let log = Log::default();
+    let _guard = log.capture();
     let node = Node::start().await;
     node.on("eth_subscribe", |_| {
         Answer::error(-32_000, "subscriptions need an upgraded plan")
     });
+    node.on("eth_getBlockByNumber", |_| Answer::error(-32_000, "out of order"));
     let following = Following::start(&chains(&node.ws_url()));
+    node.until(|node| node.count("eth_subscribe") >= 3).await;
+    node.restore("eth_getBlockByNumber");
     following.reaches(node.chain().head()).await;
     following.reaches(node.mine(3).last().unwrap()).await;
+    let text = log.text();
+    assert_eq!(text.matches("the endpoint announces no heads").count(), 1, "{text}");
 }
 
 #[tokio::test]
@@ -200,7 +209,7 @@ async fn binary_frames_are_read_as_text() {
 
 #[tokio::test]
 async fn a_connection_that_its_server_closes_is_no_warning_and_an_outage_is_one() {
-    let log = crate::captured::Log::default();
+    let log = Log::default();
     let _guard = log.capture();
     let mut node = Node::start().await;
     let following = Following::start(&chains(&node.ws_url()));

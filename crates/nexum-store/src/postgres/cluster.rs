@@ -16,6 +16,7 @@
 
 mod admin;
 mod grant;
+mod held;
 mod lease;
 mod member;
 mod metrics;

@@ -70,7 +70,7 @@ fn a_file_that_is_there_is_not_overwritten() {
     let path = directory.path().join("backup");
     fs::write(&path, "something").unwrap();
     let error = backup(&*store.frozen().unwrap(), &path, &mut |_| {}).unwrap_err();
-    assert!(matches!(error, BackupError::File(_)), "{error}");
+    assert!(matches!(error, BackupError::Exists(_)), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"something");
     assert_eq!(entries(directory.path()), 1);
 }

@@ -1,4 +1,4 @@
-//! `[store]` of `engine.toml`.
+//! `[store]` and `[cluster]` of `engine.toml`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use nexum_config::document::Environment;
 use nexum_config::engine::Config;
 use nexum_core::CommitPolicy;
+use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, CACHE_BYTES, SCHEMA, StoreConfig, TlsMode};
 
 fn parse(table: &str) -> Result<StoreConfig, String> {
@@ -113,5 +114,40 @@ fn a_database_without_its_address_is_refused() {
         let error = parse(table).unwrap_err();
         assert!(error.contains(expected), "{table}: {error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+fn cluster(table: &str) -> Result<ClusterConfig, String> {
+    let text = format!("[cluster]\n{table}");
+    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+    ClusterConfig::from_section(&config.sections["cluster"], "machine").map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn a_node_has_a_name_and_defaults() {
+    let config = cluster("node = \"node-a\"").unwrap();
+    assert_eq!(config, ClusterConfig::new("node-a"));
+    assert_eq!(cluster("").unwrap(), ClusterConfig::new("machine"));
+    assert_eq!((config.lease_ttl, config.weight), (Duration::from_secs(5), 1));
+    assert!(config.session_lock);
+    let all = "node = \"b\"\naddress = \"http://b:1\"\nweight = 3\nlease_ttl_ms = 3000\nsession_lock = false\nrebalance_after_ms = 0";
+    let mut expected = ClusterConfig::new("b");
+    expected.address = Some("http://b:1".to_owned());
+    expected.weight = 3;
+    expected.lease_ttl = Duration::from_secs(3);
+    expected.session_lock = false;
+    expected.rebalance_after = Duration::ZERO;
+    assert_eq!(cluster(all).unwrap(), expected);
+}
+
+#[test]
+fn a_faulty_node_has_an_error_for_each_key() {
+    let error = cluster("weight = 0\nlease_ttl_ms = 999\nlease = 1").unwrap_err();
+    for key in ["weight", "lease_ttl_ms", "lease"] {
+        assert!(error.contains(key), "{error}");
+    }
+    for name in ["", "two words", "single", &"n".repeat(64)] {
+        let error = cluster(&format!("node = \"{name}\"")).unwrap_err();
+        assert!(error.contains("a node's name has 1 to 63 printable bytes"), "{error}");
     }
 }

@@ -58,7 +58,10 @@ pub(super) fn exists(file: &Path) -> Refusal {
 ///
 /// If the file exists without `force`, or cannot be written.
 pub(super) fn write(file: &Path, force: bool, parts: &[Part], now_ms: u64) -> Result<(), Refusal> {
-    let failed = |error: &io::Error| Refusal::new(format!("{}: {error}", file.display()));
+    let failed = |error: &io::Error| {
+        Refusal::new(format!("{} cannot be written: {error}", file.display()))
+            .with_hint("name a file where this user can write: `nexum support-bundle /tmp/nexum-support.tar.gz`")
+    };
     let directory = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

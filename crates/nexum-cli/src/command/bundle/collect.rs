@@ -24,9 +24,6 @@ use crate::process;
 use crate::protocol::{CHAINS, EVENTS, HEALTH, LOG_LEVEL, LOGS, MODULES};
 use crate::report::{Refusal, Refusals, findings};
 
-/// The width of the table of findings in the bundle.
-const COLUMNS: u16 = 120;
-
 /// The longest wait for the metrics of the daemon on this machine.
 const METRICS_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -86,7 +83,7 @@ pub(super) fn collect(installation: &Installation) -> Result<Collected, Refusals
         part(
             "doctor.txt",
             "the findings as a table",
-            Ok(findings::text(&report.findings, Some(COLUMNS)).into_bytes()),
+            Ok(findings::text(&report.findings).into_bytes()),
         ),
         part(
             "files.json",

@@ -18,7 +18,7 @@ pub(super) struct Shown {
     now_ms: u64,
     nodes: Vec<NodeStatus>,
     modules: Vec<ModuleRow>,
-    /// What needs the operator, a sentence each.
+    /// The problems that need the operator, a sentence each.
     problems: Vec<String>,
 }
 

@@ -50,13 +50,19 @@ pub(super) fn find(state_dir: &MaskedPath) -> Daemon {
         }
         Ok(Err(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             let text = "no daemon runs here, so nexum does not know which components it has loaded";
-            (None, area.unknown(shown, text).with_remedy("start it with `nexum run`"))
+            (None, area.unknown(shown, text, "start it with `nexum run`"))
         }
         Ok(Err(error)) => {
-            let finding = area.unknown(shown, format!("cannot be opened: {error}"));
-            (None, finding.with_remedy(as_owner(state_dir)))
+            let text = format!("cannot be opened: {error}");
+            (None, area.unknown(shown, text, as_owner(state_dir)))
         }
-        Err(_) => (None, area.unknown(shown, "the system starts no threads")),
+        Err(_) => {
+            let text = "the system starts no threads";
+            (
+                None,
+                area.unknown(shown, text, "`ulimit -u` shows the limit of processes and threads"),
+            )
+        }
     };
     let findings = [finding].into_iter().chain(rights(&path)).collect();
     Daemon { pid, findings }

@@ -41,7 +41,10 @@ pub(super) fn findings(state_dir: &MaskedPath) -> Vec<Finding> {
 fn free(state_dir: &MaskedPath) -> Finding {
     match existing(state_dir).and_then(|path| rustix::fs::statvfs(path).ok()) {
         Some(found) => of_free(state_dir, found.f_bavail.saturating_mul(found.f_frsize)),
-        None => Area::Disk.unknown(state_dir.display(), "the system does not know the free space"),
+        None => {
+            let text = "the system does not know the free space";
+            Area::Disk.unknown(state_dir.display(), text, as_owner(state_dir))
+        }
     }
 }
 
@@ -68,13 +71,14 @@ fn existing(path: &Path) -> Option<&Path> {
 fn durable_writes(state_dir: &MaskedPath) -> Finding {
     let (area, shown) = (Area::Disk, state_dir.display());
     if !state_dir.exists() {
-        return area.unknown(shown, "does not exist yet, so no durable write was measured");
+        let text = "does not exist yet, so no durable write was measured";
+        return area.unknown(shown, text, "`nexum run` creates it; then run `nexum doctor` again");
     }
     match measure(state_dir) {
         Ok(times) => of_times(state_dir, times),
         Err(error) => {
-            let finding = area.unknown(shown, format!("a durable write cannot be measured: {error}"));
-            finding.with_remedy(as_owner(state_dir))
+            let text = format!("a durable write cannot be measured: {error}");
+            area.unknown(shown, text, as_owner(state_dir))
         }
     }
 }

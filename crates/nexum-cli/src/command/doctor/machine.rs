@@ -37,7 +37,8 @@ fn open_files(candidates: &[Candidate], process: &str) -> Finding {
     };
     let (area, subject) = (Area::Limits, "open files");
     let Some(limit) = limit else {
-        return area.unknown(subject, format!("/proc/{process}/limits cannot be read"));
+        let text = format!("/proc/{process}/limits cannot be read");
+        return area.unknown(subject, text, "run this command as the user that runs nexum");
     };
     let text = format!("at most {limit}, and nexum needs up to {needed}");
     match limit < needed {
@@ -65,7 +66,12 @@ fn memory(config: &Config, candidates: &[Candidate], process: &str) -> Finding {
         .fold(0, u64::saturating_add);
     let bound = config.total_memory_bytes.map_or(modules, |total| total.min(modules));
     let Some(machine) = memory_of(process) else {
-        return area.unknown(subject, "the system does not say how much memory there is");
+        let text = "the system does not say how much memory there is";
+        return area.unknown(
+            subject,
+            text,
+            "compare the memory of the machine with `total_memory_bytes`",
+        );
     };
     of_memory(bound, machine)
 }

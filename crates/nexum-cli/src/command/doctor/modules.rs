@@ -61,7 +61,10 @@ pub(super) fn of_daemon(state_dir: &MaskedPath, daemon: &Daemon) -> Vec<Finding>
     let modules = match Client::of(state_dir).modules() {
         Ok(modules) => modules,
         Err(refusals) => {
-            let unknown = |refusal: &Refusal| area.unknown("loaded modules", &refusal.error);
+            let unknown = |refusal: &Refusal| {
+                let remedy = refusal.hint.as_deref().unwrap_or("`nexum status` asks the daemon too");
+                area.unknown("loaded modules", &refusal.error, remedy)
+            };
             return refusals.iter().map(unknown).collect();
         }
     };
@@ -72,7 +75,7 @@ pub(super) fn of_daemon(state_dir: &MaskedPath, daemon: &Daemon) -> Vec<Finding>
             // A path with a variable is unknown here.
             let Ok(file) = ComponentFile::read(&MaskedPath::from(Path::new(&module.path))) else {
                 let text = format!("runs, and its file {path} cannot be read here to compare the digest");
-                return area.unknown(name, text);
+                return area.unknown(name, text, "run this command as the user that runs nexum");
             };
             let digest = file.digest.to_string();
             match digest == module.digest {

@@ -19,12 +19,12 @@ pub(super) fn finding(config: &Config, daemon: &Daemon) -> Option<Finding> {
     let (area, subject) = (Area::Daemon, "admin.listen");
     if daemon.pid().is_none() {
         let text = format!("no daemon runs here, so nothing is known about {address}");
-        return Some(area.unknown(subject, text));
+        return Some(area.unknown(subject, text, "start it with `nexum run`"));
     }
     if address.port() == 0 {
         let text = "the port is 0, and the system chose another one at the start";
         let remedy = "the log of the daemon has the address: `nexum logs`";
-        return Some(area.unknown(subject, text).with_remedy(remedy));
+        return Some(area.unknown(subject, text, remedy));
     }
     let connected = TcpStream::connect_timeout(&reachable(address), CONNECT_TIME_MAX);
     Some(match connected {

@@ -50,13 +50,13 @@ fn state_directory(state_dir: &MaskedPath) -> Finding {
         Err(error) => {
             let text = format!("cannot be read: {error}");
             let remedy = "`nexum run` creates it; if it ran before, name its configuration with --config";
-            return area.unknown(shown, text).with_remedy(remedy);
+            return area.unknown(shown, text, remedy);
         }
     };
     let user = geteuid().as_raw();
     if found.uid() != user && user != 0 {
         let text = format!("belongs to user {}, and this command runs as user {user}", found.uid());
-        return area.unknown(shown, text).with_remedy(as_owner(state_dir));
+        return area.unknown(shown, text, as_owner(state_dir));
     }
     let open = open_to_others(state_dir);
     if open.is_empty() {

@@ -26,7 +26,7 @@ errors! {
     ReloadErrors:
         ConfigInvalid, RestartRequired, ModuleRefused, ModuleRenamed, ModuleLoading, ModuleExists,
         ModuleNotFound, ModuleDead, ModuleNotRunning, ModuleRemoved, InitFailed, ChainUnknown,
-        ChainUnavailable, StoreUnavailable, DaemonStopping,
+        StoreUnavailable, DaemonStopping,
 }
 
 /// Show the running configuration

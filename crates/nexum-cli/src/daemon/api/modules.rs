@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use nexum_core::state::Act;
 use nexum_core::supervisor::SteerError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,14 +45,13 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 errors!(ModuleErrors: ModuleNotFound, ModuleLoading);
 errors! {
     LoadErrors:
-        ModuleExists, ModuleRefused, ChainUnknown, ChainUnavailable, StoreUnavailable,
+        ModuleExists, ModuleRefused, ChainUnknown, StoreUnavailable,
         DaemonStopping, LocalOnly,
 }
 errors! {
     ReloadErrors:
         ModuleNotFound, ModuleLoading, ModuleRefused, ModuleRenamed, ModuleDead, ModuleNotRunning,
-        ModuleElsewhere, ModuleRemoved, InitFailed, ChainUnknown, ChainUnavailable, StoreUnavailable,
-        DaemonStopping,
+        ModuleElsewhere, ModuleRemoved, InitFailed, ChainUnknown, StoreUnavailable, DaemonStopping,
 }
 errors! {
     CommandErrors:
@@ -62,15 +62,17 @@ errors! {
 /// List the modules
 #[utoipa::path(get, path = "/v1/modules", tag = "modules", responses((status = 200, body = Vec<Module>)))]
 async fn module_list(State(api): State<ApiState>) -> Json<Vec<Module>> {
+    api.host.look();
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = api.host.loading();
+    let holder = api.supervisor.loads_holder();
     let modules = api.supervisor.all();
     let mut all: Vec<_> = modules.iter().filter_map(Module::of).collect();
     let has = |all: &[Module], name: &str| all.iter().any(|module| module.name == name);
     for loading in loading {
         // During a reload, the list shows the running module.
         if !has(&all, loading.meta.name.as_str()) {
-            all.push(Module::of_loading(&loading));
+            all.push(Module::of_loading(&loading, holder.as_deref()));
         }
     }
     for absent in api.host.absent() {
@@ -120,13 +122,13 @@ async fn module_load(
     by: By,
     JsonOf(wanted): JsonOf<Load>,
 ) -> Answer<Changed> {
-    by.concerns(wanted.path.display().to_string());
+    by.names_file(&wanted.path);
     must_be_local(&by)?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let (name, lasts) = api.host.operator(act).load(config).await?;
     by.concerns(name.as_str());
-    api.changed(&name, lasts)
+    api.changed(&name, None, lasts)
 }
 
 /// Remove a module
@@ -171,6 +173,26 @@ async fn module_functions(State(api): State<ApiState>, PathOf(name): PathOf<Stri
     Ok(Json(functions.map(Function::from).collect()))
 }
 
+/// A command that changes the stage of a module.
+enum Command {
+    Restart,
+    Stop,
+    Start,
+}
+
+async fn change(api: &ApiState, act: Act, name: &str, command: Command) -> Answer<Changed> {
+    let name = name_of(name)?;
+    api.check_loaded(&name)?;
+    let before = api.supervisor.module(&name).ok().map(|status| status.stage());
+    let operator = api.host.operator(act);
+    let lasts = match command {
+        Command::Restart => operator.restart(&name).await,
+        Command::Stop => operator.stop(&name).await,
+        Command::Start => operator.start(&name).await,
+    };
+    api.changed(&name, before, lasts?)
+}
+
 /// Replace a module with the current content of its files
 #[utoipa::path(
     post, path = "/v1/modules/{name}/reload", tag = "modules",
@@ -197,10 +219,7 @@ async fn module_restart(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).restart(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Restart).await
 }
 
 /// Finish the current event of a module, then pause the module
@@ -214,10 +233,7 @@ async fn module_stop(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).stop(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Stop).await
 }
 
 /// Resume a stopped module at its cursor
@@ -231,8 +247,5 @@ async fn module_start(
     Acting(act): Acting,
     PathOf(name): PathOf<String>,
 ) -> Answer<Changed> {
-    let name = name_of(&name)?;
-    api.check_loaded(&name)?;
-    let lasts = api.host.operator(act).start(&name).await?;
-    api.changed(&name, lasts)
+    change(&api, act, &name, Command::Start).await
 }

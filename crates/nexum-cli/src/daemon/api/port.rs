@@ -8,12 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::{Frame, SizeHint};
 use nexum_core::source::Outage;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -23,7 +22,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::error::ApiError;
 use crate::configure::{Admin, Token};
 use crate::daemon::feed::AUDIT;
-use crate::daemon::listen::{self, Bounds};
+use crate::daemon::listen::{self, Bounds, Guard, Guarded};
 use crate::error_code::ErrorCode;
 use crate::report::Refusal;
 
@@ -90,8 +89,8 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
     if let Some(replaced) = gate.token.admit(request.headers()) {
         gate.refusals.lock().ended(now);
         let response = next.run(request).await;
-        let replaced = Box::pin(replaced.cancelled_owned());
-        return response.map(|body| Body::new(Admitted { body, replaced }));
+        let admission = Admission(Box::pin(replaced.cancelled_owned()));
+        return response.map(|body| Body::new(Guarded::new(body, admission)));
     }
     if let Some(extent) = gate.refusals.lock().failed(now) {
         let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -106,33 +105,14 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
     ApiError::new(ErrorCode::Unauthorized, "the request has no valid token").into_response()
 }
 
-/// The body of a response to a request with the token. It fails when another token replaces this one,
-/// because a stream would show more to a client that is no longer admitted.
-struct Admitted {
-    body: Body,
-    replaced: Pin<Box<WaitForCancellationFutureOwned>>,
-}
+/// The token of a request. The body of its response fails when another token replaces this one, because a
+/// stream would show more to a client that is no longer admitted.
+struct Admission(Pin<Box<WaitForCancellationFutureOwned>>);
 
-impl hyper::body::Body for Admitted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.replaced.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Some(Err(axum::Error::new("the token of the request was replaced"))));
-        }
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Guard for Admission {
+    fn poll_failure(&mut self, context: &mut Context<'_>) -> Poll<axum::Error> {
+        let replaced = self.0.as_mut().poll(context);
+        replaced.map(|()| axum::Error::new("the token of the request was replaced"))
     }
 }
 

@@ -7,7 +7,7 @@ use nexum_config::names::ModuleName;
 use nexum_core::state::DeadLetter;
 use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
-use nexum_core::{HostHandle, Lasts, ModuleStatus};
+use nexum_core::{HostHandle, Lasts, ModuleStatus, Stage};
 
 use super::Answer;
 use super::error::ApiError;
@@ -58,6 +58,7 @@ impl ApiState {
 
     /// The current state of a module.
     pub(super) fn view(&self, name: &ModuleName) -> Result<Module, ApiError> {
+        self.host.look();
         let view = Module::of(&self.running(name)?);
         let view = view.ok_or_else(|| SteerError::NoModule(name.clone()))?;
         let rows = self.host.operator_rows();
@@ -65,10 +66,11 @@ impl ApiState {
         Ok(view.on(self.node.owner(name.as_str())))
     }
 
-    /// The answer to a command about a module that is here afterwards.
-    pub(super) fn changed(&self, name: &ModuleName, lasts: Lasts) -> Answer<Changed> {
+    /// The answer to a command about a module that is here afterwards, and that was in a stage `before`.
+    pub(super) fn changed(&self, name: &ModuleName, before: Option<Stage>, lasts: Lasts) -> Answer<Changed> {
         Ok(Json(Changed {
             module: self.view(name)?,
+            before: before.map(Into::into),
             effect: lasts.into(),
         }))
     }

@@ -29,6 +29,10 @@ const READERS_MAX: usize = 32;
 /// proxy, a minute.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
+/// The longest wait for readers to get the end of their streams when nexum stops: a reader that takes its
+/// messages needs milliseconds.
+const END_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// The header with the id of the last message that a reader has.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -41,9 +45,19 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// No readers. Every stream ends when `stop` is cancelled.
-    pub(crate) fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: &CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(READERS_MAX));
+        let stop = stop.child_token();
         Self { places, stop }
+    }
+
+    /// Ends the streams, and waits until their last events are sent, or until the readers are too slow. The
+    /// caller serves their connections meanwhile.
+    pub(crate) async fn end(&self) {
+        self.stop.cancel();
+        let all = u32::try_from(READERS_MAX).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = tokio::time::timeout(END_TIME_MAX, self.places.acquire_many(all)).await;
     }
 
     /// Admits a reader until the value is dropped.
@@ -98,17 +112,16 @@ pub(super) fn respond<T: Serialize + 'static>(
     messages: impl Stream<Item = Message<T>> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let place = readers.admit()?;
-    let events = messages.map(move |message| {
-        // Held until the end of the stream.
-        let _ = &place;
-        Ok::<_, Infallible>(event(message))
-    });
+    let events = messages.map(|message| Ok::<_, Infallible>(event(message)));
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
     // A comment at once, so that a client has the response before the first message.
     let opened = stream::once(async { Ok(Event::default().comment("nexum")) });
     let events = events.take_until(readers.stop.clone().cancelled_owned());
     let end = stream::once(async { Ok(Event::default().event(END).data("{\"reason\":\"nexum is stopping\"}")) });
-    let events = opened.chain(events).chain(end);
+    let events = opened.chain(events).chain(end).inspect(move |_| {
+        // Held until the connection has the last event.
+        let _ = &place;
+    });
     Ok(Sse::new(events).keep_alive(keep_alive).into_response())
 }
 

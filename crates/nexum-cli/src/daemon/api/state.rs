@@ -71,7 +71,7 @@ errors! {
 async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Task>) -> Result<Frames, ApiError> {
     by.is(task.name());
     by.changes_state(task.changes_files());
-    task.removes().into_iter().for_each(|module| by.concerns(module));
+    task.purges().into_iter().for_each(|module| by.concerns(module));
     if let Task::Backup { .. } = task {
         must_be_local(&by)?;
     }
@@ -85,11 +85,11 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
             return Err(ApiError::new(ErrorCode::StateInUse, error));
         }
         // A module that is partly loaded or partly purged would look like damage.
-        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
+        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads(&by.holds(task.name())).await),
         _ => None,
     };
     let flushed = supervisor.flush().await;
-    if let Some(module) = task.removes() {
+    if let Some(module) = task.purges() {
         refuse_loaded(&api.host, module)?;
         // A pending write of the module would otherwise follow the purge.
         flushed?;
@@ -117,7 +117,7 @@ async fn state_task(State(api): State<ApiState>, by: By, JsonOf(task): JsonOf<Ta
 )]
 async fn state_import(State(api): State<ApiState>, by: By, request: Request) -> Result<Frames, ApiError> {
     api.supervisor.check_alone()?;
-    let held = api.supervisor.hold_loads().await;
+    let held = api.supervisor.hold_loads(&by.holds("state_import")).await;
     api.supervisor.flush().await?;
     let (sender, body) = output::channel();
     let record = by.continues();

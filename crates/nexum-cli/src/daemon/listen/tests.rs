@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net;
 
+use axum::body::Body;
 use axum::routing::get;
 use futures_util::StreamExt as _;
 

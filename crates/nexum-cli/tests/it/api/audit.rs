@@ -40,7 +40,7 @@ fn each_command_leaves_a_record_and_a_question_leaves_none() {
         .iter()
         .filter(|record| record["target"] == "nexum::audit")
         .collect();
-    let whole = |command: &str, module: &str, reason: Value, outcome: &str| {
+    let whole = |command: &str, module: Option<&str>, reason: Value, outcome: &str| {
         (json!(command), json!(module), reason, json!(outcome))
     };
     let found: Vec<_> = audit
@@ -50,15 +50,24 @@ fn each_command_leaves_a_record_and_a_question_leaves_none() {
             (field("command"), field("module"), field("reason"), field("outcome"))
         })
         .collect();
-    let file = running_file(&audit);
+    let load = audit
+        .iter()
+        .find(|record| record["command"] == "module_load")
+        .expect("a load");
+    assert!(
+        load["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("/query-echo.wasm")),
+        "{load}"
+    );
     assert_eq!(
         found,
         [
-            whole("module_reload", "echo", json!("50 % größer\\nforged: line"), "ok"),
-            whole("module_stop", "echo", Value::Null, "module-has-no-events"),
-            whole("module_load", &file, Value::Null, "module-exists"),
-            whole("module_remove", "echo", json!("no longer needed"), "ok"),
-            whole("state_purge", "echo", json!("a new begin"), "ok"),
+            whole("module_reload", Some("echo"), json!("50 % größer\\nforged: line"), "ok"),
+            whole("module_stop", Some("echo"), Value::Null, "module-has-no-events"),
+            whole("module_load", None, Value::Null, "module-exists"),
+            whole("module_remove", Some("echo"), json!("no longer needed"), "ok"),
+            whole("state_purge", Some("echo"), json!("a new begin"), "ok"),
         ]
     );
     for (index, record) in audit.iter().enumerate() {
@@ -82,14 +91,6 @@ fn each_command_leaves_a_record_and_a_question_leaves_none() {
             );
         }
     }
-}
-
-/// The file in the record of a refused load: the directory's name is random.
-fn running_file(audit: &[&Value]) -> String {
-    let load = audit.iter().find(|record| record["command"] == "module_load");
-    let file = load.expect("a load")["module"].as_str().expect("a file");
-    assert!(file.ends_with("/query-echo.wasm"), "{file}");
-    file.to_owned()
 }
 
 /// The sender, the command, its module, the reason and the outcome of a record.
@@ -183,4 +184,53 @@ async fn each_command_leaves_one_record_with_its_sender_reason_and_outcome() {
             "{record}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_command_whose_client_leaves_has_its_effect_and_its_record() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("noop");
+    dir.write("nexum.toml", format!("[module]\nname = \"late\"\n{BLOCKS}"));
+    let noop = nexum_testing::guests::component("noop").display().to_string();
+    let engine = format!("[engine]\nlog_format = \"json\"\n[[modules]]\npath = {noop:?}\n");
+    let (child, log) = start_on(&dir, &format!("rpc_url = {:?}\n", anvil.ws_url()), &engine, &["run"]);
+    // An import that has not ended holds the loads, so the load waits.
+    let export = crate::state::EXPORT;
+    let (begin, rest) = export.split_once('\n').expect("lines");
+    let connect = || UnixStream::connect(dir.path().join("data/nexum.sock")).expect("a connection");
+    // The import skips empty lines. The write ends only if the import reads, because the lines are larger
+    // than all buffers.
+    let empty = "\n".repeat(4 << 20);
+    let mut import = connect();
+    let head = format!(
+        "POST /v1/state/import HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{begin}\n{empty}",
+        export.len() + empty.len()
+    );
+    import.write_all(head.as_bytes()).expect("half an import");
+    let body = format!("{{\"path\": {:?}}}", dir.path().join("noop.wasm").display().to_string());
+    let request = format!(
+        "POST /v1/modules HTTP/1.1\r\nhost: nexum\r\nnexum-reason: left\r\n{JSON}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut client = connect();
+    client.write_all(request.as_bytes()).expect("a request");
+    let mut lines = log.until(|line| line.contains("every import counts as required") && line.contains("\"late\""));
+    drop(client);
+    let holder = format!("waits for state_import by uid {}", rustix::process::getuid().as_raw());
+    let status = ["status", "--format", "json"];
+    until(&dir, &status, |modules| modules.to_string().contains(&holder)).await;
+    import.write_all(rest.as_bytes()).expect("the rest");
+    lines.extend(log.until(|line| line.contains("nexum::audit") && line.contains("module_load")));
+    let record: Value = serde_json::from_str(lines.last().expect("a record")).expect("JSON");
+    assert_eq!(
+        (&record["module"], &record["outcome"], &record["reason"]),
+        (&json!("late"), &json!("ok"), &json!("left"))
+    );
+    let shown = dir.nexum(&["module", "list", "--format", "json"]).stdout;
+    assert!(shown.contains("\"late\""), "{shown}");
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+    // The operator's row survives too.
+    assert!(dir.nexum(&["state", "list"]).stdout.contains("late"));
 }

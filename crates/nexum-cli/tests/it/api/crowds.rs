@@ -116,3 +116,45 @@ fn another_user_cannot_use_the_socket() {
     );
     running.stop();
 }
+
+#[test]
+fn a_fifth_list_of_records_waits_until_another_is_read() {
+    let running = Running::start("");
+    // Records that are together far larger than the buffers of a socket.
+    let mut filling = running.socket();
+    let reason = "r".repeat(450);
+    for _ in 0..1_500 {
+        let request = format!(
+            "PUT /v1/log-level HTTP/1.1\r\nhost: nexum\r\nnexum-reason: {reason}\r\n{JSON}\r\ncontent-length: 2\r\n\r\n{{}}"
+        );
+        filling.write_all(request.as_bytes()).expect("a request");
+        let mut answer = [0; 4_096];
+        assert!(filling.read(&mut answer).expect("an answer") > 0);
+    }
+    let list = || {
+        let mut stream = running.socket();
+        let request = "GET /v1/logs?limit=10000 HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("a request");
+        stream
+    };
+    let mut slow: Vec<_> = (0..4).map(|_| list()).collect();
+    for stream in &mut slow {
+        stream.read_exact(&mut [0]).expect("the begin of an answer");
+    }
+    let mut fifth = list();
+    assert_eq!(running.ask("GET /v1/modules", b"").status, 200);
+    fifth.set_nonblocking(true).expect("a mode");
+    let early = fifth.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(early, Err(std::io::ErrorKind::WouldBlock));
+    drop(slow.pop());
+    fifth.set_nonblocking(false).expect("a mode");
+    let mut answer = String::new();
+    fifth.read_to_string(&mut answer).expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(']'),
+        "{}",
+        answer.len()
+    );
+    drop(slow);
+    running.stop();
+}

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{end, module};
 use crate::Dir;
-use crate::control::{json, until};
+use crate::control::{done, json, until};
 use crate::running::{Log, spawn};
 
 const STATUS: [&str; 3] = ["status", "--format", "json"];
@@ -58,14 +58,33 @@ async fn a_module_waits_for_its_chain_while_another_runs() {
     let reason = waiting["reason"].as_str().expect("a reason");
     assert!(reason.contains(&port.to_string()), "{reason}");
 
+    // So does a module that is loaded during the outage.
+    let chains = ["chains", "--format", "json"];
+    until(&dir, &chains, |chains| {
+        let mut all = chains.as_array().into_iter().flatten();
+        all.any(|chain| chain["trouble"].to_string().contains(&port.to_string()))
+    })
+    .await;
+    let noop = guests::component("noop").display().to_string();
+    let load = ["module", "load", &noop, "--name", "later", "--manifest", "31337.toml"];
+    done(&dir, &load, "later is loaded, and waits: chain 31337: ");
+    let list = json(&dir, &STATUS);
+    assert_eq!(module(&list, "later")["stage"], "waiting_for_chain");
+    done(&dir, &["module", "reload", "later"], ", and waits: chain 31337: ");
+
     let late = Anvil::start_with(&AnvilOptions {
         chain_id: Some(31_337),
         port: Some(port),
         ..AnvilOptions::default()
     });
-    until(&dir, &STATUS, |list| module(list, "on-31337")["stage"] == "running").await;
+    for name in ["on-31337", "later"] {
+        until(&dir, &STATUS, |list| module(list, name)["stage"] == "running").await;
+    }
     late.mine(1).await;
-    until(&dir, &STATUS, |list| handles(list, "on-31337")).await;
+    until(&dir, &STATUS, |list| {
+        handles(list, "on-31337") && handles(list, "later")
+    })
+    .await;
     end(child);
 }
 

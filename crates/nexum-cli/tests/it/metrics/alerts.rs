@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::documented;
+use super::page::documented;
 use super::prometheus::{PROMTOOL, spawn};
 use crate::Dir;
 

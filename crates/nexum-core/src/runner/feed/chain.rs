@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use metrics::Gauge;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::ChainTopic;
 
@@ -52,7 +51,6 @@ pub(in crate::runner) struct ChainFeed {
     catching_up: Option<CatchingUp>,
     outage: SourceOutage,
     place: Arc<ChainPlace>,
-    behind: Gauge,
 }
 
 #[derive(Debug)]
@@ -76,7 +74,6 @@ impl ChainFeed {
         let log = &followed.log;
         let filters: Arc<[_]> = subscriptions.filters().cloned().collect();
         let subscriber = log.subscribe(anchor.wake.clone(), filters.iter().cloned());
-        let behind = blocks_behind(&meta.name, log.topic());
         let outage = SourceOutage::new(meta, log.topic().chain_id);
         let live_from = match anchor.cursors.get(log.topic().into()) {
             Some(cursor) => Some(cursor.live_from),
@@ -85,7 +82,7 @@ impl ChainFeed {
                 origin.or_else(|| Some(log.head()?.number.saturating_add(1)))
             }
         };
-        let place = Arc::new(ChainPlace::new(log.clone()));
+        let place = Arc::new(ChainPlace::new(log.clone(), blocks_behind(&meta.name, log.topic())));
         Self {
             followed,
             subscriber,
@@ -101,7 +98,6 @@ impl ChainFeed {
             catching_up: None,
             outage,
             place,
-            behind,
         }
     }
 
@@ -341,9 +337,7 @@ impl ChainFeed {
 
     /// Updates the module's position, and the number of blocks that it has still to handle.
     pub(in crate::runner) fn reach(&self, last: Option<Progress>) {
-        if let Some(behind) = self.place.reach(last, self.live_from) {
-            self.behind.set(behind as f64);
-        }
+        self.place.reach(last, self.live_from);
     }
 
     /// Whether the chain does not advance or cannot be read now.
@@ -391,7 +385,6 @@ fn follows(replayed: &Replayed, last: &Progress, every_block: bool) -> bool {
 impl Drop for ChainFeed {
     fn drop(&mut self) {
         self.log().unsubscribe(self.subscriber);
-        // The module no longer reads the topic.
-        self.behind.set(0.0);
+        self.place.leave();
     }
 }

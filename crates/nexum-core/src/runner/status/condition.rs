@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nexum_config::topic::ChainTopic;
 
+use crate::bus::report::Trouble;
 use crate::bus::source::SourceError;
 use crate::reason::Reason;
 use crate::runner::stage::Stage;
@@ -30,7 +31,8 @@ pub struct Condition {
     /// The reason of the stage, and the time since which the module is in it. The text of a failure
     /// can have several lines.
     pub reason: Reason,
-    /// The time of the next attempt in [`Stage::Backoff`], in milliseconds since the Unix epoch.
+    /// The time of the next attempt in [`Stage::Backoff`], and of the next attempt to reach the chain in
+    /// [`Stage::WaitingForChain`], in milliseconds since the Unix epoch. `None` if nexum does not know it.
     pub next_try_ms: Option<u64>,
 }
 
@@ -45,7 +47,7 @@ pub(super) struct Shown {
     /// The topics of which the source cannot deliver the next blocks.
     unreadable: Vec<(ChainTopic, Reason)>,
     /// The trouble of a chain.
-    trouble: Option<Reason>,
+    trouble: Option<Trouble>,
     /// Why the module is behind.
     behind: Option<Reason>,
 }
@@ -64,7 +66,9 @@ impl Shown {
 
     pub(super) fn stage(&self) -> Stage {
         match self.own.stage {
-            Stage::Running if self.chain_reason().is_some() => Stage::WaitingForChain,
+            // nexum counts no failed attempt while the chain has trouble.
+            Stage::Running | Stage::Backoff if self.trouble.is_some() => Stage::WaitingForChain,
+            Stage::Running if !self.unreadable.is_empty() => Stage::WaitingForChain,
             Stage::Running if !self.replaying.is_empty() => Stage::Replaying,
             Stage::Running if self.behind.is_some() => Stage::Behind,
             stage => stage,
@@ -73,22 +77,19 @@ impl Shown {
 
     pub(super) fn condition(&self) -> Condition {
         let stage = self.stage();
-        let reason = match stage {
+        let trouble = self.trouble.as_ref().filter(|_| stage == Stage::WaitingForChain);
+        let reason = match (stage, trouble) {
+            (_, Some(trouble)) => Some(trouble.clone().into()),
             _ if stage == self.own.stage => return self.own.clone(),
-            Stage::WaitingForChain => self.chain_reason().cloned(),
-            Stage::Replaying => Some(self.progress()),
+            (Stage::WaitingForChain, _) => self.unreadable.first().map(|(_, reason)| reason.clone()),
+            (Stage::Replaying, _) => Some(self.progress()),
             _ => self.behind.clone(),
         };
         Condition {
             stage,
             reason: reason.unwrap_or_else(|| self.own.reason.clone()),
-            next_try_ms: None,
+            next_try_ms: trouble.and_then(|trouble| trouble.next_try_ms),
         }
-    }
-
-    fn chain_reason(&self) -> Option<&Reason> {
-        let unreadable = self.unreadable.first().map(|(_, reason)| reason);
-        unreadable.or(self.trouble.as_ref())
     }
 
     fn progress(&self) -> Reason {
@@ -173,13 +174,20 @@ impl Shown {
         self.unreadable.retain(|(topic, _)| topics.contains(topic));
     }
 
-    /// Records the trouble of the module's chains, and why the module is behind. A reason that
-    /// continues keeps its begin. Returns whether something has changed.
-    pub(super) fn set_found(&mut self, trouble: Option<Reason>, behind: Option<Arc<str>>, now_ms: u64) -> bool {
+    /// Records the trouble of the module's chains. Returns whether something has changed.
+    pub(super) fn set_trouble(&mut self, trouble: Option<Trouble>) -> bool {
+        let has_changed = self.trouble != trouble;
+        self.trouble = trouble;
+        has_changed
+    }
+
+    /// Records why the module is behind. A reason that continues keeps its begin. Returns whether
+    /// something has changed.
+    pub(super) fn set_behind(&mut self, behind: Option<Arc<str>>, now_ms: u64) -> bool {
         let since_ms = self.behind.as_ref().map_or(now_ms, |earlier| earlier.since_ms);
         let behind = behind.map(|text| Reason { text, since_ms });
-        let has_changed = (&self.trouble, &self.behind) != (&trouble, &behind);
-        (self.trouble, self.behind) = (trouble, behind);
+        let has_changed = self.behind != behind;
+        self.behind = behind;
         has_changed
     }
 }
@@ -232,28 +240,40 @@ mod tests {
         shown.enter(Stage::Running, words(Stage::Running), 2);
         shown.enter(Stage::Running, words(Stage::Running), 3);
         is(&shown, Stage::Running, "the module handles events as they arrive", 2);
-        assert!(shown.set_found(None, Some("chain 99 %".into()), 4));
-        assert!(!shown.set_found(None, Some("chain 99 %".into()), 5));
+        assert!(shown.set_behind(Some("chain 99 %".into()), 4));
+        assert!(!shown.set_behind(Some("chain 99 %".into()), 5));
         is(&shown, Stage::Behind, "chain 99 %", 4);
         shown.set_reading(TOPIC, Some((1, 500, 9_000)), None, 6);
         shown.set_reading(TOPIC, Some((1, 501, 9_000)), None, 7);
         is(&shown, Stage::Replaying, "chain 31337: block 501 of 9000", 6);
-        let trouble = Reason {
-            text: "chain 31337: 2 of 2 endpoints down".into(),
-            since_ms: 8,
-        };
-        shown.set_found(Some(trouble), Some("chain 98 %".into()), 9);
-        is(&shown, Stage::WaitingForChain, "chain 31337: 2 of 2 endpoints down", 8);
         let error = SourceError::new(31_337, "no answer");
-        shown.set_reading(TOPIC, None, Some(&error), 10);
-        shown.set_reading(TOPIC, None, Some(&error), 11);
-        is(&shown, Stage::WaitingForChain, "chain 31337: no answer", 10);
+        shown.set_reading(TOPIC, None, Some(&error), 8);
+        shown.set_reading(TOPIC, None, Some(&error), 9);
+        is(&shown, Stage::WaitingForChain, "chain 31337: no answer", 8);
+        let trouble = Trouble {
+            text: "chain 31337: 2 of 2 endpoints down".into(),
+            since_ms: 7,
+            next_try_ms: Some(15),
+        };
+        assert!(shown.set_trouble(Some(trouble.clone())));
+        assert!(!shown.set_trouble(Some(trouble)));
+        let down = |shown: &Shown| {
+            is(shown, Stage::WaitingForChain, "chain 31337: 2 of 2 endpoints down", 7);
+            assert_eq!(shown.condition().next_try_ms, Some(15));
+        };
+        down(&shown);
+        shown.back_off("attempt 3 of 5", 12, 20);
+        down(&shown);
+        shown.enter(Stage::WaitingForChain, "chain 31337: no answer so far", 13);
+        down(&shown);
+        shown.set_trouble(None);
+        is(&shown, Stage::WaitingForChain, "chain 31337: no answer so far", 13);
         shown.back_off("attempt 3 of 5", 12, 20);
         is(&shown, Stage::Backoff, "attempt 3 of 5", 12);
         assert_eq!(shown.condition().next_try_ms, Some(20));
         shown.enter(Stage::Running, words(Stage::Running), 21);
         shown.retain_topics(&BTreeSet::new());
-        shown.set_found(None, Some("chain 97 %".into()), 22);
+        shown.set_behind(Some("chain 97 %".into()), 22);
         is(&shown, Stage::Behind, "chain 97 %", 4);
     }
 }

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use nexum_config::topic::{ChainId, ChainTopic};
 
 use super::ModuleStatus;
+use crate::bus::report::Trouble;
 use crate::outage::Extent;
-use crate::reason::Reason;
 use crate::runner::place::Place;
 use crate::runner::stage::Stage;
 
 impl ModuleStatus {
     /// Looks at the module's chains, about once a second: whether one of them has `troubles`, and
-    /// whether the module is behind.
-    pub(crate) fn look(&self, troubles: &BTreeMap<ChainId, Reason>) {
+    /// whether the module is behind. While a chain has trouble, nexum does not know the latter.
+    pub(crate) fn look(&self, troubles: &BTreeMap<ChainId, Trouble>) {
         let module = self.module();
         let required = module.required_chains.iter().copied();
         let followed = module
@@ -22,19 +22,29 @@ impl ModuleStatus {
             .iter()
             .filter_map(|subscription| subscription.chain_id());
         let trouble = required.chain(followed).find_map(|chain_id| {
-            let Reason { text, since_ms } = troubles.get(&chain_id)?;
-            Some(Reason {
-                text: format!("chain {chain_id}: {text}").into(),
-                since_ms: *since_ms,
+            let trouble = troubles.get(&chain_id)?;
+            Some(Trouble {
+                text: format!("chain {chain_id}: {}", trouble.text).into(),
+                ..trouble.clone()
             })
         });
+        for place in &*self.places.lock() {
+            if let Place::Chain(place) = place {
+                place.set_trouble(troubles.contains_key(&place.topic().chain_id));
+            }
+        }
+        let has_trouble = trouble.is_some();
+        self.show_if(|shown, _| shown.set_trouble(trouble));
+        if has_trouble {
+            return;
+        }
         let behind = self.most_behind();
         let why = behind.map(|(topic, blocks)| match self.time_use().largest() {
             Some(share) => share.to_string(),
             None => format!("chain {topic}: {blocks} blocks behind"),
         });
         self.report_behind(behind, why.as_deref());
-        self.show_if(|shown, now_ms| shown.set_found(trouble, why.map(Into::into), now_ms));
+        self.show_if(|shown, now_ms| shown.set_behind(why.map(Into::into), now_ms));
     }
 
     /// The topic in which the module is furthest behind, and by how many blocks. `None` if the module

@@ -1,13 +1,14 @@
 //! Another configuration for a running host: it happens or not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::Limit;
 use nexum_config::restart::Restart;
 use nexum_core::supervisor::SteerError;
-use nexum_core::{Change, ChangeError, CommandError};
-use nexum_testing::guests;
+use nexum_core::{Change, ChangeError, CommandError, Stage};
+use nexum_testing::{ScriptedSource, guests};
 
 use super::{Site, act};
 use crate::hosts::{Running, config, name};
@@ -193,4 +194,88 @@ async fn the_memory_of_replaced_modules_does_not_count_twice() {
     let prepared = run.handle.prepare(change(&run, &[other, second])).await;
     assert!(matches!(prepared, Err(ChangeError::Module(_))), "{prepared:?}");
     assert_eq!(run.stop().await, 1);
+}
+
+#[tokio::test]
+async fn a_module_that_waits_for_its_chain_is_changed_without_its_init() {
+    let site = Site::new();
+    let manifests = tempfile::tempdir().expect("a directory");
+    let manifest = manifests.path().join("waits.toml");
+    let text = format!(
+        "[chains]\nrequired = [137]\n[capabilities]\nrequired = [\"store\"]\n[[subscription]]\nkind = \"block\"\nchain_id = {}\n",
+        nexum_testing::TEST_CHAIN_ID
+    );
+    std::fs::write(&manifest, text).expect("a manifest");
+    let waits = |every: &str, init: &str| ModuleConfig {
+        manifest: Some(manifest.clone().into()),
+        ..keeper("waits", every, init)
+    };
+    let down = ScriptedSource::new(137).not_ready("no endpoint");
+    down.set_trouble(Some(("1 of 1 endpoints down", 7)));
+    let (first, source) = (waits("set a 1", ""), down.clone());
+    let run = site
+        .run_with(&["noop"], |host| host.module(first).source(Arc::new(source)))
+        .await;
+    run.until("modules", || run.modules() == ["noop", "waits"]).await;
+    let status = || run.handle.module(&name("waits")).expect("a module");
+    run.until("a wait", || status().stage() == Stage::WaitingForChain).await;
+
+    // A load during the outage waits too, and its `init` would fail.
+    let other = ModuleConfig {
+        name: Some(name("loaded")),
+        ..waits("", "")
+    };
+    run.handle.operator(act()).load(other).await.expect("a load");
+    let loaded = run.handle.module(&name("loaded")).expect("a module").condition();
+    assert_eq!(loaded.stage, Stage::WaitingForChain);
+    assert!(loaded.reason.text.starts_with("chain 137: "), "{loaded:?}");
+
+    let changed = [config("noop"), waits("set b 1", "fail")];
+    let prepared = run
+        .handle
+        .prepare(change(&run, &changed))
+        .await
+        .expect("a sound change");
+    prepared.apply().await.expect("a change");
+    assert_eq!((status().stage(), status().failed()), (Stage::WaitingForChain, 0));
+    assert_eq!(status().module().meta.config[0].1, "set b 1");
+    down.set_trouble(None);
+    down.come_up();
+    run.until("a failed init", || status().failed() > 0).await;
+    run.until("a load that runs", || {
+        run.handle
+            .module(&name("loaded"))
+            .is_ok_and(|status| status.stage() == Stage::Running)
+    })
+    .await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_waits_for_a_task_on_the_state_keeps_no_module_from_its_events() {
+    let site = Site::new();
+    let first = keeper("first", "set a 1", "");
+    let run = site.run_with(&[], |host| host.module(first)).await;
+    run.until("modules", || run.modules() == ["first"]).await;
+    let status = run.handle.module(&name("first")).expect("a module");
+    let held = run.handle.supervisor().hold_loads("a test").await;
+    let wanted = [keeper("first", "set b 1", ""), config("recorder")];
+    let prepared = run.handle.prepare(change(&run, &wanted)).await.expect("a sound change");
+    let mut applied = Box::pin(prepared.apply());
+    for _ in 0..3 {
+        let before = status.handled();
+        run.chain.mine(1);
+        tokio::select! {
+            biased;
+            applied = &mut applied => panic!("{applied:?} while a task holds the loads"),
+            () = run.until("an event", || status.handled() > before) => {}
+        }
+    }
+    assert_eq!(status.module().meta.config[0].1, "set a 1");
+    drop(held);
+    applied.await.expect("a change");
+    assert_eq!(run.modules(), ["first", "recorder"]);
+    let status = run.handle.module(&name("first")).expect("a module");
+    assert_eq!(status.module().meta.config[0].1, "set b 1");
+    run.stop().await;
 }

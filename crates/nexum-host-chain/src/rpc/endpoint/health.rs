@@ -177,6 +177,15 @@ impl Health {
         (until > self.now()).then(|| self.at(until))
     }
 
+    /// Shortens the rests to this time from now at most. A pause that the endpoint requested goes on.
+    pub(crate) fn rest_at_most(&self, time: Duration) {
+        if self.paused_until().is_none() {
+            let until = self.now().saturating_add(ms(time));
+            self.whole.end_by(until);
+            self.following.end_by(until);
+        }
+    }
+
     /// The time of the next probe, if the endpoint rests, as a whole or from following.
     pub(crate) fn rest_over(&self) -> Option<Instant> {
         let over = self.whole.over().max(self.following.over());

@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use super::Endpoint;
 use super::limit::RateLimit;
-use super::usage::Usage;
 use crate::wall;
 
 impl Endpoint {
@@ -16,6 +15,7 @@ impl Endpoint {
             label: self.label.clone(),
             priority: self.priority,
             state: self.health.state(in_use_since),
+            head: self.health.head().filter(|_| !self.health.is_down()),
             latency: self.usage.latency(),
             requests: self.usage.requests(),
             errors: self.usage.errors(),
@@ -43,10 +43,6 @@ impl Endpoint {
     pub(crate) fn retire(&self) {
         self.metrics.up.set(f64::NAN);
         self.metrics.following.set(0.0);
-    }
-
-    pub(crate) fn usage(&self) -> &Usage {
-        &self.usage
     }
 }
 

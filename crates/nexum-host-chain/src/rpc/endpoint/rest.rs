@@ -64,6 +64,13 @@ impl Rest {
             .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Ends the rest at this time, if it would end later.
+    pub(super) fn end_by(&self, until: u64) {
+        // 0 is no rest.
+        self.until.fetch_min(until, Ordering::Relaxed);
+        self.ended.fetch_min(until, Ordering::Relaxed);
+    }
+
     /// The beginning of the rests in a row, until [`Self::end`] is called.
     pub(super) fn since(&self) -> Option<u64> {
         Some(self.since.load(Ordering::Relaxed)).filter(|since| *since > 0)
@@ -86,5 +93,28 @@ impl Rest {
         let ended = self.ended.load(Ordering::Relaxed);
         let well = now.saturating_sub(ended);
         self.failures() > 0 && self.over().is_none() && u128::from(well) >= time.as_millis()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_ends_by_a_time_and_never_becomes_longer() {
+        let rest = Rest::default();
+        rest.end_by(7_000);
+        assert_eq!(rest.over(), None);
+        rest.begin(1_000, REST_MAX);
+        rest.end_by(4_000);
+        assert_eq!((rest.over(), rest.since()), (Some(4_000), Some(1_000)));
+        rest.end_by(5_000);
+        assert_eq!(rest.over(), Some(4_000));
+        // The failures still count towards the next rest.
+        rest.failed(4_000, Duration::ZERO);
+        assert_eq!((rest.failures(), rest.since()), (1, Some(1_000)));
+        rest.end();
+        rest.end_by(9_000);
+        assert_eq!(rest.over(), None);
     }
 }

@@ -1,9 +1,12 @@
 //! The report of a chain's endpoints.
 
+use std::sync::Arc;
+
 use nexum_core::source::EndpointReport;
 use tokio::time::Instant;
 
 use super::Endpoints;
+use crate::rpc::endpoint::Endpoint;
 
 /// The endpoints that cannot be used.
 #[derive(Debug)]
@@ -12,8 +15,10 @@ pub(crate) struct Down {
     pub(crate) all: usize,
     /// The time since which no endpoint can be used. None if one can.
     pub(crate) since: Option<Instant>,
-    /// The label of the endpoint that failed last, with its failure.
-    pub(crate) last_error: Option<(String, String)>,
+    /// The label of each of them with its failure, in the configured order.
+    pub(crate) failures: Vec<(String, String)>,
+    /// The time of the next attempt to use one of the endpoints. None without a planned one.
+    pub(crate) next_try: Option<Instant>,
 }
 
 impl Down {
@@ -32,8 +37,7 @@ impl Endpoints {
             None if label == first.label() => first.health().works_since(),
             None => None,
         };
-        let report =
-            |endpoint: &std::sync::Arc<crate::rpc::endpoint::Endpoint>| endpoint.report(in_use_since(endpoint.label()));
+        let report = |endpoint: &Arc<Endpoint>| endpoint.report(in_use_since(endpoint.label()));
         self.all.iter().map(report).collect()
     }
 
@@ -42,15 +46,17 @@ impl Endpoints {
         let down: Vec<_> = self.all.iter().filter(|endpoint| endpoint.health().is_down()).collect();
         let is_whole = down.len() == self.all.len();
         let began = down.iter().filter_map(|endpoint| endpoint.health().down_since()).max();
-        let failed = self.all.iter().filter_map(|endpoint| {
-            let (text, at) = endpoint.usage().last_error()?;
-            Some((at, endpoint.label().to_owned(), text))
-        });
+        let failure = |endpoint: &&Arc<Endpoint>| (endpoint.label().to_owned(), endpoint.health().down_because());
         Down {
             count: down.len(),
             all: self.all.len(),
             since: began.filter(|_| is_whole),
-            last_error: failed.max_by_key(|(at, ..)| *at).map(|(_, label, text)| (label, text)),
+            failures: down.iter().map(failure).collect(),
+            next_try: self
+                .all
+                .iter()
+                .filter_map(|endpoint| endpoint.health().rest_over())
+                .min(),
         }
     }
 

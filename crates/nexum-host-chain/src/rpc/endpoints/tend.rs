@@ -1,11 +1,14 @@
 //! Maintains the endpoints while a chain is followed.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::Endpoints;
@@ -15,6 +18,10 @@ use crate::rpc::endpoint::{Endpoint, Signal};
 /// minute cost little compared with following a chain, and nexum notices a lagging endpoint within
 /// two blocks of Ethereum.
 const HEADS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The longest rest of an endpoint while the chain has no endpoint that works: nexum uses an endpoint
+/// that is back within seconds. A probe is up to four requests, which no provider counts as abuse.
+const REST_MAX_IN_OUTAGE: Duration = Duration::from_secs(3);
 
 impl Endpoints {
     /// Maintains the endpoints while it is polled: probes rested endpoints after their rests, so
@@ -29,27 +36,19 @@ impl Endpoints {
         let _tended = Tended::begin(&self.signal);
         // With one endpoint, there is nothing to compare, and following shows whether it works.
         let compares = self.all.len() > 1 || !is_followed;
-        let mut heads_due = Instant::now();
+        tokio::select! {
+            never = self.compare_heads(compares) => never,
+            never = self.probe_rested() => never,
+        }
+    }
+
+    async fn compare_heads(&self, compares: bool) -> Infallible {
+        if !compares {
+            return std::future::pending().await;
+        }
         loop {
-            let changed = self.signal.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let now = Instant::now();
-            if compares && heads_due <= now {
-                self.look_at_heads().await;
-                heads_due = Instant::now() + HEADS_INTERVAL;
-            }
-            self.probe_rested().await;
-            let rest_over = self
-                .all
-                .iter()
-                .filter_map(|endpoint| endpoint.health().rest_over())
-                .min();
-            let due = [rest_over, compares.then_some(heads_due)].into_iter().flatten().min();
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = changed => {}
-            }
+            self.look_at_heads().await;
+            tokio::time::sleep(HEADS_INTERVAL).await;
         }
     }
 
@@ -66,10 +65,44 @@ impl Endpoints {
         }
     }
 
-    async fn probe_rested(&self) {
-        let now = Instant::now();
-        let over = |endpoint: &&Arc<Endpoint>| endpoint.health().rest_over().is_some_and(|over| over <= now);
-        join_all(self.all.iter().filter(over).map(|endpoint| self.probe(endpoint))).await;
+    /// Probes each endpoint after its rest. An endpoint that hangs delays no probe of another one.
+    async fn probe_rested(&self) -> Infallible {
+        let mut probes = FuturesUnordered::new();
+        // Indexes of the endpoints.
+        let mut probed = BTreeSet::new();
+        loop {
+            let changed = self.signal.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.by_preference().is_empty() {
+                let all = self.all.iter();
+                all.for_each(|endpoint| endpoint.health().rest_at_most(REST_MAX_IN_OUTAGE));
+            }
+            let now = Instant::now();
+            let mut due = None;
+            for endpoint in &self.all {
+                if probed.contains(&endpoint.index()) {
+                    continue;
+                }
+                match endpoint.health().rest_over() {
+                    Some(over) if over <= now => {
+                        probed.insert(endpoint.index());
+                        probes.push(async move {
+                            self.probe(endpoint).await;
+                            endpoint.index()
+                        });
+                    }
+                    over => due = due.into_iter().chain(over).min(),
+                }
+            }
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = changed => {}
+                Some(index) = probes.next() => {
+                    probed.remove(&index);
+                }
+            }
+        }
     }
 
     async fn probe(&self, endpoint: &Endpoint) {

@@ -1,7 +1,6 @@
-//! The connection of the lease, and its requests. Each is one statement.
+//! The requests of a node over the connection of its lease. Each is one statement.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::names::ModuleName;
@@ -9,15 +8,14 @@ use nexum_core::BoxError;
 use nexum_core::membership::Offer;
 use nexum_core::store::StoreError;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
 
 use super::grant::{Grant, Incarnation, now_ns};
+use super::held::{Held, Refusal, ttl_ms};
 use super::snapshot::Snapshot;
 use crate::cluster::{ClusterConfig, SINGLE};
 use crate::error::PostgresError;
-use crate::postgres::connect::{Connector, Session};
-use crate::postgres::locks::{Lock, Mode};
+use crate::postgres::connect::Connector;
 use crate::postgres::writer::new_holder;
 
 /// A renewal happens after this part of the lease, and takes this part at most. The node acts for its modules
@@ -29,22 +27,6 @@ pub(super) const LEASE_PARTS: u32 = 5;
 pub(super) struct Lease {
     connector: Connector,
     config: ClusterConfig,
-}
-
-/// A connection that holds the locks of the node.
-#[derive(Debug)]
-pub(super) struct Held {
-    session: Session,
-    class: i32,
-    pid: i32,
-}
-
-/// Why a connection has not got the locks.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    Failed(PostgresError),
-    /// Another process has a lock. The text says which.
-    Waiting(String),
 }
 
 /// Another node, as a look at the locks shows it.
@@ -67,88 +49,16 @@ pub(super) struct Claimed {
     pub(super) waited: Duration,
 }
 
-impl From<PostgresError> for Refusal {
-    fn from(error: PostgresError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl Held {
-    /// Receives the hints of other nodes.
-    pub(super) fn heard(&self) -> &Arc<Notify> {
-        &self.session.heard
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.session.client.is_closed()
-    }
-
-    /// The server's process of the connection.
-    pub(super) fn pid(&self) -> i32 {
-        self.pid
-    }
-}
-
 impl Lease {
     /// `connector` has to end a request after the time between two renewals.
     pub(super) fn new(connector: Connector, config: ClusterConfig) -> Self {
         Self { connector, config }
     }
 
-    /// Opens a connection, and takes the locks of the node. `last_pid` is the process of its last connection,
-    /// which the server may still have.
+    /// Opens a connection with the locks of the node. `last_pid` is the process of its last connection, which the
+    /// server may still have.
     pub(super) async fn hold(&self, last_pid: i32) -> Result<Held, Refusal> {
-        let session = self.connector.connect().await?;
-        let connector = &self.connector;
-        let node = &self.config.node;
-        let (pid, number): (i32, i32) = connector
-            .ask(async {
-                session.client.batch_execute("LISTEN nexum").await?;
-                session.client.execute(ADD_NODE, &[node]).await?;
-                let found = session.client.query_one(NUMBER, &[node]).await?;
-                Ok((found.try_get(0)?, found.try_get(1)?))
-            })
-            .await?;
-        let class = Lock::class_of_nodes(connector, &session).await?;
-        let held = Held { session, class, pid };
-        if self.config.session_lock {
-            let schema = Lock::of_schema(connector, &held.session).await?;
-            self.take(&held, schema, Mode::Shared, last_pid).await?;
-            self.take(&held, Lock { class, object: number }, Mode::Exclusive, last_pid)
-                .await?;
-        }
-        Ok(held)
-    }
-
-    async fn take(&self, held: &Held, lock: Lock, mode: Mode, last_pid: i32) -> Result<(), Refusal> {
-        let (connector, session) = (&self.connector, &held.session);
-        if lock.take(connector, session, mode).await? {
-            return Ok(());
-        }
-        let Some(holder) = lock.holder(connector, session).await? else {
-            return Err(Refusal::Waiting(
-                "another process has just had the node's lock".to_owned(),
-            ));
-        };
-        let node = &self.config.node;
-        // A process that was paused or cut off for longer than its lease keeps its connection.
-        let is_over = mode == Mode::Exclusive
-            && connector
-                .ask(async {
-                    let over = session
-                        .client
-                        .query_one(IS_OVER, &[node, &holder.pid, &self.ttl_ms()])
-                        .await?;
-                    over.try_get(0)
-                })
-                .await?;
-        if holder.pid == last_pid || is_over {
-            holder.end(connector, session).await?;
-        }
-        Err(Refusal::Waiting(match mode {
-            Mode::Exclusive => format!("another process is the node {node}: {}", holder.name),
-            Mode::Shared => format!("a process without [cluster] uses the state: {}", holder.name),
-        }))
+        Held::open(&self.connector, &self.config, last_pid).await
     }
 
     /// Begins a membership, and a right to act as the node.
@@ -168,7 +78,7 @@ impl Lease {
             node,
             &holder,
             &self.config.session_lock,
-            &self.ttl_ms(),
+            &ttl_ms(&self.config),
             address,
             &env!("CARGO_PKG_VERSION"),
             &weight,
@@ -177,8 +87,10 @@ impl Lease {
         ];
         let joined = self
             .connector
-            .ask(async { held.session.client.query_one(JOIN, &parameters).await?.try_get(0) });
-        let joined: Option<i64> = joined.await?;
+            .ask(async { held.client().query_one(JOIN, &parameters).await?.try_get(0) });
+        let joined: Result<Option<i64>, _> = joined.await;
+        self.end_stalled(held, joined.is_err()).await?;
+        let joined = joined?;
         let Some(epoch) = joined else {
             return Err(Refusal::Waiting(format!(
                 "the lease of another process that is the node {node} has not ended"
@@ -199,11 +111,8 @@ impl Lease {
     ) -> Result<bool, PostgresError> {
         let sent_at = now_ns();
         let loaded = offers.map(loaded);
-        let parameters: [&(dyn ToSql + Sync); 4] = [&self.config.node, &epoch, &self.ttl_ms(), &loaded];
-        let renewed = self
-            .connector
-            .ask(held.session.client.execute(RENEW, &parameters))
-            .await?;
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.config.node, &epoch, &ttl_ms(&self.config), &loaded];
+        let renewed = self.connector.ask(held.client().execute(RENEW, &parameters)).await?;
         if renewed > 0 {
             grant.extend(self.until_ns(sent_at));
         }
@@ -214,11 +123,8 @@ impl Lease {
     pub(super) async fn look(&self, held: &Held) -> Result<Vec<Sighting>, PostgresError> {
         self.connector
             .ask(async {
-                let rows = held
-                    .session
-                    .client
-                    .query(LOOK, &[&self.config.node, &held.class])
-                    .await?;
+                let parameters: [&(dyn ToSql + Sync); 2] = [&self.config.node, &held.class()];
+                let rows = held.client().query(LOOK, &parameters).await?;
                 let sighting = |row: &tokio_postgres::Row| {
                     Ok(Sighting {
                         node: row.try_get(0)?,
@@ -236,13 +142,22 @@ impl Lease {
     /// Declares a node dead, unless it has renewed its lease meanwhile.
     pub(super) async fn bury(&self, held: &Held, gone: &Sighting, why: &str) -> Result<bool, PostgresError> {
         let seen = gone.expires_us;
-        self.connector
-            .ask(async {
-                let bury = "SELECT nexum_bury($1, $2, $3, $4)";
-                let parameters: [&(dyn ToSql + Sync); 4] = [&gone.node, &gone.epoch, &seen, &why];
-                held.session.client.query_one(bury, &parameters).await?.try_get(0)
-            })
-            .await
+        let buried = self.connector.ask(async {
+            let bury = "SELECT nexum_bury($1, $2, $3, $4)";
+            let parameters: [&(dyn ToSql + Sync); 4] = [&gone.node, &gone.epoch, &seen, &why];
+            held.client().query_one(bury, &parameters).await?.try_get(0)
+        });
+        let buried = buried.await;
+        self.end_stalled(held, buried.is_err()).await?;
+        buried
+    }
+
+    /// Ends writes that hang, after a request that may have waited for them.
+    async fn end_stalled(&self, held: &Held, has_failed: bool) -> Result<(), PostgresError> {
+        match has_failed {
+            true => self.call(held, END_STALLED, &[&ttl_ms(&self.config)]).await,
+            false => Ok(()),
+        }
     }
 
     pub(super) async fn leave(&self, held: &Held, incarnation: &Incarnation) -> Result<(), PostgresError> {
@@ -254,7 +169,7 @@ impl Lease {
     pub(super) async fn snapshot(&self, held: &Held) -> Result<Snapshot, PostgresError> {
         let text: String = self
             .connector
-            .ask(async { held.session.client.query_one(Snapshot::QUERY, &[]).await?.try_get(0) })
+            .ask(async { held.client().query_one(Snapshot::QUERY, &[]).await?.try_get(0) })
             .await?;
         serde_json::from_str(&text).map_err(|error| self.connector.request(BoxError::from(error)))
     }
@@ -289,7 +204,7 @@ impl Lease {
             .ask(async {
                 let claim = "SELECT taken, taken_epoch, waited FROM nexum_claim($1, $2, $3, $4)";
                 let parameters: [&(dyn ToSql + Sync); 4] = [&self.config.node, &incarnation.holder, &groups, &why];
-                let rows = held.session.client.query(claim, &parameters).await?;
+                let rows = held.client().query(claim, &parameters).await?;
                 let claimed = |row: &tokio_postgres::Row| {
                     Ok(Claimed {
                         group: row.try_get(0)?,
@@ -322,7 +237,7 @@ impl Lease {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(), PostgresError> {
-        let called = self.connector.ask(held.session.client.execute(statement, parameters));
+        let called = self.connector.ask(held.client().execute(statement, parameters));
         called.await.map(|_| ())
     }
 
@@ -335,10 +250,6 @@ impl Lease {
     /// An error of the store as one of the database.
     pub(super) fn failed(&self, error: StoreError) -> PostgresError {
         self.connector.request(BoxError::from(error))
-    }
-
-    fn ttl_ms(&self) -> i64 {
-        i64::try_from(self.config.lease_ttl.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The end of the right to act after a request that was sent at this time.
@@ -367,20 +278,16 @@ fn changes<'a>(offers: impl Iterator<Item = (&'a ModuleName, &'a Offer, Option<&
     Value::Object(offers.map(change).collect()).to_string()
 }
 
-const ADD_NODE: &str = "INSERT INTO nexum_node (node) VALUES ($1) ON CONFLICT DO NOTHING";
-
-const NUMBER: &str = "SELECT pg_backend_pid(), number FROM nexum_node WHERE node = $1";
-
-/// A process that has just connected has no lease yet.
-const IS_OVER: &str = "SELECT EXISTS (\
-         SELECT FROM nexum_node n, pg_stat_activity a WHERE n.node = $1 AND n.expires < clock_timestamp() \
-         AND a.pid = $2 AND a.backend_start < clock_timestamp() - $3::bigint * interval '1 millisecond'\
-     )";
-
 const JOIN: &str = "SELECT nexum_join($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const RENEW: &str = "UPDATE nexum_node SET expires = clock_timestamp() + $3::bigint * interval '1 millisecond', \
      loaded = coalesce($4::text::jsonb, loaded) WHERE node = $1 AND epoch = $2 AND expires > '-infinity'";
+
+/// A write whose last bytes do not arrive holds the lock on its fence row, also when its client is paused for ever.
+const END_STALLED: &str = "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+     WHERE l.relation = 'nexum_fence'::regclass AND l.mode = 'RowShareLock' AND l.granted \
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND a.wait_event = 'ClientRead' AND a.xact_start < clock_timestamp() - $1::bigint * interval '1 millisecond'";
 
 const LOOK: &str = "SELECT n.node, n.epoch, (extract(epoch FROM n.expires) * 1000000)::bigint, \
          n.expires < clock_timestamp(), EXISTS (\

@@ -10,7 +10,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::grant::{Ended, Grant, Incarnation};
-use super::lease::{Held, Lease, Refusal};
+use super::held::{Held, Refusal};
+use super::lease::Lease;
 use super::metrics::Metrics;
 use super::requests::Requests;
 use super::service::Service;

@@ -72,10 +72,6 @@ pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
     for (name, offer) in own.offers {
         let Some(entry) = entries.get(name.as_str()) else {
             plan.unknown.insert(name.clone());
-            plan.elsewhere.insert(
-                name.clone(),
-                ("the installation does not know the module yet".to_owned(), 0),
-            );
             continue;
         };
         let version = &entry.module.version;
@@ -204,3 +200,6 @@ fn elsewhere(snapshot: &Snapshot, own: &Own<'_>, entry: &Entry<'_>, offer: &Offe
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::grant::Incarnation;
-use super::lease::{Held, LEASE_PARTS, Refusal};
+use super::held::{Held, Refusal};
+use super::lease::LEASE_PARTS;
 use super::member::{End, Member};
 use super::plan::{Own, Plan, plan};
 use super::sightings::Sightings;

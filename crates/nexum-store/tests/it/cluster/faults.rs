@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use nexum_core::store::{StoreError, blocking};
-use nexum_testing::Postgres;
+use nexum_testing::{Counts, Postgres};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep};
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::link::Link;
-use super::world::{Node, World, cluster, offers, report};
+use super::world::{LEASE_TTL, Node, WAIT_MAX, World, cluster, offers, report, short_lease};
 use crate::support::set;
 
 /// The faults of the random test.
@@ -32,6 +32,57 @@ async fn a_crashed_node_is_replaced() {
     world.finish(vec![one, two]).await;
 }
 
+/// The server has begun a write, and the client stops before it has sent the end of its message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_hangs_does_not_keep_the_modules() {
+    let world = World::new(4).await;
+    let start = |name: &str| world.node_with(&world.config, short_lease(name), offers(0..4, "1"));
+    let (one, two) = (start("one"), start("two"));
+    world.settled(&[&one, &two]).await;
+    let mut settings: tokio_postgres::Config = world.config.url.parse().unwrap();
+    let connected = settings
+        .password(world.server.password())
+        .connect(tokio_postgres::NoTls);
+    let (client, connection) = connected.await.unwrap();
+    let mut driver = JoinSet::new();
+    driver.spawn(async { drop(connection.await) });
+    let schema = &world.config.schema;
+    let hang = format!("BEGIN; SELECT 1 FROM {schema}.nexum_fence WHERE node = 'one' FOR SHARE");
+    client.batch_execute(&hang).await.unwrap();
+    one.crash();
+    world.until(&two, "takeover", |tenure| tenure.owned.len() == 4).await;
+    world.progress().await;
+    world.finish(vec![two]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_show_memberships_and_takeovers() {
+    let world = World::new(3).await;
+    let counts = Counts::default();
+    let one = metrics::with_local_recorder(&counts, || world.node("one"));
+    world.settled(&[&one]).await;
+    let epoch = counts.gauge("nexum_cluster_epoch", &[]).unwrap();
+    assert!(epoch >= 1.0, "{epoch}");
+    world.until_gauge(&counts, "nexum_cluster_owned_groups", 3.0).await;
+    world.until_gauge(&counts, "nexum_cluster_unowned_groups", 0.0).await;
+    assert_eq!(counts.sum("nexum_cluster_takeover_seconds", &[]), 3);
+    assert_eq!(counts.sum("nexum_cluster_fenced_total", &[]), 0);
+    let age = counts.gauge("nexum_cluster_lease_age_seconds", &[]).unwrap();
+    assert!((0.0..LEASE_TTL.as_secs_f64()).contains(&age), "{age}");
+    let schema = &world.config.schema;
+    let fence = format!("UPDATE {schema}.nexum_fence SET epoch = epoch + 1, holder = NULL");
+    block_in_place(|| world.sql(&fence));
+    let again = async {
+        while counts.sum("nexum_cluster_takeover_seconds", &[]) < 6 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(WAIT_MAX, again).await.is_ok(), "the node does not join again");
+    assert_eq!(counts.sum("nexum_cluster_fenced_total", &[]), 1);
+    world.finish(vec![one]).await;
+    assert_eq!(counts.gauge("nexum_cluster_owned_groups", &[]), Some(0.0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_stops_before_another_one_takes_over() {
     let world = World::new(12).await;
@@ -39,7 +90,7 @@ async fn a_node_that_is_cut_off_stops_before_another_one_takes_over() {
     let mut over_link = world.config.clone();
     over_link.url = link.url(&world.config.url);
     over_link.wait_max = Duration::from_secs(1);
-    let one = world.node_with(&over_link, cluster("one"), offers(0..12, "1"));
+    let one = world.node_with(&over_link, short_lease("one"), offers(0..12, "1"));
     let two = world.node("two");
     world.settled(&[&one, &two]).await;
     let theirs = one.owned();
@@ -115,12 +166,13 @@ async fn a_node_that_has_not_vacated_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_modules_go_on_after_a_restart_of_the_database() {
     let world = World::new(6).await;
-    let (one, two) = (world.node("one"), world.node("two"));
+    let start = |name: &str| world.node_with(&world.config, short_lease(name), offers(0..6, "1"));
+    let (one, two) = (start("one"), start("two"));
     world.settled(&[&one, &two]).await;
     for _ in 0..2 {
         block_in_place(|| world.server.crash());
         // Longer than the lease.
-        sleep(super::world::LEASE_TTL).await;
+        sleep(LEASE_TTL).await;
         block_in_place(|| world.server.restart());
         let since = Instant::now();
         world.progress().await;
@@ -138,7 +190,7 @@ async fn no_step_is_lost_or_made_twice_under_random_faults() {
         let mut over_link = world.config.clone();
         over_link.url = links[number].url(&world.config.url);
         over_link.wait_max = Duration::from_secs(1);
-        world.node_with(&over_link, cluster(&format!("node-{number}")), offers(0..9, "1"))
+        world.node_with(&over_link, short_lease(&format!("node-{number}")), offers(0..9, "1"))
     };
     let mut nodes: Vec<_> = (0..3).map(|number| Some(start(number))).collect();
     let mut random = SmallRng::seed_from_u64(21);
@@ -173,6 +225,15 @@ async fn no_step_is_lost_or_made_twice_under_random_faults() {
 }
 
 impl World {
+    async fn until_gauge(&self, counts: &Counts, name: &str, expected: f64) {
+        let reached = timeout(WAIT_MAX, async {
+            while counts.gauge(name, &[]) != Some(expected) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "{name} is {:?}", counts.gauge(name, &[]));
+    }
+
     fn sql(&self, statement: &str) -> Vec<String> {
         crate::postgres::sql(&self.config, Postgres::password(&self.server), statement)
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Line, Module};
-use super::world::{Node, ROUND, World, cluster, name_of, number_of, offers, report};
+use super::world::{Node, ROUND, STEPPING, World, name_of, number_of, offers, report, short_lease};
 use crate::child::{Other, directory, say};
 
 /// The file with the settings of the child process.
@@ -85,7 +85,7 @@ fn serve(directory: &Path) {
     config.password_file = Some(Path::new(password_file).to_path_buf().into());
     config.schema = schema.to_owned();
     let modules: Module = modules.parse().unwrap();
-    let (store, membership) = open_cluster(&config, 1 << 20, &cluster(NODE), "a child").unwrap();
+    let (store, membership) = open_cluster(&config, 1 << 20, &short_lease(NODE), "a child").unwrap();
     membership.offer(offers(0..modules, "1"));
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -112,7 +112,8 @@ fn serve(directory: &Path) {
 /// Makes steps until one is refused. They do not ask the membership, as a runner that was paused in a commit does not.
 async fn steps(store: &Arc<dyn StateStore>, owned: &BTreeMap<nexum_config::names::ModuleName, u64>) {
     let journal = Arc::new(Journal::default());
-    for (name, number) in owned.iter().cycle() {
+    let stepping = owned.iter().filter(|(name, _)| number_of(name) < STEPPING);
+    for (name, number) in stepping.cycle() {
         let line = Line {
             node: NODE.to_owned(),
             number: *number,

@@ -67,6 +67,11 @@ impl Health {
         since.filter(|_| self.is_down())
     }
 
+    /// Why the endpoint cannot be used.
+    pub(crate) fn down_because(&self) -> String {
+        self.reasons.lock().whole.clone()
+    }
+
     /// The time since which the endpoint works. None if it does not, or was never used.
     pub(crate) fn works_since(&self) -> Option<Instant> {
         load(&self.works_since).map(|since| self.at(since))
