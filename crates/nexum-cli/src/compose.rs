@@ -4,8 +4,8 @@ use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
-use nexum_store::StoreConfig;
 use nexum_store::cluster::ClusterConfig;
+use nexum_store::{Backend, StoreConfig};
 use serde::Serialize;
 
 use crate::configure;
@@ -426,11 +426,14 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 /// The default values of the keys in the tables of a capability.
 type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 
-/// The default values of the keys in the tables of this build's capabilities and back-ends.
-pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, Defaults)> {
-    let tables = [StoreConfig::defaults, chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+/// The default values of the keys in the tables of this build's capabilities, and of a back-end.
+pub(crate) fn defaults(backend: Backend) -> impl Iterator<Item = (&'static str, Defaults)> {
+    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
     let tables = tables.into_iter().flat_map(|defaults| defaults());
-    tables.chain([(CLUSTER_SECTION, ClusterConfig::defaults())])
+    let store = StoreConfig::defaults(backend).into_iter();
+    store
+        .chain(tables)
+        .chain([(CLUSTER_SECTION, ClusterConfig::defaults())])
 }
 
 /// Describes the metrics of the capabilities to the recorder.

@@ -89,14 +89,25 @@ impl StoreConfig {
         ("cache_bytes", CACHE_BYTES_RANGE),
     ];
 
-    /// The keys with their default values, by table.
-    pub fn defaults() -> Vec<(&'static str, Defaults)> {
-        let Self {
+    /// The defaults of a back-end.
+    fn of(backend: Backend) -> Self {
+        let mut config = Self {
             backend,
-            policy,
-            cache_bytes,
-            postgres: _,
-        } = Self::default();
+            ..Self::default()
+        };
+        if backend == Backend::Postgres {
+            config.cache_bytes = saturating_usize(CACHE_BYTES_REMOTE);
+            config.policy.cursor_flush = CURSOR_FLUSH_REMOTE;
+        }
+        config
+    }
+
+    /// The keys with their default values for a back-end, by table.
+    pub fn defaults(backend: Backend) -> Vec<(&'static str, Defaults)> {
+        let Self {
+            policy, cache_bytes, ..
+        } = Self::of(backend);
+        let backend = Backend::default();
         let keys = vec![
             ("backend", Some(toml_string(&backend.to_string()))),
             ("cursor_flush_ms", Some(policy.cursor_flush.as_millis().to_string())),
@@ -129,10 +140,8 @@ impl StoreConfig {
         }
         let mut config = Self::default();
         if let Some(raw) = raw {
-            set(&mut config.backend, raw.backend);
+            config = Self::of(raw.backend.unwrap_or_default());
             if config.backend == Backend::Postgres {
-                config.cache_bytes = saturating_usize(CACHE_BYTES_REMOTE);
-                config.policy.cursor_flush = CURSOR_FLUSH_REMOTE;
                 let raw = RawPostgres {
                     url: raw.url,
                     password_file: raw.password_file,
