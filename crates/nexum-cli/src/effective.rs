@@ -60,7 +60,10 @@ pub(crate) fn effective(
         }
     }
     override_level(&mut shown);
-    let all = defaults(backend(&shown));
+    let mut all = defaults(backend(&shown));
+    // Without this table, the process is no node and has none of its keys.
+    let is_node = root.is_some_and(|root| root.keys().any(|key| key == CLUSTER_SECTION));
+    all.retain(|(table, _)| is_node || *table != CLUSTER_SECTION);
     let mut tables = tables(&shown, &all, has_defaults);
     tables.sort_by_key(|table| rank(table));
     let of_table = |table: &String| {
@@ -161,8 +164,7 @@ fn tables(shown: &[ShownSetting], all: &[(&str, Defaults)], has_defaults: bool) 
         ends.filter(is_known).for_each(&mut add);
         add(table);
     }
-    // Without the table of an installation, the process runs alone.
-    let is_single = |pattern: &&str| !pattern.contains(['*', '[']) && *pattern != CLUSTER_SECTION;
+    let is_single = |pattern: &&str| !pattern.contains(['*', '[']);
     let absent = all.iter().map(|(pattern, _)| *pattern).filter(is_single);
     absent.filter(|_| has_defaults).for_each(&mut add);
     tables

@@ -57,7 +57,7 @@ impl Site {
         let module = |name| format!("[[modules]]\nname = {name:?}\npath = {path:?}\n");
         format!(
             "[cluster]\nnode = {node:?}\naddress = \"{node}.example:9466\"\nlease_ttl_ms = 10_000\n\
-             rebalance_after_ms = 500\n[chains.11155111]\nrpc_url = {:?}\n{}{}",
+             [chains.11155111]\nrpc_url = {:?}\n{}{}",
             self.anvil.ws_url(),
             self.store(),
             MODULES.map(module).concat(),
@@ -176,8 +176,16 @@ async fn modules_move_between_nodes_and_lose_nothing() {
             .map(|line| line.starts_with("all tables exist")),
         Some(true)
     );
-    let (a, b) = (site.start(0), site.start(1));
+    let a = site.start(0);
+    // The first node has all modules, and keeps them until an operator moves some.
     let is_shared = |owners: &BTreeMap<String, String>| share(owners, "node-a") == 2 && share(owners, "node-b") == 2;
+    site.until_owned(|owners| share(owners, "node-a") == MODULES.len())
+        .await;
+    let b = site.start(1);
+    for module in ["one", "two"] {
+        let moved = site.ran(0, &["cluster", "move", module, "node-b"]);
+        assert!(moved.starts_with(&format!("{module} moves to node-b")), "{moved}");
+    }
     let owners = site.until_owned(is_shared).await;
     site.has_all(0, 3).await;
 
