@@ -112,14 +112,7 @@ fn text_of_letters(letters: &[Letter], columns: Option<u16>) -> String {
         rows.add_row([letter.event.clone(), at, letter.attempts.len().to_string()]);
         if let Some(attempt) = last {
             let reason = attempt.reason.lines().next().unwrap_or_default();
-            let trip = attempt.trip.as_ref();
-            let trip = trip.map(|trip| format!("limit {}, {} of {}: ", trip.limit, trip.used, trip.bound));
-            lines.push(format!(
-                "{}: {}{}",
-                letter.event,
-                trip.unwrap_or_default(),
-                harmless(reason)
-            ));
+            lines.push(format!("{}: {}", letter.event, harmless(reason)));
         }
     }
     match lines.is_empty() {

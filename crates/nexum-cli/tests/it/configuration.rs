@@ -255,7 +255,7 @@ async fn a_command_about_the_daemon_needs_no_value_of_the_service() {
         &["state", "purge", "keeper", "--yes"],
         &["state", "import", "keeper.jsonl"],
         &["state", "compact"],
-        &["state", "restore", "stopped.redb", "--replace"],
+        &["state", "restore", "stopped.redb", "--replace", "--yes"],
     ]);
     // Only the state directory counts, and for the state the store.
     dir.write(

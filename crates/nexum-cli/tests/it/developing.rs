@@ -187,7 +187,7 @@ fn a_change_is_built_and_the_module_reloaded() {
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("watch continues with sha256:")),
+            .any(|line| line.starts_with("watch is reloaded with sha256:")),
         "{lines:#?}"
     );
     dev.say("m 2");

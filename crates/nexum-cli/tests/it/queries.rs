@@ -305,7 +305,7 @@ fn a_module_that_answers_queries_is_loaded_reloaded_and_removed() {
         (&["list"][..], 0, "queries, 8 at a time"),
         (&["load", "query-echo.wasm"], 2, "the module echo already exists"),
         (&["load", "query-echo.wasm", "--name", "other"], 0, "other is loaded"),
-        (&["reload", "other"], 0, "other continues with sha256:"),
+        (&["reload", "other"], 0, "other is reloaded with sha256:"),
         (&["remove", "other"], 0, "other is removed"),
         (&["reload", "other"], 2, "there is no module other"),
         (
