@@ -14,10 +14,10 @@ use nexum_core::store::StateStore;
 use serde::Deserialize;
 
 use crate::backend::Backend;
-use crate::cluster::{ClusterConfig, StoreOfNode};
 use crate::database::{DurabilityWarning, KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
+use crate::node_config::{ClusterConfig, StoreOfNode};
 
 /// The range of `cursor_flush_ms`. A shorter time is no gain, because the commit of an event with
 /// writes flushes the cursor anyway. After a crash, the events of a minute are few enough to handle

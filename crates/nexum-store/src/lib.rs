@@ -16,10 +16,10 @@
 //! - A state directory has one open process, one back-end and one format of rows. A schema of a
 //!   database has one writing process, or the nodes of one installation: [`cluster`].
 
-pub mod cluster;
 mod config;
 mod database;
 mod error;
+mod node_config;
 
 mod backend;
 mod directory;
@@ -49,14 +49,26 @@ pub use self::sled::SledStore;
 pub use backend::Backend;
 #[cfg(feature = "redb")]
 pub use backup::{BackupError, backup};
-pub use cluster::StoreOfNode;
 pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
 pub use database::{DurabilityWarning, PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
+pub use node_config::StoreOfNode;
 #[cfg(feature = "postgres")]
 pub use postgres::{Initialised, PostgresStore, examine, init, open_cluster};
 #[cfg(feature = "redb")]
 pub use restore::{Commands, REPLACED, RestoreError, Restored, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};
+
+/// One installation of several processes that share a PostgreSQL database: the keys of `[cluster]`, and the
+/// operator's view.
+pub mod cluster {
+    pub use crate::node_config::{
+        ClusterConfig, LEASE_TTL_MS_RANGE, NODE_BYTES_MAX, REBALANCE_AFTER_MS_RANGE, WEIGHT_RANGE,
+    };
+    #[cfg(feature = "postgres")]
+    pub use crate::postgres::cluster::{
+        ClusterStatus, GroupStatus, HistoryEntry, NodeStatus, describe_metrics, drain, history, move_group, status,
+    };
+}

@@ -20,6 +20,7 @@
 pub(crate) mod cluster;
 mod connect;
 mod examine;
+mod grant;
 mod locks;
 mod page;
 mod pool;
@@ -43,8 +44,8 @@ pub use self::cluster::open_cluster;
 pub use self::examine::examine;
 pub use self::schema::{Initialised, init};
 
-use self::cluster::Grant;
 use self::connect::Connector;
+use self::grant::Grant;
 use self::pool::{FrozenPool, Readers};
 use self::view::PostgresView;
 use self::writer::{Changes, Writer};

@@ -15,18 +15,17 @@
 //!   clock that also counts suspended time.
 
 mod admin;
-mod grant;
 mod held;
 mod lease;
 mod member;
 mod metrics;
+mod node;
 mod placement;
 mod plan;
 mod requests;
 mod service;
 mod sightings;
 mod snapshot;
-mod tables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,16 +44,15 @@ use tokio_util::sync::CancellationToken;
 pub use self::admin::{ClusterStatus, GroupStatus, HistoryEntry, NodeStatus, drain, history, move_group, status};
 pub use self::metrics::describe_metrics;
 
-pub(super) use self::grant::Grant;
-pub(super) use self::tables::{FUNCTIONS, TABLES};
-
 use self::lease::{LEASE_PARTS, Lease};
 use self::member::Member;
+use self::node::Node;
 use super::PostgresStore;
 use super::connect::Connector;
-use crate::cluster::{ClusterConfig, StoreOfNode};
+use super::grant::Grant;
 use crate::database::PostgresConfig;
 use crate::error::{OpenError, PostgresError};
+use crate::node_config::{ClusterConfig, StoreOfNode};
 
 /// A node, for the supervisor.
 #[derive(Debug)]
@@ -95,7 +93,7 @@ pub fn open_cluster(
     let connector = Connector::new(&of_lease, &purpose, handle.clone())?;
     let store = Arc::new(RowCache::new(Arc::new(store), cache_bytes));
     let lease = Lease::new(connector, cluster.clone());
-    let member = Arc::new(Member::new(cluster.clone(), lease, grant, store.clone()));
+    let member = Arc::new(Member::new(Node::new(cluster.clone(), lease, grant), store.clone()));
     Ok((store, Arc::new(PostgresMembership { member, handle })))
 }
 
@@ -109,23 +107,23 @@ pub(super) async fn check_tables(connector: &Connector) -> Result<(), PostgresEr
 #[async_trait]
 impl Membership for PostgresMembership {
     fn tenure(&self) -> watch::Receiver<Tenure> {
-        self.member.requests.subscribe()
+        self.member.requests().subscribe()
     }
 
     fn offer(&self, offers: BTreeMap<ModuleName, Offer>) {
-        self.member.requests.offer(offers);
+        self.member.requests().offer(offers);
     }
 
     fn promote(&self, module: &ModuleName) {
-        self.member.requests.promote(module);
+        self.member.requests().promote(module);
     }
 
     fn release(&self, module: &ModuleName) {
-        self.member.requests.release(module);
+        self.member.requests().release(module);
     }
 
     fn vacate(&self) {
-        self.member.requests.vacate();
+        self.member.requests().vacate();
     }
 
     /// Works on the thread of the store, which guests do not delay.

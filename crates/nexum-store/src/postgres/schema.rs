@@ -1,9 +1,11 @@
 //! The tables, and the function that writes.
 
 use serde::Serialize;
+mod tables;
+
 use tokio::runtime::Handle;
 
-use super::cluster::{FUNCTIONS, TABLES};
+use self::tables::{FUNCTIONS, TABLES};
 use super::connect::{Connector, Session};
 use crate::database::PostgresConfig;
 use crate::error::PostgresError;

@@ -10,13 +10,13 @@ use tokio_postgres::Statement;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::cluster::Grant;
 use super::connect::{Backoff, Connector, Session};
 use super::failed;
+use super::grant::Grant;
 use super::locks::{Lock, Mode};
 use super::schema::{FENCED, UNMET};
-use crate::cluster::SINGLE;
 use crate::error::PostgresError;
+use crate::node_config::SINGLE;
 
 /// How long a new writer waits for the lock: the server releases it some milliseconds after the end of
 /// its holder.

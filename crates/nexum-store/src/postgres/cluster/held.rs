@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
-use crate::cluster::ClusterConfig;
 use crate::error::PostgresError;
+use crate::node_config::ClusterConfig;
 use crate::postgres::connect::{Connector, Session};
 use crate::postgres::locks::{Lock, Mode};
 

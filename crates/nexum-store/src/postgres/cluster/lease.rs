@@ -10,12 +10,12 @@ use nexum_core::store::StoreError;
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
-use super::grant::{Grant, Incarnation, now_ns};
 use super::held::{Held, Refusal, ttl_ms};
 use super::snapshot::Snapshot;
-use crate::cluster::{ClusterConfig, SINGLE};
 use crate::error::PostgresError;
+use crate::node_config::{ClusterConfig, SINGLE};
 use crate::postgres::connect::Connector;
+use crate::postgres::grant::{Grant, Incarnation, now_ns};
 use crate::postgres::writer::new_holder;
 
 /// A renewal happens after this part of the lease, and takes this part at most. The node acts for its modules

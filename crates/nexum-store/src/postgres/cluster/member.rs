@@ -9,13 +9,11 @@ use nexum_core::store::{StateStore, blocking};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::grant::{Ended, Grant, Incarnation};
 use super::held::{Held, Refusal};
-use super::lease::Lease;
-use super::metrics::Metrics;
+use super::node::Node;
 use super::requests::Requests;
-use super::service::Service;
-use crate::cluster::ClusterConfig;
+use super::service::{End, Service};
+use crate::postgres::grant::{Ended, Incarnation};
 
 /// The pause after a failed attempt to join.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -26,33 +24,18 @@ const STANDBY_PAUSE: Duration = Duration::from_millis(500);
 /// A process as a node of an installation.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) config: ClusterConfig,
-    pub(super) lease: Lease,
-    pub(super) grant: Arc<Grant>,
-    pub(super) requests: Requests,
-    pub(super) metrics: Metrics,
+    node: Node,
     store: Arc<RowCache>,
 }
 
-/// The end of a membership.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The process has to stop.
-    Left,
-    /// The membership has ended for this reason.
-    Lost(String),
-}
-
 impl Member {
-    pub(super) fn new(config: ClusterConfig, lease: Lease, grant: Arc<Grant>, store: Arc<RowCache>) -> Self {
-        Self {
-            metrics: Metrics::new(config.lease_ttl),
-            config,
-            lease,
-            grant,
-            requests: Requests::new(),
-            store,
-        }
+    pub(super) fn new(node: Node, store: Arc<RowCache>) -> Self {
+        Self { node, store }
+    }
+
+    /// The requests of the supervisor.
+    pub(super) fn requests(&self) -> &Requests {
+        &self.node.requests
     }
 
     /// Is a member of the installation until `stop`, as far as the database allows it.
@@ -62,30 +45,37 @@ impl Member {
             let Some((held, incarnation)) = stop.run_until_cancelled(self.join(last_pid)).await else {
                 return;
             };
-            let node = &self.config.node;
+            let Node {
+                config,
+                lease,
+                grant,
+                requests,
+                metrics,
+            } = &self.node;
+            let node = &config.node;
             tracing::info!(target: "nexum::cluster", %node, epoch = incarnation.epoch, "the node has joined the installation");
-            self.metrics.joined(incarnation.epoch);
-            self.requests.join(incarnation.epoch.unsigned_abs());
-            let mut service = Service::new(self, held, incarnation);
+            metrics.joined(incarnation.epoch);
+            requests.join(incarnation.epoch.unsigned_abs());
+            let mut service = Service::new(&self.node, held, incarnation);
             let end = tokio::select! {
-                ended = self.grant.ended(|| self.metrics.lease_age(self.lease.age(&self.grant))) => Err(ended),
+                ended = grant.ended(|| metrics.lease_age(lease.age(grant))) => Err(ended),
                 end = service.run(stop) => Ok(end),
             };
             let end = end.unwrap_or_else(|ended| End::Lost(self.lost(ended, service.failure())));
             last_pid = service.last_pid();
             // Before the supervisor finds out, so that the store refuses the writes that it still makes.
-            self.grant.end();
-            self.metrics.ended(matches!(end, End::Left));
+            grant.end();
+            metrics.ended(matches!(end, End::Left));
             let why = match end {
                 End::Left => {
                     tracing::info!(target: "nexum::cluster", %node, "the node has left the installation");
-                    return self.requests.end("the node has left the installation", false);
+                    return requests.end("the node has left the installation", false);
                 }
                 End::Lost(why) => why,
             };
             tracing::warn!(target: "nexum::cluster", %node, %why, "the node has lost its modules");
-            self.requests.end(&why, true);
-            if stop.run_until_cancelled(self.requests.vacated()).await.is_none() {
+            requests.end(&why, true);
+            if stop.run_until_cancelled(requests.vacated()).await.is_none() {
                 return;
             }
             self.store.clear();
@@ -97,7 +87,7 @@ impl Member {
             Ended::Fenced => "the installation has given the modules of this node to others".to_owned(),
             Ended::Expired => format!(
                 "the database has not confirmed the lease of this node, which lasts {} ms: {}",
-                self.config.lease_ttl.as_millis(),
+                self.node.config.lease_ttl.as_millis(),
                 failure.unwrap_or("it does not answer")
             ),
         }
@@ -114,9 +104,9 @@ impl Member {
                 Refusal::Failed(error) => (format!("the node cannot join: {}", Causes(&error)), RETRY_PAUSE),
                 Refusal::Waiting(text) => (text, STANDBY_PAUSE),
             };
-            self.requests.explain_all(&text);
+            self.node.requests.explain_all(&text);
             if said != text {
-                tracing::warn!(target: "nexum::cluster", node = %self.config.node, why = %text, "the node waits to join the installation");
+                tracing::warn!(target: "nexum::cluster", node = %self.node.config.node, why = %text, "the node waits to join the installation");
                 said = text;
             }
             sleep(pause).await;
@@ -124,15 +114,15 @@ impl Member {
     }
 
     async fn try_join(&self, last_pid: i32) -> Result<(Held, Incarnation), Refusal> {
-        let held = self.lease.hold(last_pid).await?;
-        let offers = self.requests.offers();
-        let incarnation = self.lease.join(&held, &self.grant, &offers).await?;
-        self.requests.offered(&offers);
+        let held = self.node.lease.hold(last_pid).await?;
+        let offers = self.node.requests.offers();
+        let incarnation = self.node.lease.join(&held, &self.node.grant, &offers).await?;
+        self.node.requests.offered(&offers);
         // Also gives the state its format, if it is new.
         let store: Arc<dyn StateStore> = self.store.clone();
         if let Err(error) = blocking(&store, state::open).await {
-            self.grant.end();
-            return Err(self.lease.failed(error).into());
+            self.node.grant.end();
+            return Err(self.node.lease.failed(error).into());
         }
         Ok((held, incarnation))
     }

@@ -9,14 +9,14 @@ use nexum_config::names::ModuleName;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::grant::Incarnation;
 use super::held::{Held, Refusal};
 use super::lease::LEASE_PARTS;
-use super::member::{End, Member};
+use super::node::Node;
 use super::plan::{Own, Plan, plan};
 use super::sightings::Sightings;
 use super::snapshot::Snapshot;
 use crate::error::PostgresError;
+use crate::postgres::grant::Incarnation;
 
 /// The time between two looks at the other nodes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// The work of a node in one membership.
 #[derive(Debug)]
 pub(super) struct Service<'a> {
-    member: &'a Member,
+    node: &'a Node,
     incarnation: Incarnation,
     /// `None` while the connection is lost.
     held: Option<Held>,
@@ -42,6 +42,15 @@ pub(super) struct Service<'a> {
     survey_at: Instant,
     /// The last error, to report it once.
     said: String,
+}
+
+/// The end of a membership.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The process has to stop.
+    Left,
+    /// The membership has ended for this reason.
+    Lost(String),
 }
 
 /// The time since which the same nodes share the modules.
@@ -76,10 +85,10 @@ impl From<Refusal> for Failure {
 }
 
 impl<'a> Service<'a> {
-    pub(super) fn new(member: &'a Member, held: Held, incarnation: Incarnation) -> Self {
+    pub(super) fn new(node: &'a Node, held: Held, incarnation: Incarnation) -> Self {
         let now = Instant::now();
         Self {
-            member,
+            node,
             incarnation,
             last_pid: held.pid(),
             held: Some(held),
@@ -131,7 +140,7 @@ impl<'a> Service<'a> {
             };
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = self.member.requests.woken.notified() => self.survey_at = Instant::now(),
+                () = self.node.requests.woken.notified() => self.survey_at = Instant::now(),
                 () = heard => self.survey_at = Instant::now(),
                 () = stop.cancelled() => return self.leave().await,
             }
@@ -141,7 +150,7 @@ impl<'a> Service<'a> {
     /// Reports a failure, and looks soon whether the membership goes on.
     async fn failed(&mut self, text: String) {
         if self.said != text {
-            tracing::warn!(target: "nexum::cluster", node = %self.member.config.node, error = %text, "a request for the node's lease has failed");
+            tracing::warn!(target: "nexum::cluster", node = %self.node.config.node, error = %text, "a request for the node's lease has failed");
             self.said = text;
         }
         self.renew_at = Instant::now();
@@ -149,7 +158,7 @@ impl<'a> Service<'a> {
     }
 
     async fn leave(&mut self) -> End {
-        let Member { lease, config, .. } = self.member;
+        let Node { lease, config, .. } = self.node;
         if let Some(held) = &self.held
             && let Err(error) = lease.leave(held, &self.incarnation).await
         {
@@ -161,39 +170,39 @@ impl<'a> Service<'a> {
 
     /// Does all work that is due.
     async fn work(&mut self) -> Result<(), Failure> {
-        let member = self.member;
+        let node = self.node;
         if self.held.is_none() {
-            let held = member.lease.hold(self.last_pid).await?;
+            let held = node.lease.hold(self.last_pid).await?;
             self.last_pid = held.pid();
             self.held = Some(held);
             self.sightings = Sightings::default();
             self.renew_at = Instant::now();
         }
         let Some(held) = &self.held else { return Ok(()) };
-        let new_offers = member
+        let new_offers = node
             .requests
             .pending(|pending| pending.has_new_offers.then(|| pending.offers.clone()));
         if new_offers.is_some() || self.renew_at <= Instant::now() {
             let epoch = self.incarnation.epoch;
-            let next = Instant::now() + member.config.lease_ttl / LEASE_PARTS;
-            if !member
+            let next = Instant::now() + node.config.lease_ttl / LEASE_PARTS;
+            if !node
                 .lease
-                .renew(held, &member.grant, epoch, new_offers.as_deref())
+                .renew(held, &node.grant, epoch, new_offers.as_deref())
                 .await?
             {
                 return Err(Failure::Lost("another node has declared this one dead".to_owned()));
             }
             if let Some(offers) = new_offers {
-                member.requests.offered(&offers);
+                node.requests.offered(&offers);
             }
             self.renew_at = next;
         }
         if self.look_at <= Instant::now() {
             self.look_at = Instant::now() + LOOK_EVERY;
-            for (dead, why) in self.sightings.add(member.lease.look(held).await?) {
+            for (dead, why) in self.sightings.add(node.lease.look(held).await?) {
                 let why = format!("the node {} is dead: {why}", dead.node);
-                if member.lease.bury(held, &dead, &why).await? {
-                    tracing::warn!(target: "nexum::cluster", node = %member.config.node, %why, "the modules of a node are free");
+                if node.lease.bury(held, &dead, &why).await? {
+                    tracing::warn!(target: "nexum::cluster", node = %node.config.node, %why, "the modules of a node are free");
                     self.survey_at = Instant::now();
                 }
             }
@@ -209,7 +218,7 @@ impl<'a> Service<'a> {
 
     /// Gives up the modules that the supervisor has released.
     async fn release(&mut self) -> Result<(), Failure> {
-        let Member { requests, lease, .. } = self.member;
+        let Node { requests, lease, .. } = self.node;
         let released = requests.pending(|pending| pending.released.clone());
         let Some(held) = self.held.as_ref().filter(|_| !released.is_empty()) else {
             return Ok(());
@@ -224,7 +233,7 @@ impl<'a> Service<'a> {
 
     /// Makes the versions that the supervisor has promoted those of the installation.
     async fn promote(&self) -> Result<(), Failure> {
-        let Member { requests, lease, .. } = self.member;
+        let Node { requests, lease, .. } = self.node;
         let (promoted, offers) = requests.pending(|pending| (pending.promoted.clone(), pending.offers.clone()));
         let Some(held) = self.held.as_ref().filter(|_| !promoted.is_empty()) else {
             return Ok(());
@@ -240,17 +249,17 @@ impl<'a> Service<'a> {
 
     /// Looks at the whole installation, and takes the next steps of the node.
     async fn survey(&mut self) -> Result<(), Failure> {
-        let member = self.member;
+        let node = self.node;
         let Some(held) = &self.held else { return Ok(()) };
-        let snapshot = member.lease.snapshot(held).await?;
-        let offers = member.requests.offers();
+        let snapshot = node.lease.snapshot(held).await?;
+        let offers = node.requests.offers();
         self.reconcile(&snapshot)?;
-        let owned = member.requests.owned();
+        let owned = node.requests.owned();
         let own = Own {
-            node: &member.config.node,
+            node: &node.config.node,
             offers: &offers,
             owned: &owned,
-            may_rebalance: self.stability.add(&snapshot) >= member.config.rebalance_after,
+            may_rebalance: self.stability.add(&snapshot) >= node.config.rebalance_after,
         };
         let Plan {
             unknown,
@@ -267,7 +276,7 @@ impl<'a> Service<'a> {
                 .iter()
                 .filter_map(|name| Some((name, offers.get(name)?)))
                 .collect();
-            member.lease.offer(held, &unknown).await?;
+            node.lease.offer(held, &unknown).await?;
         }
         if !adopted.is_empty() {
             let adopted: Vec<_> = adopted
@@ -275,30 +284,30 @@ impl<'a> Service<'a> {
                 .filter_map(|(name, from)| Some((name, offers.get(name)?, Some(&**from))))
                 .collect();
             let why = "no node that takes modules has the earlier version";
-            member.lease.set_versions(held, &adopted, why).await?;
+            node.lease.set_versions(held, &adopted, why).await?;
         }
         let claims: BTreeMap<_, _> = claims.iter().map(|name| (name.as_str(), name)).collect();
-        if !claims.is_empty() && member.grant.may_act() {
+        if !claims.is_empty() && node.grant.may_act() {
             let groups: Vec<_> = claims.keys().copied().collect();
-            let claimed = member
+            let claimed = node
                 .lease
                 .claim(held, &self.incarnation, &groups, "the node has claimed it")
                 .await?;
             claimed
                 .iter()
-                .for_each(|claimed| member.metrics.took_over(claimed.waited));
+                .for_each(|claimed| node.metrics.took_over(claimed.waited));
             let gained = claimed
                 .iter()
                 .filter_map(|claimed| Some((*claims.get(&*claimed.group)?, claimed.epoch)));
             let gained: Vec<_> = gained.collect();
             for (name, _) in &gained {
                 elsewhere.remove(*name);
-                owners.insert((*name).clone(), member.config.node.as_str().into());
+                owners.insert((*name).clone(), node.config.node.as_str().into());
             }
             self.gain(&gained);
         }
-        member.requests.explain(leaving, elsewhere, owners);
-        member.metrics.groups(member.requests.owned().len(), unowned);
+        node.requests.explain(leaving, elsewhere, owners);
+        node.metrics.groups(node.requests.owned().len(), unowned);
         if is_repeated {
             self.survey_at = Instant::now();
         }
@@ -307,7 +316,7 @@ impl<'a> Service<'a> {
 
     /// Compares the groups that the node has with those that it knows of. The answer to a claim may have been lost.
     fn reconcile(&self, snapshot: &Snapshot) -> Result<(), Failure> {
-        let Member { requests, config, .. } = self.member;
+        let Node { requests, config, .. } = self.node;
         let (owned, offers) = (requests.owned(), requests.offers());
         let mine = snapshot
             .groups
@@ -343,7 +352,7 @@ impl<'a> Service<'a> {
         let gained = gained
             .iter()
             .map(|(name, epoch)| ((*name).clone(), epoch.unsigned_abs()));
-        self.member.requests.gain(gained);
+        self.node.requests.gain(gained);
     }
 }
 

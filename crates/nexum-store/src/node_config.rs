@@ -1,5 +1,4 @@
-//! One installation of several processes that share a PostgreSQL database: the keys of `[cluster]`, and
-//! the operator's view.
+//! The keys of `[cluster]`: this process as a node of an installation.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -9,11 +8,6 @@ use nexum_config::document::{ConfigErrors, Defaults, NumberRange, Section};
 use nexum_core::membership::Membership;
 use nexum_core::store::StateStore;
 use serde::Deserialize;
-
-#[cfg(feature = "postgres")]
-pub use crate::postgres::cluster::{
-    ClusterStatus, GroupStatus, HistoryEntry, NodeStatus, describe_metrics, drain, history, move_group, status,
-};
 
 /// The range of `lease_ttl_ms`. Below a second, a pause of a busy machine ends the lease. Above a
 /// minute, the modules of a node that was cut off wait too long.

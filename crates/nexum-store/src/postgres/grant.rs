@@ -14,7 +14,7 @@ const CLOCK_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The right of this process to act as a node. It ends by itself, unless the membership extends it.
 #[derive(Debug)]
-pub(in crate::postgres) struct Grant {
+pub(super) struct Grant {
     node: String,
     held: Mutex<Held>,
     /// The time of [`now_ns`] at which the right ends. 0 without a right.
@@ -30,11 +30,11 @@ struct Held {
 
 /// One membership of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::postgres) struct Incarnation {
+pub(super) struct Incarnation {
     /// Distinguishes this membership from all others.
-    pub(in crate::postgres) holder: String,
+    pub(super) holder: String,
     /// The epoch with which it began. A new connection of the writer begins a later one.
-    pub(in crate::postgres) epoch: i64,
+    pub(super) epoch: i64,
 }
 
 impl Grant {
@@ -47,7 +47,7 @@ impl Grant {
         }
     }
 
-    pub(in crate::postgres) fn node(&self) -> &str {
+    pub(super) fn node(&self) -> &str {
         &self.node
     }
 
@@ -56,13 +56,13 @@ impl Grant {
     /// # Errors
     ///
     /// The last epoch of the process, if it may not write.
-    pub(in crate::postgres) fn incarnation(&self) -> Result<Incarnation, u64> {
+    pub(super) fn incarnation(&self) -> Result<Incarnation, u64> {
         let held = self.held.lock();
         held.incarnation.clone().ok_or(held.last_epoch.unsigned_abs())
     }
 
     /// Ends the right, because the database has refused a write of this holder, and wakes the membership.
-    pub(in crate::postgres) fn fence(&self, holder: &str) {
+    pub(super) fn fence(&self, holder: &str) {
         let mut held = self.held.lock();
         if held
             .incarnation
@@ -103,7 +103,7 @@ impl Grant {
     }
 
     /// Fails if the process may not act for its modules.
-    pub(in crate::postgres) fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.may_act() {
             true => Ok(()),
             false => Err(StoreError::Fenced {

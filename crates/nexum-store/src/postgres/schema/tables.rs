@@ -11,7 +11,7 @@
 ///   each change. `wanted` is the node that an operator has chosen. A group is one module today.
 /// - `nexum_module`: the group of each module, and the version that the installation runs.
 /// - `nexum_history`: the changes of groups.
-pub(in crate::postgres) const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS nexum_node (
     node text PRIMARY KEY, number integer GENERATED ALWAYS AS IDENTITY, epoch bigint NOT NULL DEFAULT 0,
     expires timestamptz NOT NULL DEFAULT '-infinity', address text, version text, weight integer NOT NULL DEFAULT 1,
@@ -50,7 +50,7 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 ///
 /// `nexum_join`, `nexum_bury` and `nexum_alone` wait for commits in progress, because these hold locks on the fence
 /// rows. Afterwards no commit of an ended membership happens.
-pub(in crate::postgres) const FUNCTIONS: &str = "
+pub(super) const FUNCTIONS: &str = "
 CREATE OR REPLACE FUNCTION nexum_free(gone text, reason text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH owned AS (
