@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{anvil, guests, paths, process};
+use crate::{anvil, guests, paths, postgres, process};
 
 /// A bench and its requirements.
 struct Bench {
@@ -22,6 +22,7 @@ struct Bench {
     package: &'static [&'static str],
     guests: &'static [&'static str],
     anvil: bool,
+    postgres: bool,
     /// More figures, which the bench itself cannot measure.
     more: fn() -> Result<Vec<Value>>,
 }
@@ -33,6 +34,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["calls", "noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -40,6 +42,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["balance-watch", "block-logger", "journal", "log-sum", "noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -47,6 +50,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["query-echo"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -54,6 +58,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["balance-watch"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -61,6 +66,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-core"],
         guests: &["noop"],
         anvil: false,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -68,6 +74,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-host-chain"],
         guests: &["calls", "requests"],
         anvil: true,
+        postgres: false,
         more: none,
     },
     Bench {
@@ -75,6 +82,15 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-store"],
         guests: &["workload"],
         anvil: true,
+        postgres: false,
+        more: none,
+    },
+    Bench {
+        name: "postgres",
+        package: &["--package=nexum-store"],
+        guests: &[],
+        anvil: false,
+        postgres: true,
         more: none,
     },
     Bench {
@@ -82,6 +98,7 @@ const BENCHES: &[Bench] = &[
         package: &["--package=nexum-host-cow"],
         guests: &["cow-submitter", "noop", "twap"],
         anvil: false,
+        postgres: false,
         more: conditional_orders::measure,
     },
     Bench {
@@ -102,6 +119,7 @@ const BENCHES: &[Bench] = &[
             "transfer-watch",
         ],
         anvil: false,
+        postgres: false,
         more: builds::measure,
     },
     Bench {
@@ -109,6 +127,7 @@ const BENCHES: &[Bench] = &[
         package: &[],
         guests: &["journal"],
         anvil: false,
+        postgres: true,
         more: cluster::measure,
     },
 ];
@@ -150,7 +169,9 @@ fn none() -> Result<Vec<Value>> {
 
 fn run_one(bench: &Bench) -> Result<()> {
     let guests: Vec<String> = bench.guests.iter().map(|&guest| guest.to_owned()).collect();
-    guests::build(&guests)?;
+    if !guests.is_empty() {
+        guests::build(&guests)?;
+    }
     let path = file(bench.name);
     let mut figures = Vec::new();
     if !bench.package.is_empty() {
@@ -161,6 +182,9 @@ fn run_one(bench: &Bench) -> Result<()> {
             .args(bench.package);
         if bench.anvil {
             cargo.env(anvil::VARIABLE, anvil::ensure()?);
+        }
+        if bench.postgres {
+            cargo.env(postgres::VARIABLE, postgres::ensure()?);
         }
         process::run(&mut cargo)?;
         figures = read(&path)?;

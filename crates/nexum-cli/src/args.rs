@@ -294,7 +294,8 @@ pub(crate) struct Run {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// Look at the endpoints and the clock too, as `doctor` does. Without this, nexum uses no network
+    /// Look at the database, the endpoints and the clock too, as `doctor` does. Without this, nexum uses
+    /// no network
     #[cfg(feature = "runtime")]
     #[arg(long)]
     pub(crate) online: bool,

@@ -4,8 +4,8 @@ use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
-use nexum_store::StoreConfig;
 use nexum_store::cluster::ClusterConfig;
+use nexum_store::{Backend, StoreConfig};
 use serde::Serialize;
 
 use crate::configure;
@@ -403,6 +403,9 @@ const SLED: &[&str] = &[];
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
 
+/// Log targets of the database's client, which logs the values of rows.
+const DATABASE_LOG_TARGETS: &[&str] = &["tokio_postgres"];
+
 /// Log targets of the HTTP client that sends notifications to a URL, which may contain a key.
 const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
@@ -411,6 +414,7 @@ const CLIENT_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
         PATH_LOG_TARGETS,
+        DATABASE_LOG_TARGETS,
         CLIENT_LOG_TARGETS,
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
@@ -422,11 +426,14 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 /// The default values of the keys in the tables of a capability.
 type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 
-/// The default values of the keys in the tables of this build's capabilities and back-ends.
-pub(crate) fn defaults() -> impl Iterator<Item = (&'static str, Defaults)> {
-    let tables = [StoreConfig::defaults, chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+/// The default values of the keys in the tables of this build's capabilities, and of a back-end.
+pub(crate) fn defaults(backend: Backend) -> impl Iterator<Item = (&'static str, Defaults)> {
+    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
     let tables = tables.into_iter().flat_map(|defaults| defaults());
-    tables.chain([(CLUSTER_SECTION, ClusterConfig::defaults())])
+    let store = StoreConfig::defaults(backend).into_iter();
+    store
+        .chain(tables)
+        .chain([(CLUSTER_SECTION, ClusterConfig::defaults())])
 }
 
 /// Describes the metrics of the capabilities to the recorder.

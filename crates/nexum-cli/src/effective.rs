@@ -1,6 +1,7 @@
 //! The configuration as an operator may see it: every value with its origin, without secrets.
 
 use nexum_config::document::{Defaults, Section, Setting, toml_string};
+use nexum_store::Backend;
 use serde_json::Value;
 
 use crate::args::Files;
@@ -59,7 +60,7 @@ pub(crate) fn effective(
         }
     }
     override_level(&mut shown);
-    let mut all = defaults();
+    let mut all = defaults(backend(&shown));
     // Without this table, the process is no node and has none of its keys.
     let is_node = root.is_some_and(|root| root.keys().any(|key| key == CLUSTER_SECTION));
     all.retain(|(table, _)| is_node || *table != CLUSTER_SECTION);
@@ -80,7 +81,7 @@ pub(crate) fn effective(
 }
 
 /// The default values of all tables. A path has `*` for any key, and `[]` for any element.
-fn defaults() -> Vec<(&'static str, Defaults)> {
+fn defaults(backend: Backend) -> Vec<(&'static str, Defaults)> {
     let own = [
         ("engine", LogConfig::defaults()),
         ("metrics", MetricsConfig::defaults()),
@@ -89,8 +90,18 @@ fn defaults() -> Vec<(&'static str, Defaults)> {
         ("notify", NotifyConfig::defaults()),
     ];
     let engine = nexum_config::engine::Config::defaults();
-    let all = engine.into_iter().chain(own).chain(compose::defaults());
+    let all = engine.into_iter().chain(own).chain(compose::defaults(backend));
     all.collect()
+}
+
+/// The back-end of the state: it has defaults of its own.
+fn backend(shown: &[ShownSetting]) -> Backend {
+    let is_backend = |setting: &&ShownSetting| setting.table == "store" && setting.key == "backend";
+    let given = shown.iter().find(is_backend).map(|setting| setting.value.clone());
+    // Another check finds a back-end that does not exist.
+    given
+        .and_then(|value| serde_json::from_value(value).ok())
+        .unwrap_or_default()
 }
 
 /// The value as the file has it.
@@ -108,7 +119,7 @@ fn of_file(setting: &Setting) -> ShownSetting {
 
 /// The default value of a key, or null.
 pub(crate) fn default_value(table: &str, key: &str) -> Value {
-    let all = defaults();
+    let all = defaults(Backend::default());
     let mut keys = all
         .iter()
         .filter(|(pattern, _)| matches(pattern, table))

@@ -35,7 +35,7 @@ pub use operator::{
     Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, replace_operator_rows,
     set_operator_row,
 };
-pub use row_cache::RowCache;
+pub use row_cache::{RowCache, forget};
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 pub use usage::Usage;

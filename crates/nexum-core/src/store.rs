@@ -88,10 +88,6 @@ pub trait StateStore: Send + Sync + Debug + 'static {
         Ok(())
     }
 
-    /// Makes caches forget the rows of modules that other processes may have changed. `matches` says which
-    /// keys. The default does nothing.
-    fn forget(&self, _matches: &dyn Fn(&[u8]) -> bool) {}
-
     /// Whether the data outlives the process. The default is true.
     fn is_durable(&self) -> bool {
         true
@@ -102,6 +98,21 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     fn location(&self) -> Option<Location> {
         None
     }
+
+    /// Reads all keys that begin with a prefix into the memory of this process, if they are few. The
+    /// default does nothing, for a store without a cache.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store is not readable.
+    fn prefetch(&self, _prefix: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Removes all keys that begin with one of the prefixes from the memory of this process, because
+    /// other processes may change them from now on. The default does nothing, for a store without a
+    /// cache.
+    fn forget(&self, _prefixes: &[Vec<u8>]) {}
 }
 
 /// The location of a store's data.

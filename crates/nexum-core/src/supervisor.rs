@@ -331,9 +331,9 @@ impl Run {
         let load = move |store: &dyn StateStore| {
             let ids = state::intern(store, &names)?;
             // Another process may have run the modules meanwhile.
-            store.forget(&|key| state::owner(key).is_some_and(|id| ids.contains(&id)));
+            state::forget(store, &ids);
             let view = &*store.view()?;
-            let states = ids.into_iter().map(|id| ModuleState::load(view, id));
+            let states = ids.into_iter().map(|id| ModuleState::load_to_run(store, view, id));
             states.collect::<Result<Vec<_>, StoreError>>()
         };
         let states = store::blocking(&self.store, load).await?;

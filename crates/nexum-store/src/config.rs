@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::backend::Backend;
 use crate::cluster::{ClusterConfig, StoreOfNode};
-use crate::database::{KEYS, PostgresConfig, RawPostgres, RawTls};
+use crate::database::{DurabilityWarning, KEYS, PostgresConfig, RawPostgres, RawTls};
 use crate::directory;
 use crate::error::{OpenError, PostgresError};
 
@@ -88,14 +89,25 @@ impl StoreConfig {
         ("cache_bytes", CACHE_BYTES_RANGE),
     ];
 
-    /// The keys with their default values, by table.
-    pub fn defaults() -> Vec<(&'static str, Defaults)> {
-        let Self {
+    /// The defaults of a back-end.
+    fn of(backend: Backend) -> Self {
+        let mut config = Self {
             backend,
-            policy,
-            cache_bytes,
-            postgres: _,
-        } = Self::default();
+            ..Self::default()
+        };
+        if backend == Backend::Postgres {
+            config.cache_bytes = saturating_usize(CACHE_BYTES_REMOTE);
+            config.policy.cursor_flush = CURSOR_FLUSH_REMOTE;
+        }
+        config
+    }
+
+    /// The keys with their default values for a back-end, by table.
+    pub fn defaults(backend: Backend) -> Vec<(&'static str, Defaults)> {
+        let Self {
+            policy, cache_bytes, ..
+        } = Self::of(backend);
+        let backend = Backend::default();
         let keys = vec![
             ("backend", Some(toml_string(&backend.to_string()))),
             ("cursor_flush_ms", Some(policy.cursor_flush.as_millis().to_string())),
@@ -128,10 +140,8 @@ impl StoreConfig {
         }
         let mut config = Self::default();
         if let Some(raw) = raw {
-            set(&mut config.backend, raw.backend);
+            config = Self::of(raw.backend.unwrap_or_default());
             if config.backend == Backend::Postgres {
-                config.cache_bytes = saturating_usize(CACHE_BYTES_REMOTE);
-                config.policy.cursor_flush = CURSOR_FLUSH_REMOTE;
                 let raw = RawPostgres {
                     url: raw.url,
                     password_file: raw.password_file,
@@ -190,6 +200,19 @@ impl StoreConfig {
         open(database, self.cache_bytes, cluster, purpose)
     }
 
+    /// Whether the database is reachable and has the tables, and its settings that can lose acknowledged
+    /// commits. `None` if the back-end has no database. Call this in a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] if nexum could not open the state.
+    pub async fn examine(&self) -> Option<Result<Vec<DurabilityWarning>, PostgresError>> {
+        match (EXAMINE_POSTGRES, &self.postgres) {
+            (Some(examine), Some(database)) => Some(examine(database).await),
+            _ => None,
+        }
+    }
+
     /// Whether there may be state: in the directory, or in the database of the back-end.
     ///
     /// # Errors
@@ -218,6 +241,15 @@ const OPEN_CLUSTER: Option<OpenCluster> = None;
 const OPEN_POSTGRES: Option<OpenPostgres> = Some(crate::postgres::open);
 #[cfg(not(feature = "postgres"))]
 const OPEN_POSTGRES: Option<OpenPostgres> = None;
+
+/// Looks at a database.
+type ExaminePostgres = fn(&PostgresConfig) -> Examined<'_>;
+type Examined<'a> = Pin<Box<dyn Future<Output = Result<Vec<DurabilityWarning>, PostgresError>> + Send + 'a>>;
+
+#[cfg(feature = "postgres")]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = Some(|config| Box::pin(crate::postgres::examine(config)));
+#[cfg(not(feature = "postgres"))]
+const EXAMINE_POSTGRES: Option<ExaminePostgres> = None;
 
 /// Whether a directory contains state of any back-end. A missing directory contains none.
 ///

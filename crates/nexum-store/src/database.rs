@@ -30,10 +30,20 @@ pub struct PostgresConfig {
     pub schema: String,
     /// The encryption of connections over TCP. Default [`TlsMode::VerifyFull`].
     pub tls: TlsMode,
-    /// The file with the certificates of the database's authority. `None` for the system's.
+    /// The file with the certificates of the database's authority, for [`TlsMode::VerifyFull`]. `None`
+    /// for the system's authorities.
     pub ca: Option<MaskedPath>,
     /// The longest wait for an answer of the database. Default ten seconds.
     pub wait_max: Duration,
+}
+
+/// A setting of the database with which acknowledged commits can be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DurabilityWarning {
+    /// The setting, and the loss.
+    pub text: String,
+    /// The change that prevents the loss.
+    pub remedy: String,
 }
 
 /// The encryption of connections over TCP. A connection over a Unix socket has none.
@@ -43,6 +53,9 @@ pub enum TlsMode {
     /// TLS, and the server's certificate must be valid for the host of the address.
     #[default]
     VerifyFull,
+    /// TLS, with any certificate: a listener cannot read, but another machine can take the server's
+    /// place.
+    Require,
     /// No TLS.
     Disable,
 }
@@ -100,6 +113,10 @@ impl PostgresConfig {
         let tls = raw.tls.unwrap_or_default();
         config.tls = tls.mode.unwrap_or_default();
         if let (Some(ca), Ok(Some(table))) = (tls.ca, section.section("tls")) {
+            if config.tls != TlsMode::VerifyFull {
+                let error = table.error("ca", "only the mode verify-full checks the server's certificate");
+                errors.push(error.with_hint("set `tls.mode` to \"verify-full\", or remove `tls.ca`"));
+            }
             config.ca = Some(table.path("ca", &ca));
         }
         Some(config)

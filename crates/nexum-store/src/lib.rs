@@ -53,10 +53,10 @@ pub use cluster::StoreOfNode;
 pub use config::{
     CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
 };
-pub use database::{PostgresConfig, SCHEMA, TlsMode};
+pub use database::{DurabilityWarning, PostgresConfig, SCHEMA, TlsMode};
 pub use error::{Holder, OpenError, PostgresError};
 #[cfg(feature = "postgres")]
-pub use postgres::{Initialised, PostgresStore, durability_warnings, init, open_cluster};
+pub use postgres::{Initialised, PostgresStore, examine, init, open_cluster};
 #[cfg(feature = "redb")]
 pub use restore::{Commands, REPLACED, RestoreError, Restored, restore};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -19,11 +19,12 @@
 
 pub(crate) mod cluster;
 mod connect;
-mod durability;
+mod examine;
 mod locks;
 mod page;
 mod pool;
 mod schema;
+mod tls;
 mod view;
 mod writer;
 
@@ -39,7 +40,7 @@ use nexum_core::{BoxError, state};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use self::cluster::open_cluster;
-pub use self::durability::durability_warnings;
+pub use self::examine::examine;
 pub use self::schema::{Initialised, init};
 
 use self::cluster::Grant;

@@ -60,6 +60,14 @@ impl Figure {
         self.at_most(goal)
     }
 
+    /// Sets the aim for a result where more is better: at least `goal`, in its unit.
+    #[must_use]
+    pub fn at_least(mut self, goal: f64) -> Self {
+        self.goal = Some(goal);
+        self.met = self.median >= goal;
+        self
+    }
+
     /// Sets the aim for a result where more is better: at least the baseline.
     #[must_use]
     pub fn at_least_baseline(self) -> Self {
@@ -68,11 +76,9 @@ impl Figure {
 
     /// Sets the aim for a result where more is better: at least `times` times the baseline.
     #[must_use]
-    pub fn at_least_times_baseline(mut self, times: f64) -> Self {
+    pub fn at_least_times_baseline(self, times: f64) -> Self {
         let goal = self.baseline * times;
-        self.goal = Some(goal);
-        self.met = self.median >= goal;
-        self
+        self.at_least(goal)
     }
 }
 

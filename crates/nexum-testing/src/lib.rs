@@ -43,7 +43,7 @@ pub use node::{
     WAIT_MAX,
 };
 pub use order_book::OrderBook;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Standby};
 pub use proxy::run_with_proxy;
 pub use records::{Record, Records};
 pub use relay::Relay;

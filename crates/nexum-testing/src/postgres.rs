@@ -1,12 +1,15 @@
-//! A real PostgreSQL server, on a Unix socket.
+//! A real PostgreSQL server, on a Unix socket, and on loopback if a test needs a network.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+
+use crate::tls::Authority;
 
 /// The environment variable with the directory of the server's programs. Without it, `PATH` is searched.
 const VARIABLE: &str = "NEXUM_POSTGRES";
@@ -18,20 +21,69 @@ const SERVER_UID: u32 = 65_534;
 const USER: &str = "nexum";
 const PASSWORD: &str = "a password that must not be seen";
 
+/// The files of the certificate and its key, in the directory of the data.
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
+
 /// A server in a directory of its own. It syncs each commit. Dropping it stops it.
 #[derive(Debug)]
 pub struct Postgres {
     directory: TempDir,
+    network: Network,
     schemas: AtomicU32,
 }
 
+/// A program that receives the server's log of changes, as a standby does. Dropping it stops it.
+#[derive(Debug)]
+pub struct Standby(Child);
+
+/// Where the server listens beside its Unix socket.
+#[derive(Clone, Copy, Debug)]
+enum Network {
+    Nowhere,
+    /// On a port of loopback.
+    Loopback {
+        port: u16,
+        has_tls: bool,
+    },
+}
+
 impl Postgres {
-    /// Starts a server.
+    /// Starts a server on a Unix socket.
     ///
     /// # Panics
     ///
     /// If the programs are missing or fail.
     pub fn start() -> Self {
+        let server = Self::initialise(Network::Nowhere);
+        server.restart();
+        server
+    }
+
+    /// Starts a server that also listens on loopback. With an authority and a host name, it offers TLS
+    /// with a certificate for this name.
+    ///
+    /// # Panics
+    ///
+    /// If the programs are missing or fail, or no port is free.
+    pub fn start_on_loopback(certificate: Option<(&Authority, &str)>) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+        let port = free.local_addr().expect("a bound socket").port();
+        drop(free);
+        let has_tls = certificate.is_some();
+        let server = Self::initialise(Network::Loopback { port, has_tls });
+        if let Some((authority, name)) = certificate {
+            let files = [CERTIFICATE, KEY].map(|name| server.data().join(name));
+            let [certificate_file, key_file] = &files;
+            authority.write_for(name, certificate_file, key_file);
+            files.iter().for_each(|file| give_to_server(file));
+        }
+        server.restart();
+        server
+    }
+
+    /// Makes the files of a server.
+    fn initialise(network: Network) -> Self {
         // A Unix socket has a short path.
         let directory = tempfile::Builder::new()
             .prefix("pg")
@@ -42,6 +94,7 @@ impl Postgres {
         }
         let server = Self {
             directory,
+            network,
             schemas: AtomicU32::new(0),
         };
         let password = server.password_file();
@@ -49,9 +102,7 @@ impl Postgres {
         private(&password);
         let of_server = server.path("initial");
         fs::copy(&password, &of_server).expect("a password file");
-        if is_root() {
-            chown(&of_server, Some(SERVER_UID), Some(SERVER_UID)).expect("a new owner");
-        }
+        give_to_server(&of_server);
         let initialised = program("initdb")
             .arg("--pgdata")
             .arg(server.data())
@@ -70,7 +121,6 @@ impl Postgres {
             "initdb",
             &initialised.expect("initdb; `cargo xtask test` finds it, or set NEXUM_POSTGRES"),
         );
-        server.restart();
         server
     }
 
@@ -80,10 +130,20 @@ impl Postgres {
     ///
     /// If it does not start.
     pub fn restart(&self) {
-        let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={} -c max_connections=60 -c shared_buffers=16MB",
+        let mut options = format!(
+            "-c unix_socket_directories={} -c max_connections=60 -c shared_buffers=16MB",
             self.directory.path().display()
         );
+        options += &match self.network {
+            Network::Nowhere => " -c listen_addresses=".to_owned(),
+            Network::Loopback { port, has_tls } => {
+                let ssl = if has_tls { "on" } else { "off" };
+                format!(
+                    " -c listen_addresses=127.0.0.1 -c port={port} -c ssl={ssl} -c ssl_cert_file={CERTIFICATE} \
+                     -c ssl_key_file={KEY}"
+                )
+            }
+        };
         let log = self.path("log");
         let control = ["start", "--wait", "--options", &options, "--log"];
         let started = self.control(control.map(str::as_ref).into_iter().chain([log.as_os_str()]));
@@ -99,6 +159,39 @@ impl Postgres {
     pub fn crash(&self) {
         let stopped = self.control(["stop", "--mode=immediate"].map(str::as_ref).into_iter());
         check("pg_ctl", &stopped);
+    }
+
+    /// Changes a setting of the server, which starts again with it.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not start.
+    pub fn configure(&self, setting: &str, value: &str) {
+        let file = self.data().join("postgresql.conf");
+        let mut settings = fs::read_to_string(&file).expect("the settings");
+        settings += &format!("{setting} = '{value}'\n");
+        fs::write(&file, settings).expect("the settings");
+        self.crash();
+        self.restart();
+    }
+
+    /// Starts a program that receives the log of changes, under this name.
+    ///
+    /// # Panics
+    ///
+    /// If the program is missing.
+    pub fn standby(&self, name: &str) -> Standby {
+        let directory = self.path(name);
+        fs::create_dir_all(&directory).expect("a directory");
+        if is_root() {
+            chown(&directory, Some(SERVER_UID), Some(SERVER_UID)).expect("a new owner");
+        }
+        let server = format!("{}?application_name={name}", self.url());
+        let mut receive = program("pg_receivewal");
+        receive.args(["--synchronous", "--dbname", &server, "--directory"]);
+        receive.arg(&directory).env("PGPASSWORD", PASSWORD);
+        receive.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Standby(receive.spawn().expect("pg_receivewal"))
     }
 
     /// The process id of the server.
@@ -117,7 +210,23 @@ impl Postgres {
     /// The address of the database, without the password.
     pub fn url(&self) -> String {
         let socket = self.directory.path().display().to_string().replace('/', "%2F");
-        format!("postgres://{USER}@{socket}/postgres")
+        let port = match self.network {
+            Network::Nowhere => String::new(),
+            Network::Loopback { port, .. } => format!(":{port}"),
+        };
+        format!("postgres://{USER}@{socket}{port}/postgres")
+    }
+
+    /// The address of the database at a host name of loopback, without the password.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not listen on loopback.
+    pub fn url_on_loopback(&self, host: &str) -> String {
+        let Network::Loopback { port, .. } = self.network else {
+            panic!("the server listens on its Unix socket only");
+        };
+        format!("postgres://{USER}@{host}:{port}/postgres")
     }
 
     /// The password.
@@ -154,6 +263,14 @@ impl Postgres {
     }
 }
 
+impl Drop for Standby {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         let stop = ["stop", "--mode=immediate", "--timeout=10"].map(str::as_ref);
@@ -179,6 +296,14 @@ fn program(name: &str) -> Command {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Only the server can read the file.
+fn give_to_server(path: &Path) {
+    private(path);
+    if is_root() {
+        chown(path, Some(SERVER_UID), Some(SERVER_UID)).expect("a new owner");
+    }
 }
 
 fn private(path: &Path) {

@@ -48,9 +48,18 @@ impl Authority {
     ///
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) {
-        let body = STANDARD.encode(self.1.der());
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
-        std::fs::write(path, pem).expect("a written file");
+        write_pem(path, "CERTIFICATE", self.1.der());
+    }
+
+    /// Writes a certificate for the host `name`, and its key, for a server that reads files.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is no host name, or a file cannot be written.
+    pub fn write_for(&self, name: &str, certificate_file: &Path, key_file: &Path) {
+        let (certificate, key) = self.issue(name, false);
+        write_pem(certificate_file, "CERTIFICATE", certificate.der());
+        write_pem(key_file, "PRIVATE KEY", &key.serialize_der());
     }
 
     /// Starts a server with a certificate for `name`, in front of the server at `url`.
@@ -59,12 +68,7 @@ impl Authority {
     ///
     /// If `name` is no host name, or no loopback port is free.
     pub async fn serve(&self, name: &str, is_expired: bool, url: &str) -> TlsServer {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a host name");
-        if is_expired {
-            params.not_after = date_time_ymd(2020, 1, 1);
-        }
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        let (certificate, key) = self.issue(name, is_expired);
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("a version of TLS")
@@ -82,6 +86,16 @@ impl Authority {
             _connections: connections,
         }
     }
+
+    fn issue(&self, name: &str, is_expired: bool) -> (Certificate, KeyPair) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a host name");
+        if is_expired {
+            params.not_after = date_time_ymd(2020, 1, 1);
+        }
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        (certificate, key)
+    }
 }
 
 impl TlsServer {
@@ -89,6 +103,12 @@ impl TlsServer {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+fn write_pem(path: &Path, label: &str, der: &[u8]) {
+    let body = STANDARD.encode(der);
+    let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+    std::fs::write(path, pem).expect("a written file");
 }
 
 async fn forward(listener: TcpListener, acceptor: TlsAcceptor, to: String) {

@@ -8,11 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{Settings, link::Link};
 use crate::{
     nexum::{End, Listener, Nexum},
     postgres::{self, Server},
+    process,
 };
 
 /// A node of an installation. Its process can be absent.
@@ -94,6 +96,17 @@ impl<L: Listener> Node<L> {
             bail!("{} exited early with {status}", self.name);
         }
         Ok(())
+    }
+
+    /// The names of the modules that the process says it runs.
+    pub(crate) fn running(&self) -> Result<Vec<String>> {
+        let mut list = self.command("module");
+        list.args(["list", "--format", "json", "--config"]).arg(self.config());
+        let modules: Vec<Value> = serde_json::from_str(&process::output(&mut list)?)?;
+        let running = modules.iter().filter(|module| module["stage"] == "running");
+        Ok(running
+            .filter_map(|module| module["name"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// Kills the process, as a crash does, and returns its listener.

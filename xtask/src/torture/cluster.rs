@@ -8,7 +8,7 @@
 //! - the state of each module is that of the canonical chains, so each event counts exactly once,
 //! - only the owner of a module has written for it, and no two ownerships overlap,
 //! - the epochs of each module have grown with each change of its owner,
-//! - a live node owns each module,
+//! - a live node owns each module, and exactly one process runs it,
 //! - the order book has each order that was due.
 
 mod book;

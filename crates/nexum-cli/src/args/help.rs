@@ -24,7 +24,8 @@ Examples:
   nexum check                         check ./engine.toml and its modules
   nexum check --format json my.wasm   check one module, and print JSON
   nexum check tool.wasm               check a command for `nexum exec`
-  nexum check --online                and look at the endpoints and the clock
+  nexum check --online                and look at the database, the endpoints
+                                      and the clock
 
 Each error is a line on stderr. One check finds all of them. nexum calls no
 function of a module except `list-functions`, in a sandbox.

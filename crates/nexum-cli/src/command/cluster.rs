@@ -68,8 +68,8 @@ impl Installation {
 
     fn init(&self, format: Format) -> Result<u8, Refusals> {
         let made = self.ask(nexum_store::init(&self.database))?;
-        for warning in self.ask(nexum_store::durability_warnings(&self.database))? {
-            errln!("warning: {warning}");
+        for warning in self.ask(nexum_store::examine(&self.database))? {
+            errln!("warning: {}", warning.text);
         }
         match format {
             Format::Json => json_on_stdout(&made)?,

@@ -6,7 +6,6 @@
 mod clock;
 mod configuration;
 mod daemon;
-#[cfg(feature = "store-postgres")]
 mod database;
 mod disk;
 mod machine;
@@ -142,7 +141,8 @@ pub(crate) fn examine(installation: &Installation) -> Result<Report, Refusal> {
     })
 }
 
-/// The findings that need the network: the database, endpoints, and the clock against the heads of their chains.
+/// The findings that need the network: the database of the state, endpoints, and the clock against the
+/// heads of their chains.
 pub(crate) async fn online(config: &Config) -> Vec<Finding> {
     let mut findings = database::findings(config).await;
     findings.extend(compose::probe(config).await);

@@ -221,6 +221,7 @@ mod tests {
             "hyper_util::client",
             "alloy_transport_http",
             "notify::inotify",
+            "tokio_postgres::query",
         ] {
             assert!(is_silenced(target), "{target}");
         }

@@ -21,18 +21,14 @@ pub(crate) enum Area {
     Rights,
     /// The file system of the state directory.
     Disk,
+    /// The database of the state.
+    Database,
     /// The running daemon.
     Daemon,
     /// The limits of the process.
     Limits,
     /// The memory of the machine.
     Memory,
-    /// The database of the state.
-    #[cfg_attr(
-        not(feature = "store-postgres"),
-        allow(dead_code, reason = "a build without PostgreSQL looks at no database")
-    )]
-    Database,
     /// The endpoints of the chains.
     #[cfg_attr(
         not(feature = "chain"),
@@ -78,10 +74,10 @@ impl Area {
             Self::Modules => "modules",
             Self::Rights => "rights",
             Self::Disk => "disk",
+            Self::Database => "database",
             Self::Daemon => "daemon",
             Self::Limits => "limits",
             Self::Memory => "memory",
-            Self::Database => "database",
             Self::Endpoints => "endpoints",
             Self::Clock => "clock",
         }

@@ -393,6 +393,7 @@ fn the_table_of_a_node_has_its_errors() {
     let shown = dir.nexum(&["config", "show", "--effective"]).stdout;
     assert!(shown.contains("[cluster]\n# node has no value"), "{shown}");
     assert!(shown.contains("lease_ttl_ms = 5000"), "{shown}");
+    assert!(shown.contains("cursor_flush_ms = 10000"), "{shown}");
     dir.write("engine.toml", &module);
     let shown = dir.nexum(&["config", "show", "--effective"]).stdout;
     assert!(!shown.contains("[cluster]"), "{shown}");

@@ -386,3 +386,122 @@ fn the_table_fits_80_and_200_columns_and_has_no_colours() {
         assert!(count.starts_with("0 failures, ") && count.ends_with(" ok"), "{count}");
     }
 }
+
+/// `engine.toml` with the state in a database, and a password in its address.
+#[cfg(feature = "store-postgres")]
+fn in_database(url: &str) -> String {
+    let mut config = module("query-echo");
+    config +=
+        &format!("[store]\nbackend = \"postgres\"\nurl = {url:?}\npassword_file = \"password\"\nschema = \"s\"\n");
+    config
+}
+
+#[cfg(feature = "store-postgres")]
+#[test]
+fn a_database_has_findings_about_its_tables_and_durable_commits() {
+    use nexum_store::{PostgresConfig, init};
+    let server = nexum_testing::Postgres::start();
+    let dir = Dir::new();
+    dir.write("engine.toml", in_database(&server.url()));
+    fs::copy(server.password_file(), dir.path().join("password")).expect("a file");
+    let database = |online: &[&str], code| {
+        let ran = dir.nexum(online);
+        assert_eq!(ran.code, Some(code), "{} {}", ran.stdout, ran.stderr);
+        assert!(!ran.stdout.contains(server.password()), "{}", ran.stdout);
+        let report: Value = serde_json::from_str(&ran.stdout).expect("a report");
+        let findings = report.get("findings").unwrap_or(&report["online"]);
+        of(findings.as_array().expect("findings"), "database", "state")
+            .into_iter()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let commands = [
+        ["doctor", "--format", "json"].as_slice(),
+        &["check", "--online", "--format", "json"],
+    ];
+    for command in commands {
+        let findings = database(command, 1);
+        let missing = one(
+            &findings,
+            "database",
+            "state",
+            "does not have nexum's tables in the schema s",
+        );
+        assert_eq!(missing["state"], "failure");
+        assert_eq!(missing["remedy"], "create them with `nexum cluster init`");
+    }
+
+    let mut config = PostgresConfig::new(server.url());
+    config.password_file = Some(server.password_file().into());
+    config.schema = "s".to_owned();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(init(&config)).expect("tables");
+    server.configure("fsync", "off");
+    server.configure("synchronous_commit", "off");
+    for command in commands {
+        let findings = database(command, 0);
+        assert_eq!(findings.len(), 3, "{findings:#?}");
+        for (text, remedy) in [
+            ("synchronous_commit = off: a crash", "set `synchronous_commit = on`"),
+            ("fsync = off: a power failure", "set `fsync = on`"),
+            ("no standby: ", "add a standby"),
+        ] {
+            let found = one(&findings, "database", "state", text);
+            assert_eq!(found["state"], "warning");
+            assert!(
+                found["remedy"].as_str().expect("a remedy").starts_with(remedy),
+                "{found}"
+            );
+        }
+    }
+
+    server.configure("fsync", "on");
+    server.configure("synchronous_commit", "on");
+    server.configure("synchronous_standby_names", "standby");
+    let _standby = server.standby("standby");
+    let mut findings = database(commands[0], 0);
+    while findings.iter().any(|finding| finding["state"] == "warning") {
+        findings = database(commands[0], 0);
+    }
+    assert_eq!(
+        findings[0]["text"],
+        "reachable, and its settings keep acknowledged commits"
+    );
+}
+
+#[cfg(feature = "store-postgres")]
+#[test]
+fn a_database_that_is_not_reachable_is_a_failure_without_its_password() {
+    let dir = Dir::new();
+    dir.write(
+        "engine.toml",
+        in_database("postgres://nexum:in-the-address@127.0.0.1:1/nexum"),
+    );
+    fs::write(dir.path().join("password"), "in-the-file").expect("a file");
+    fs::set_permissions(dir.path().join("password"), Permissions::from_mode(0o600)).expect("a mode");
+    for command in [
+        ["doctor"].as_slice(),
+        &["check", "--online"],
+        &["config", "show", "--effective"],
+    ] {
+        let Ran { stdout, stderr, .. } = dir.nexum(command);
+        let said = stdout + &stderr;
+        assert!(
+            !said.contains("in-the-address") && !said.contains("in-the-file"),
+            "{said}"
+        );
+    }
+    let (code, findings) = doctor(&dir);
+    assert_eq!(code, Some(1));
+    let refused = one(
+        &findings,
+        "database",
+        "state",
+        "the database nexum on 127.0.0.1 cannot be reached",
+    );
+    assert_eq!(refused["state"], "failure");
+    assert!(
+        refused["remedy"].as_str().expect("a remedy").contains("`[store] url`"),
+        "{refused}"
+    );
+}

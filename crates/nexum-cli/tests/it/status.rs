@@ -284,7 +284,6 @@ async fn health_and_status_name_dead_letters_and_health_the_modules_that_are_not
     let command = ": `nexum dead-letter list panic`";
     let letters = until(&dir, &["status"], |ran| ran.stdout.contains(command)).await;
     assert_eq!(letters.code, Some(1));
-    assert!(letters.stdout.contains("panic has "), "{}", letters.stdout);
     let healthy = until(&dir, &["health"], |ran| ran.code == Some(0)).await;
     assert!(healthy.stdout.contains("note: module panic: ") && healthy.stdout.contains(command));
 

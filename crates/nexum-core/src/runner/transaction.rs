@@ -203,7 +203,10 @@ impl Transaction {
         let (key, _) = self.state.progress();
         self.committer.lazy().cancel(&key);
         let id = self.id();
-        self.state = store::blocking(&self.store, move |store| ModuleState::load(&*store.view()?, id)).await?;
+        self.state = store::blocking(&self.store, move |store| {
+            ModuleState::load_to_run(store, &*store.view()?, id)
+        })
+        .await?;
         self.deferred = Deferred::default();
         self.moved = false;
         Ok(())

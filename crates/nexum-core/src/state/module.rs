@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
 use super::{Cursors, DeadLetter, Letters, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
-use crate::store::{Batch, StoreError, View};
+use crate::store::{Batch, StateStore, StoreError, View};
 
 /// An event's change to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,16 @@ impl ModuleState {
             undo: UndoLog::load(view, id)?,
             dead_letters: count_dead_letters(view, id)?,
         })
+    }
+
+    /// [`load`](Self::load) for a runner that starts: the store also reads the module's keys, if they are
+    /// few.
+    pub(crate) fn load_to_run(store: &dyn StateStore, view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
+        let state = Self::load(view, id)?;
+        if state.usage().is_small() {
+            store.prefetch(&rows::states(id))?;
+        }
+        Ok(state)
     }
 
     pub(crate) fn id(&self) -> ModuleId {
@@ -229,7 +239,7 @@ mod tests {
     use crate::event::{EventKind, Handler};
     use crate::state::scope::EventScope;
     use crate::state::{Cursor, Progress, intern};
-    use crate::store::{MemoryStore, StateStore, wait};
+    use crate::store::{MemoryStore, wait};
 
     const TOPIC: Topic = Topic::Chain(ChainTopic {
         chain_id: 1,

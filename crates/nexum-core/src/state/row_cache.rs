@@ -1,49 +1,40 @@
 //! A cache of the modules' keys over a store on another machine.
 
-use std::collections::HashMap;
+mod cached;
+
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, Either, ready};
-use parking_lot::Mutex;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 
-use super::ModuleId;
-use super::rows::{self, Kind};
+use super::{ModuleId, Usage, rows};
 use crate::store::{Answer, Batch, Location, Range, StateStore, StoreError, View, Visit, VisitAsync};
 
-/// The memory of a cached row beside its key and value, in bytes: the cache's own entry.
-const ROW_BYTES: usize = 96;
-
-/// The average size of a row, with which the cache estimates its number of rows.
-const ROW_BYTES_USUAL: usize = 256;
+use cached::{CachedRows, Rows};
 
 /// A store with a cache of the modules' keys, including keys without a value. Later reads of a key need
-/// no access to the store.
+/// no access to the store. Nor do lists of the keys of a module after [`prefetch`](StateStore::prefetch).
 ///
 /// A module's keys change only through this store, as long as this process owns the module. When the
-/// process loses the module, [`clear`](Self::clear) has to empty the cache.
+/// process loses the module, [`forget`] has to remove its rows from the cache.
 ///
 /// A frozen view does not use the cache: its rows are those of an earlier time.
 #[derive(Debug)]
 pub struct RowCache {
     inner: Arc<dyn StateStore>,
-    rows: Arc<CachedRows>,
+    cached: Arc<CachedRows>,
 }
 
 impl RowCache {
     /// Adds a cache of about this many bytes to a store.
     pub fn new(inner: Arc<dyn StateStore>, bytes: usize) -> Self {
-        let rows = Arc::new(CachedRows::new(bytes));
-        Self { inner, rows }
+        let cached = Arc::new(CachedRows::new(bytes));
+        Self { inner, cached }
     }
 
     /// Empties the cache. Reads in progress do not fill it.
     pub fn clear(&self) {
-        let mut generations = self.rows.generations.lock();
-        generations.all = generations.next();
-        generations.modules.clear();
-        self.rows.cache.clear();
+        self.cached.clear();
     }
 }
 
@@ -51,7 +42,7 @@ impl StateStore for RowCache {
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
         Ok(Box::new(CachedView {
             view: self.inner.view()?,
-            rows: self.rows.clone(),
+            cached: self.cached.clone(),
         }))
     }
 
@@ -66,7 +57,7 @@ impl StateStore for RowCache {
     /// After a failed write, the cache has none of the batch's rows: only the store knows their values.
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let written = self.inner.write(batch);
-        self.rows.written(batch, written.is_ok());
+        self.cached.written(batch, written.is_ok());
         written
     }
 
@@ -82,16 +73,6 @@ impl StateStore for RowCache {
         self.inner.is_shared()
     }
 
-    /// Reads in progress do not fill the cache.
-    fn forget(&self, matches: &dyn Fn(&[u8]) -> bool) {
-        let mut generations = self.rows.generations.lock();
-        generations.all = generations.next();
-        generations.modules.clear();
-        self.rows.cache.retain(|key, _| !matches(key));
-        drop(generations);
-        self.inner.forget(matches);
-    }
-
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
     }
@@ -99,94 +80,73 @@ impl StateStore for RowCache {
     fn location(&self) -> Option<Location> {
         self.inner.location()
     }
-}
 
-/// A row's value, or `None` for a row that does not exist.
-type Value = Option<Vec<u8>>;
-
-#[derive(Debug)]
-struct CachedRows {
-    cache: Cache<Vec<u8>, Value, ByBytes>,
-    generations: Mutex<Generations>,
-}
-
-/// The number of each module's last write. A read that began before a write must not fill the cache
-/// after it.
-#[derive(Debug, Default)]
-struct Generations {
-    last: u64,
-    /// The number of the last [`RowCache::clear`].
-    all: u64,
-    modules: HashMap<ModuleId, u64>,
-}
-
-#[derive(Clone, Debug)]
-struct ByBytes;
-
-impl Weighter<Vec<u8>, Value> for ByBytes {
-    fn weight(&self, key: &Vec<u8>, value: &Value) -> u64 {
-        (key.len() + value.as_ref().map_or(0, Vec::len) + ROW_BYTES) as u64
-    }
-}
-
-impl Generations {
-    fn next(&mut self) -> u64 {
-        self.last += 1;
-        self.last
-    }
-
-    fn of(&self, module: ModuleId) -> u64 {
-        self.modules.get(&module).copied().unwrap_or(self.all)
-    }
-}
-
-impl CachedRows {
-    fn new(bytes: usize) -> Self {
-        Self {
-            cache: Cache::with_weighter(bytes / ROW_BYTES_USUAL, bytes as u64, ByBytes),
-            generations: Mutex::default(),
-        }
-    }
-
-    fn generation(&self, module: ModuleId) -> u64 {
-        self.generations.lock().of(module)
-    }
-
-    /// Adds the row that a read has found, unless the module was written since the read began.
-    fn fill(&self, key: &[u8], module: ModuleId, generation: u64, value: &Value) {
-        let generations = self.generations.lock();
-        if generations.of(module) == generation {
-            self.cache.insert(key.to_vec(), value.clone());
-        }
-    }
-
-    /// Adds the rows of a batch, or removes them if the write failed.
-    fn written(&self, batch: &Batch, is_written: bool) {
-        let mut generations = self.generations.lock();
-        for (key, value) in batch.changes() {
-            let Some(module) = module_of(key) else { continue };
-            let generation = generations.next();
-            generations.modules.insert(module, generation);
-            match is_written {
-                true => self.cache.insert(key.to_vec(), value.map(<[u8]>::to_vec)),
-                false => drop(self.cache.remove(key)),
+    /// Reads all keys of a small module. Ends at the limit if the module is not small. Other prefixes have
+    /// no rows in the cache.
+    fn prefetch(&self, prefix: &[u8]) -> Result<(), StoreError> {
+        let Some(module) = module_of(prefix).filter(|module| rows::states(*module) == prefix) else {
+            return Ok(());
+        };
+        let generation = self.cached.generation(module);
+        let (mut found, mut usage) = (Rows::new(), Usage::default());
+        rows::scan(&*self.inner.view()?, prefix, &mut |key, value| {
+            usage = usage.after(None, Some(size(key, value)));
+            found.insert(key.to_vec(), value.to_vec());
+            match usage.is_small() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
             }
+        })?;
+        if usage.is_small() {
+            self.cached.fill_whole(module, generation, found, usage);
         }
+        Ok(())
     }
+
+    fn forget(&self, prefixes: &[Vec<u8>]) {
+        let modules: Vec<_> = prefixes.iter().filter_map(|prefix| module_of(prefix)).collect();
+        self.cached.forget(&modules);
+    }
+}
+
+/// Removes the keys of modules from the memory of this process, because other processes may change them
+/// from now on.
+pub fn forget(store: &dyn StateStore, modules: &[ModuleId]) {
+    let prefixes: Vec<_> = modules.iter().map(|module| rows::states(*module)).collect();
+    store.forget(&prefixes);
+}
+
+/// The size of a key and its value in a module's [`Usage`].
+fn size(row: &[u8], value: &[u8]) -> u64 {
+    (rows::guest_key(row).len() + value.len()) as u64
 }
 
 /// The module of a cached row. `None` for a row of another kind.
 fn module_of(key: &[u8]) -> Option<ModuleId> {
     match rows::kind_of(key) {
-        Kind::State => rows::id_of(key).ok(),
+        rows::Kind::State => rows::id_of(key).ok(),
         _ => None,
     }
+}
+
+/// The module to which all keys of a range belong. `None` for a range with other keys.
+fn module_of_range((from, to): Range<'_>) -> Option<ModuleId> {
+    let (Bound::Included(from) | Bound::Excluded(from)) = from else {
+        return None;
+    };
+    let module = module_of(from)?;
+    let has_only_it = match to {
+        Bound::Included(to) => module_of(to) == Some(module),
+        Bound::Excluded(to) => rows::end_of(&rows::states(module)).is_some_and(|end| to <= &end[..]),
+        Bound::Unbounded => false,
+    };
+    has_only_it.then_some(module)
 }
 
 #[derive(Debug)]
 struct CachedView {
     view: Box<dyn View>,
-    rows: Arc<CachedRows>,
+    cached: Arc<CachedRows>,
 }
 
 impl View for CachedView {
@@ -194,12 +154,12 @@ impl View for CachedView {
         let Some(module) = module_of(key) else {
             return self.view.get(key);
         };
-        if let Some(value) = self.rows.cache.get(key) {
+        if let Some(value) = self.cached.get(module, key) {
             return Ok(value);
         }
-        let generation = self.rows.generation(module);
+        let generation = self.cached.generation(module);
         let value = self.view.get(key)?;
-        self.rows.fill(key, module, generation, &value);
+        self.cached.fill(module, generation, key, &value);
         Ok(value)
     }
 
@@ -207,24 +167,36 @@ impl View for CachedView {
         let Some(module) = module_of(key) else {
             return self.view.get_async(key);
         };
-        if let Some(value) = self.rows.cache.get(key) {
+        if let Some(value) = self.cached.get(module, key) {
             return Either::Left(ready(Ok(value)));
         }
-        let generation = self.rows.generation(module);
+        let generation = self.cached.generation(module);
         let read: BoxFuture<'a, _> = Box::pin(async move {
             let value = self.view.get_async(key).await?;
-            self.rows.fill(key, module, generation, &value);
+            self.cached.fill(module, generation, key, &value);
             Ok(value)
         });
         Either::Right(read)
     }
 
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        self.view.scan(range, visit)
+        match module_of_range(range).and_then(|module| self.cached.whole(module)) {
+            Some(whole) => {
+                whole.scan(range, visit);
+                Ok(())
+            }
+            None => self.view.scan(range, visit),
+        }
     }
 
     fn scan_async<'a>(&'a self, range: Range<'a>, visit: &'a mut VisitAsync<'_>) -> Answer<'a, ()> {
-        self.view.scan_async(range, visit)
+        match module_of_range(range).and_then(|module| self.cached.whole(module)) {
+            Some(whole) => {
+                whole.scan(range, visit);
+                Either::Left(ready(Ok(())))
+            }
+            None => self.view.scan_async(range, visit),
+        }
     }
 }
 

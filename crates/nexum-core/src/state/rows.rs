@@ -243,7 +243,7 @@ fn range<'a>(prefix: &'a [u8], end: Option<&'a [u8]>, after: Option<&'a [u8]>) -
 }
 
 /// The first key after all keys that start with `prefix`. `None` if there is no such key.
-fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

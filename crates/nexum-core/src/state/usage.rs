@@ -11,7 +11,18 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// The largest state that a cache reads as a whole: a moment of a network, and a small part of the memory.
+const SMALL: Usage = Usage {
+    keys: 16_384,
+    bytes: 1 << 20,
+};
+
 impl Usage {
+    /// Whether a cache may have all keys of the module.
+    pub(super) fn is_small(self) -> bool {
+        self.keys <= SMALL.keys && self.bytes <= SMALL.bytes
+    }
+
     /// The size after an entry of `old` bytes becomes one of `new` bytes. `None` stands for no entry.
     pub(super) fn after(self, old: Option<u64>, new: Option<u64>) -> Self {
         let keys = self.keys.saturating_sub(old.is_some().into());

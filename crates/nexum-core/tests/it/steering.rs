@@ -192,6 +192,26 @@ async fn modules_come_and_go() {
     assert!(!run.stop().await.failed());
 }
 
+/// The source does not have the reverted block any more, so that nexum cannot read its logs.
+#[tokio::test]
+async fn a_module_that_comes_late_passes_over_a_reverted_block() {
+    let (run, store, manifests) = Journals::new().module("first", &[BLOCKS]).start().await;
+    run.chain.mine(3);
+    entries(&run, &store, "first", &["block 0", "block 1", "block 2"]).await;
+    run.chain.reorg(1);
+    run.chain.mine_with(vec![log(ADDRESS, 2, 0)]);
+    run.chain.mine(1);
+    entries(&run, &store, "first", &["block 0", "block 1", "block 2", "block 3"]).await;
+    let from_the_first = [BLOCKS, LOGS].map(|kind| format!("{kind}\nfrom_block = 0"));
+    let keys = manifest(manifests.path(), "late", &from_the_first.each_ref().map(String::as_str));
+    run.steering
+        .load(run.build("journal", &keys).await)
+        .await
+        .expect("a load");
+    let expected = ["block 0", "block 1", "logs 2/0", "block 2", "block 3"];
+    entries(&run, &store, "late", &expected).await;
+}
+
 #[tokio::test]
 async fn no_module_is_added_while_loads_are_held() {
     let run = Setup::new().module("noop").start().await;

@@ -57,6 +57,14 @@ pub enum PostgresError {
         /// The library's error.
         source: BoxError,
     },
+    /// The database's certificate is not valid.
+    #[error("the certificate of the database {database} is not valid")]
+    Untrusted {
+        /// The hosts and the name of the database.
+        database: String,
+        /// The library's error.
+        source: BoxError,
+    },
     /// The database does not answer in time.
     #[error("the database {database} has not answered within {} ms", after.as_millis())]
     TimedOut {
@@ -114,6 +122,11 @@ impl Hint for PostgresError {
             Self::NoTables { .. } => "create them with `nexum cluster init`".to_owned(),
             Self::InUse { .. } => "stop that process, or name another `[store] schema`".to_owned(),
             Self::Denied { .. } => "check the user, the password and the name of the database in `[store]`".to_owned(),
+            Self::Untrusted { .. } => {
+                "name the file with the certificates of the database's authority in `[store] tls.ca`, and in \
+                 `[store] url` a host of the certificate"
+                    .to_owned()
+            }
             Self::Connect { .. } | Self::TimedOut { .. } => {
                 "check that the database runs and accepts writes, and check `[store] url` and `tls`".to_owned()
             }

@@ -9,11 +9,6 @@ use std::time::Duration;
 use nexum_config::regular_file;
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -22,7 +17,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{ANSWER_WAIT, failed};
+use super::{ANSWER_WAIT, failed, tls};
 use crate::database::{PostgresConfig, TlsMode};
 use crate::error::PostgresError;
 
@@ -80,14 +75,20 @@ impl Connector {
     pub(super) fn new(config: &PostgresConfig, purpose: &str, handle: Handle) -> Result<Self, PostgresError> {
         // The library's error may quote a part of the address, and so the password.
         let mut connection: Config = config.url.parse().map_err(|_| PostgresError::Url)?;
-        let is_unix = |host: &Host| matches!(host, Host::Unix(_));
-        let has_tls = config.tls == TlsMode::VerifyFull && !connection.get_hosts().iter().all(is_unix);
+        let mode = if is_local(&connection) {
+            TlsMode::Disable
+        } else {
+            config.tls
+        };
         let mut name = format!("{purpose}, process {}", std::process::id());
         name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
         connection
             .application_name(name)
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .ssl_mode(if has_tls { SslMode::Require } else { SslMode::Disable })
+            .ssl_mode(match mode {
+                TlsMode::VerifyFull | TlsMode::Require => SslMode::Require,
+                TlsMode::Disable => SslMode::Disable,
+            })
             .connect_timeout(config.wait_max)
             .tcp_user_timeout(config.wait_max + ANSWER_WAIT)
             .keepalives_idle(KEEPALIVE_IDLE)
@@ -97,7 +98,7 @@ impl Connector {
             database: shown(&connection),
             connection,
             settings: config.clone(),
-            tls: MakeRustlsConnect::new(tls_config(config, has_tls)?),
+            tls: MakeRustlsConnect::new(tls::client(mode, config.ca.as_ref())?),
             handle,
         })
     }
@@ -153,6 +154,18 @@ impl Connector {
             .await
     }
 
+    /// The error of a connection that could not be opened.
+    fn refused(&self, error: tokio_postgres::Error) -> PostgresError {
+        let is_denied = |code: &SqlState| DENIED.iter().any(|class| code.code().starts_with(class));
+        let (is_denied, is_untrusted) = (error.code().is_some_and(is_denied), tls::is_untrusted(&error));
+        let (database, source) = (self.database.clone(), BoxError::from(error));
+        match (is_denied, is_untrusted) {
+            (true, _) => PostgresError::Denied { database, source },
+            (_, true) => PostgresError::Untrusted { database, source },
+            _ => PostgresError::Connect { database, source },
+        }
+    }
+
     /// A refused request.
     pub(super) fn request(&self, error: impl Into<BoxError>) -> PostgresError {
         let (source, database) = (error.into(), self.database.clone());
@@ -179,22 +192,6 @@ impl Connector {
     }
 
     /// The hosts and the name of the database.
-    /// The error of a connection.
-    fn refused(&self, error: tokio_postgres::Error) -> PostgresError {
-        let is_denied = |code: &SqlState| DENIED.iter().any(|class| code.code().starts_with(class));
-        let database = self.database.clone();
-        match error.code().is_some_and(is_denied) {
-            true => PostgresError::Denied {
-                database,
-                source: BoxError::from(error),
-            },
-            false => PostgresError::Connect {
-                database,
-                source: BoxError::from(error),
-            },
-        }
-    }
-
     pub(super) fn database(&self) -> &str {
         &self.database
     }
@@ -278,6 +275,13 @@ impl fmt::Debug for Connector {
     }
 }
 
+/// Whether all connections are those of Unix sockets. An address by number overrides the host.
+fn is_local(connection: &Config) -> bool {
+    let (hosts, by_number) = (connection.get_hosts(), connection.get_hostaddrs());
+    let is_unix = |host: &Host| matches!(host, Host::Unix(_));
+    !hosts.is_empty() && hosts.iter().all(is_unix) && by_number.is_empty()
+}
+
 /// The hosts and the name of the database, for texts.
 fn shown(connection: &Config) -> String {
     let host = |host: &Host| match host {
@@ -287,34 +291,4 @@ fn shown(connection: &Config) -> String {
     let hosts: Vec<_> = connection.get_hosts().iter().map(host).collect();
     let name = connection.get_dbname().or(connection.get_user()).unwrap_or_default();
     format!("{name} on {}", hosts.join(", "))
-}
-
-fn tls_config(config: &PostgresConfig, has_tls: bool) -> Result<ClientConfig, PostgresError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Tls(error.into()))?;
-    let Some(path) = config.ca.as_ref().filter(|_| has_tls) else {
-        if has_tls {
-            let builder = builder.with_platform_verifier();
-            let builder = builder.map_err(|error| PostgresError::Tls(error.into()))?;
-            return Ok(builder.with_no_client_auth());
-        }
-        return Ok(builder
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth());
-    };
-    let unusable = |source: BoxError| PostgresError::Certificates {
-        path: path.shown().to_owned(),
-        source,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&**path).map_err(|error| unusable(error.into()))? {
-        let certificate = certificate.map_err(|error| unusable(error.into()))?;
-        roots.add(certificate).map_err(|error| unusable(error.into()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("the file has no certificate".into()));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

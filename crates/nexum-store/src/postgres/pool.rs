@@ -33,7 +33,7 @@ pub(super) struct Reader {
 
 impl Reader {
     async fn prepare(connector: &Connector, session: Session) -> Result<Self, PostgresError> {
-        let [page, page_to_end] = [Page::statement("AND key < $2"), Page::statement("")];
+        let [page, page_to_end] = [Page::statement("AND key < $3"), Page::statement("")];
         let client = &session.client;
         let prepared = connector.ask(async {
             tokio::try_join!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use nexum_core::store::{Answer, Range, StoreError, View, Visit, VisitAsync, is_empty, wait};
 
-use super::page::{Page, after};
+use super::page::{Page, Start, after};
 use super::pool::{Frozen, Reader};
 use super::{Shared, failed};
 use crate::error::PostgresError;
@@ -58,19 +58,21 @@ impl PostgresView {
         })
     }
 
-    fn page(&self, from: Vec<u8>, to: Option<Vec<u8>>) -> BoxFuture<'static, Result<Page, StoreError>> {
+    fn page(&self, start: Start, to: Option<Vec<u8>>) -> BoxFuture<'static, Result<Page, StoreError>> {
         let (shared, frozen) = (self.shared.clone(), self.frozen.clone());
         self.shared.ask(async move {
             let source = Source::of(&shared, frozen).await?;
             let reader = source.reader()?;
             let client = &reader.session.client;
+            let Start { from, rows_max } = start;
             let rows = shared.connector.ask(async {
                 let rows = match &to {
-                    Some(to) => client.query(&reader.page, &[&from, to]).await?,
-                    None => client.query(&reader.page_to_end, &[&from]).await?,
+                    Some(to) => client.query(&reader.page, &[&from, &rows_max, to]).await?,
+                    None => client.query(&reader.page_to_end, &[&from, &rows_max]).await?,
                 };
                 let rows = rows.into_iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-                rows.collect::<Result<_, _>>().map(Page::new)
+                let rows: Result<_, _> = rows.collect();
+                rows.map(|rows| Page::new(rows, rows_max))
             });
             source.answer(&shared, rows.await).await
         })
@@ -127,9 +129,9 @@ impl View for PostgresView {
             return Ok(());
         }
         let (from, to) = bounds(range);
-        let mut next = Some(from);
-        while let Some(from) = next {
-            next = wait(self.page(from, to.clone()))?.pass(visit);
+        let mut next = Some(Start::first(from));
+        while let Some(start) = next {
+            next = wait(self.page(start, to.clone()))?.pass(visit);
         }
         Ok(())
     }
@@ -140,9 +142,9 @@ impl View for PostgresView {
                 return Ok(());
             }
             let (from, to) = bounds(range);
-            let mut next = Some(from);
-            while let Some(from) = next {
-                next = self.page(from, to.clone()).await?.pass(visit);
+            let mut next = Some(Start::first(from));
+            while let Some(start) = next {
+                next = self.page(start, to.clone()).await?.pass(visit);
             }
             Ok(())
         }))

@@ -73,7 +73,7 @@ fn what_makes_no_sense_is_refused() {
 fn a_database_has_its_keys() {
     let config = parse(
         "backend = 'postgres'\nurl = 'postgres://nexum:secret@db1,db2/nexum'\npassword_file = 'password'\nschema = 'one'\n\
-         tls = { mode = 'disable', ca = 'ca.pem' }",
+         tls = { mode = 'verify-full', ca = 'ca.pem' }",
     );
     let config = config.unwrap();
     assert_eq!(config.backend, Backend::Postgres);
@@ -82,7 +82,7 @@ fn a_database_has_its_keys() {
     assert!(!format!("{config:?}").contains("secret"));
     let database = config.postgres.unwrap();
     assert_eq!(database.url, "postgres://nexum:secret@db1,db2/nexum");
-    assert_eq!((&*database.schema, database.tls), ("one", TlsMode::Disable));
+    assert_eq!((&*database.schema, database.tls), ("one", TlsMode::VerifyFull));
     assert_eq!(database.ca.unwrap().shown(), Path::new("ca.pem"));
     assert_eq!(database.password_file.unwrap().shown(), Path::new("password"));
     let usual = parse("backend = 'postgres'\nurl = 'postgresql://db/nexum'").unwrap();
@@ -91,6 +91,12 @@ fn a_database_has_its_keys() {
         (&*usual.schema, usual.tls, usual.ca),
         (SCHEMA, TlsMode::VerifyFull, None)
     );
+    for (name, mode) in [("require", TlsMode::Require), ("disable", TlsMode::Disable)] {
+        let config = parse(&format!(
+            "backend = 'postgres'\nurl = 'postgres://db'\ntls = {{ mode = '{name}' }}"
+        ));
+        assert_eq!(config.unwrap().postgres.unwrap().tls, mode);
+    }
 }
 
 #[test]
@@ -108,6 +114,10 @@ fn a_database_without_its_address_is_refused() {
         (
             "backend = 'postgres'\nurl = 'postgres://db'\ntls = { mode = 'prefer' }",
             "verify-full",
+        ),
+        (
+            "backend = 'postgres'\nurl = 'postgres://db'\ntls = { mode = 'require', ca = 'ca.pem' }",
+            "store.tls.ca",
         ),
         ("url = 'postgres://db'", "only the back-end postgres has this key"),
     ] {

@@ -21,4 +21,5 @@ mod killed;
 mod model;
 mod postgres;
 mod support;
+mod tls;
 mod transfer;

@@ -8,7 +8,7 @@ use nexum_config::hint::Hint as _;
 use nexum_core::state::admin::{Import, Row, verify};
 use nexum_core::store::{MemoryStore, StateStore, StoreError};
 use nexum_store::{
-    Backend, OpenError, PostgresConfig, PostgresError, PostgresStore, durability_warnings, export, import, init,
+    Backend, OpenError, PostgresConfig, PostgresError, PostgresStore, StoreConfig, export, import, init,
 };
 use nexum_testing::Postgres;
 use rand::rngs::SmallRng;
@@ -320,17 +320,45 @@ fn a_state_moves_from_redb_by_export_and_import() {
 #[test]
 fn settings_that_lose_commits_have_a_warning() {
     let server = Postgres::start();
-    let config = database(&server);
-    assert_eq!(wait_for(durability_warnings(&config)).unwrap(), [""; 0]);
-    sql(&config, server.password(), "ALTER SYSTEM SET synchronous_commit TO off");
-    sql(&config, server.password(), "ALTER SYSTEM SET full_page_writes TO off");
-    server.crash();
-    server.restart();
-    let warnings = wait_for(durability_warnings(&config)).unwrap();
-    let starts = |text: &str| warnings.iter().any(|warning| warning.starts_with(text));
-    assert!(starts("the database has synchronous_commit = off: "), "{warnings:?}");
-    assert!(starts("the database has full_page_writes = off: "), "{warnings:?}");
-    assert_eq!(warnings.len(), 2);
+    let fixture = Fixture::in_database(&server);
+    let warnings = || {
+        let mut config = StoreConfig::default();
+        config.postgres = Some(fixture.database().clone());
+        let examined = wait_for(config.examine()).unwrap().unwrap();
+        let texts = examined.into_iter().map(|warning| warning.text);
+        texts
+            .map(|text| text.split(':').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(), ["no standby"]);
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        server.configure(setting, "off");
+        assert_eq!(warnings(), [&format!("{setting} = off"), "no standby"]);
+        server.configure(setting, "on");
+    }
+    server.configure("synchronous_commit", "local");
+    assert_eq!(warnings(), ["synchronous_commit = local", "no standby"]);
+}
+
+#[test]
+fn a_standby_that_is_not_synchronous_has_a_warning() {
+    let server = Postgres::start();
+    let fixture = Fixture::in_database(&server);
+    let mut config = StoreConfig::default();
+    config.postgres = Some(fixture.database().clone());
+    let warnings = || wait_for(config.examine()).unwrap().unwrap();
+    let standby = server.standby("standby");
+    while warnings()[0].text.starts_with("no standby") {
+        std::thread::yield_now();
+    }
+    assert!(warnings()[0].text.starts_with("no synchronous standby"));
+    drop(standby);
+    server.configure("synchronous_standby_names", "standby");
+    assert!(warnings()[0].text.starts_with("no standby"));
+    let _standby = server.standby("standby");
+    while !warnings().is_empty() {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -159,6 +159,15 @@ pub(super) fn judge_orders(counts: &[Vec<Counts>], due: usize) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless each module runs in exactly one process. `running` has the modules of each process.
+pub(super) fn judge_runners(modules: &[String], running: &[Vec<String>]) -> Result<()> {
+    for module in modules {
+        let processes = running.iter().flatten().filter(|name| *name == module).count();
+        ensure!(processes == 1, "{module} runs in {processes} processes");
+    }
+    Ok(())
+}
+
 /// The nodes that own groups, with the number of groups.
 pub(super) fn owners(server: &Server) -> Result<BTreeMap<String, usize>> {
     let owners = format!("SELECT node, count(*) FROM {SCHEMA}.nexum_group GROUP BY 1");
@@ -256,6 +265,16 @@ mod tests {
             let mut orders = good.clone();
             orders[0][1] = bad;
             assert!(judge_orders(&orders, 2).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn finds_a_module_that_runs_twice_or_not_at_all() {
+        let names = |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };
+        let all = names(&["a", "b"]);
+        judge_runners(&all, &[names(&["a"]), names(&["b"])]).expect("no fault");
+        for (first, second) in [(&["a"][..], &["a", "b"][..]), (&["a"], &[])] {
+            assert!(judge_runners(&all, &[names(first), names(second)]).is_err());
         }
     }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     anvil::{self, Anvil},
-    cluster::{Cluster, SCHEMA, Settings},
+    cluster::{Cluster, Node, SCHEMA, Settings},
     process::pause,
 };
 
@@ -215,7 +215,7 @@ impl Run {
         let are_owned = self.scene.cluster.wait_until_owned(all, PATIENCE)?;
         let owners = checks::owners(&self.scene.cluster.server)?;
         ensure!(are_owned, "live nodes do not own all {all} modules: {owners:?}");
-        self.scene.cluster.check()?;
+        self.check_runners()?;
         let reigns = checks::reigns(&self.scene.cluster.server)?;
         checks::judge_reigns(&reigns)?;
         let changes = self.scene.cluster.history()?;
@@ -227,6 +227,21 @@ impl Run {
         self.scene.figures.posts = counts.iter().flatten().map(|counts| counts.posts).sum();
         self.scene.figures.checks += 1;
         Ok(())
+    }
+
+    /// Waits until each module runs in one process.
+    fn check_runners(&mut self) -> Result<()> {
+        let names: Vec<String> = modules::all().into_iter().map(|(name, _)| name).collect();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.scene.cluster.check()?;
+            let running: Result<Vec<_>> = self.scene.cluster.nodes.iter().map(Node::running).collect();
+            let outcome = checks::judge_runners(&names, &running?);
+            if outcome.is_ok() || Instant::now() >= deadline {
+                return outcome;
+            }
+            pause(COMPARE_EVERY)?;
+        }
     }
 
     /// The state of all modules, from the rows of the database at one moment.

@@ -1,42 +1,29 @@
-//! The database of the state.
+//! The database of the state: whether it is reachable, and which settings can lose commits.
 
 use nexum_config::engine::Config;
-use nexum_config::hint::Hint;
-use nexum_store::{PostgresError, cluster, durability_warnings};
 
 use crate::compose;
-use crate::report::causes;
+use crate::report::Refusal;
 use crate::report::findings::{Area, Finding};
 
-/// The key with the address of the database.
-const SUBJECT: &str = "store.url";
-
-/// Connects to the database, and looks at its settings and tables. None without a database, or if its table
-/// of the configuration is faulty.
+/// Looks at the database, if the state is in one.
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
-    let Some(database) = compose::store_config(config).ok().and_then(|store| store.postgres) else {
+    // The errors of a faulty section are findings of their own.
+    let Ok(store) = compose::store_config(config) else {
         return Vec::new();
     };
-    let area = Area::Database;
-    let warnings = match durability_warnings(&database).await {
-        Ok(warnings) => warnings,
-        Err(error) => return vec![failure(&error)],
-    };
-    let mut findings = vec![area.ok(SUBJECT, "the database accepts connections and writes")];
-    findings.extend(warnings.into_iter().map(|warning| {
-        let finding = area.warning(SUBJECT, warning);
-        finding.with_remedy("change the setting of the server")
-    }));
-    if let Err(error) = cluster::status(&database).await {
-        findings.push(failure(&error));
-    }
-    findings
-}
-
-fn failure(error: &PostgresError) -> Finding {
-    let finding = Area::Database.failure(SUBJECT, causes(error));
-    match error.hint() {
-        Some(hint) => finding.with_remedy(hint),
-        None => finding,
+    let (area, subject) = (Area::Database, "state");
+    match store.examine().await {
+        None => Vec::new(),
+        Some(Ok(warnings)) if warnings.is_empty() => {
+            vec![area.ok(subject, "reachable, and its settings keep acknowledged commits")]
+        }
+        Some(Ok(warnings)) => {
+            let finding = |warning: nexum_store::DurabilityWarning| {
+                area.warning(subject, warning.text).with_remedy(warning.remedy)
+            };
+            warnings.into_iter().map(finding).collect()
+        }
+        Some(Err(error)) => vec![Refusal::with_hint_of(&error).finding(area, subject)],
     }
 }

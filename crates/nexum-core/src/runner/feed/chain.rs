@@ -153,7 +153,12 @@ impl ChainFeed {
                     ReadResult::Entry(LogEntry::Advance(routed)) => {
                         let delivery = match self.delivery(&routed).await {
                             Ok(delivery) => delivery,
-                            Err(error) => return Next::Failed(error),
+                            Err(error) if !self.is_reverted(&routed) => return Next::Failed(error),
+                            // A later entry reports the reorganisation.
+                            Err(_) => {
+                                self.next_read = ReadPosition::At(sequence + 1);
+                                continue;
+                            }
                         };
                         self.next_read = ReadPosition::At(sequence + 1);
                         self.live();
@@ -217,6 +222,11 @@ impl ChainFeed {
         if let Some(catching_up) = self.catching_up.take() {
             catching_up.done();
         }
+    }
+
+    /// Whether a later entry of the log reverts this block. The source may not have its logs any more.
+    fn is_reverted(&self, routed: &Routed) -> bool {
+        matches!(self.log().resume(routed.block.position), Resume::Revert(_))
     }
 
     async fn delivery(&self, routed: &Routed) -> Result<Delivery, SourceError> {

@@ -3,12 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::state::ModuleState;
 use crate::store::{MemoryStore, wait};
+
+/// The memory of a cache that has room for all rows.
+const ALL_BYTES: usize = 1 << 20;
 
 /// The memory of the small cache: a few rows of each shard, so that rows are evicted.
 const FEW_BYTES: usize = 8 << 10;
@@ -83,6 +88,7 @@ impl View for RemoteView {
     }
 
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.view.scan(range, visit)
     }
 }
@@ -108,10 +114,50 @@ fn read(store: &RowCache, number: u8) -> Option<Vec<u8>> {
     later
 }
 
+/// The keys of a module that begin with a prefix, after a key, with their values. At most this many.
+fn list(view: &dyn View, module: u32, prefix: &[u8], after: Option<u8>, most: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let module = ModuleId(module);
+    let after = after.map(|after| rows::state(module, &[after]));
+    let mut found = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        if found.len() < most {
+            found.push((key.to_vec(), value.to_vec()));
+        }
+        match found.len() < most {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    };
+    let prefix = rows::state(module, prefix);
+    wait(rows::scan_async(view, &prefix, after.as_deref(), &mut visit)).expect("a scan");
+    found
+}
+
+/// All rows of all modules.
+fn all(view: &dyn View) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        found.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    };
+    view.scan((Bound::Unbounded, Bound::Unbounded), &mut visit)
+        .expect("a scan");
+    found
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<(u8, Option<u16>)>, Outcome),
     Read(u8),
+    List {
+        module: u32,
+        prefix: Option<u8>,
+        after: Option<u8>,
+        most: usize,
+    },
+    Prefetch(u32),
+    /// Another process owns the modules, writes a row and gives them back.
+    Lend(Vec<u32>, u8, u16),
     Clear,
 }
 
@@ -125,13 +171,18 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (changes, outcome).prop_map(|(changes, outcome)| Step::Write(changes, outcome)),
         8 => (0..40_u8).prop_map(Step::Read),
+        3 => (0..MODULES, prop::option::of(0..40_u8), prop::option::of(0..40_u8), 1..20_usize)
+            .prop_map(|(module, prefix, after, most)| Step::List { module, prefix, after, most }),
+        2 => (0..MODULES).prop_map(Step::Prefetch),
+        1 => (vec(0..MODULES, 0..3), 0..40_u8, 0..600_u16)
+            .prop_map(|(modules, number, length)| Step::Lend(modules, number, length)),
         1 => Just(Step::Clear),
     ]
 }
 
 proptest! {
     #[test]
-    fn every_read_has_the_value_of_the_store(bytes in prop_oneof![Just(FEW_BYTES), Just(1 << 20)], steps in vec(step(), 1..80)) {
+    fn every_read_has_the_value_of_the_store(bytes in prop_oneof![Just(FEW_BYTES), Just(ALL_BYTES)], steps in vec(step(), 1..80)) {
         let remote = Arc::new(Remote::default());
         let store = RowCache::new(remote.clone(), bytes);
         for step in steps {
@@ -144,9 +195,28 @@ proptest! {
                     let expected = remote.rows.view().expect("a view").get(&key(number)).expect("a read");
                     prop_assert_eq!(read(&store, number), expected);
                 }
+                Step::List { module, prefix, after, most } => {
+                    let view = |store: &dyn StateStore| {
+                        let view = store.view().expect("a view");
+                        let prefix: Vec<_> = prefix.into_iter().collect();
+                        list(&*view, module, &prefix, after, most)
+                    };
+                    prop_assert_eq!(view(&store), view(&*remote.rows));
+                }
+                Step::Prefetch(module) => store.prefetch(&rows::states(ModuleId(module))).expect("a read"),
+                Step::Lend(modules, number, length) => {
+                    let modules: Vec<_> = modules.into_iter().map(ModuleId).collect();
+                    let change = batch([(number, Some(length))]);
+                    if modules.iter().any(|module| module_of(&key(number)) == Some(*module)) {
+                        remote.rows.write(&change).expect("a write");
+                    }
+                    forget(&store, &modules);
+                }
                 Step::Clear => store.clear(),
             }
         }
+        let views = [store.view(), remote.rows.view()].map(|view| view.expect("a view"));
+        prop_assert_eq!(all(&*views[0]), all(&*views[1]));
         for number in 0..40 {
             let expected = remote.rows.view().expect("a view").get(&key(number)).expect("a read");
             prop_assert_eq!(read(&store, number), expected);
@@ -157,7 +227,7 @@ proptest! {
 #[test]
 fn a_read_or_written_key_needs_no_further_read_even_without_a_value() {
     let remote = Arc::new(Remote::default());
-    let store = RowCache::new(remote.clone(), 1 << 20);
+    let store = RowCache::new(remote.clone(), ALL_BYTES);
     store.write(&batch([(1, Some(10)), (2, None)])).expect("a write");
     for _ in 0..3 {
         assert_eq!(read(&store, 1), Some(vec![1; 10]));
@@ -177,7 +247,7 @@ fn a_read_that_began_before_a_write_does_not_fill_the_cache() {
         answers: Some(answers.clone()),
         ..Remote::default()
     });
-    let store = RowCache::new(remote, 1 << 20);
+    let store = RowCache::new(remote, ALL_BYTES);
     for clears in [false, true] {
         store.write(&batch([(1, Some(1))])).expect("a write");
         store.clear();
@@ -201,19 +271,93 @@ fn a_read_that_began_before_a_write_does_not_fill_the_cache() {
 }
 
 #[test]
-fn rows_that_another_process_may_have_changed_are_read_again() {
+fn a_prefetched_module_needs_no_further_read_until_it_is_forgotten() {
     let remote = Arc::new(Remote::default());
-    let store = RowCache::new(remote.clone(), 1 << 20);
-    for number in [0, 1] {
-        store.write(&batch([(number, Some(1))])).expect("a write");
-        assert_eq!(read(&store, number).map(|value| value.len()), Some(1));
-    }
-    // Another process writes both modules, and this one learns of the first.
+    let module = module_of(&key(0)).expect("a module");
     remote
         .rows
-        .write(&batch([(0, Some(2)), (1, Some(2))]))
+        .write(&batch((0..40).map(|number| (number, Some(number.into())))))
         .expect("a write");
-    store.forget(&|key| module_of(key) == Some(ModuleId(0)));
-    let lengths = [0, 1].map(|number| read(&store, number).map(|value| value.len()));
-    assert_eq!(lengths, [Some(2), Some(1)]);
+    let store = RowCache::new(remote.clone(), ALL_BYTES);
+    let reads = || remote.reads.load(Ordering::Relaxed);
+    store.prefetch(&rows::states(module)).expect("a read");
+    assert_eq!(reads(), 1);
+    store
+        .write(&batch([(2, None), (4, Some(1)), (100, Some(7))]))
+        .expect("a write");
+    let view = store.view().expect("a view");
+    assert_eq!(read(&store, 0), Some(Vec::new()));
+    assert_eq!((read(&store, 2), read(&store, 4)), (None, Some(vec![4])));
+    // The store has no such key.
+    assert_eq!(read(&store, 200), None);
+    let keys: Vec<u8> = list(&*view, module.0, &[], None, 100)
+        .iter()
+        .map(|(key, _)| rows::guest_key(key)[0])
+        .collect();
+    let expected: Vec<u8> = (0..40).step_by(2).filter(|number| *number != 2).chain([100]).collect();
+    assert_eq!(keys, expected);
+    assert_eq!(reads(), 1);
+    forget(&store, &[module]);
+    assert_eq!(read(&store, 4), Some(vec![4]));
+    assert_eq!(list(&*view, module.0, &[], None, 100).len(), 20);
+    assert_eq!(reads(), 3);
+}
+
+#[test]
+fn a_module_that_is_forgotten_leaves_the_others_in_the_cache() {
+    let remote = Arc::new(Remote::default());
+    let store = RowCache::new(remote.clone(), ALL_BYTES);
+    store.write(&batch([(0, Some(1)), (1, Some(1))])).expect("a write");
+    forget(&store, &[ModuleId(0)]);
+    assert_eq!(read(&store, 1), Some(vec![1]));
+    assert_eq!(remote.reads.load(Ordering::Relaxed), 0);
+    assert_eq!(read(&store, 0), Some(vec![0]));
+    assert_eq!(remote.reads.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_runner_that_starts_has_the_rows_of_its_small_module() {
+    let remote = Arc::new(Remote::default());
+    remote
+        .rows
+        .write(&batch([(0, Some(1)), (2, Some(3))]))
+        .expect("a write");
+    let store = RowCache::new(remote.clone(), ALL_BYTES);
+    let view = store.view().expect("a view");
+    ModuleState::load_to_run(&store, &*view, ModuleId(0)).expect("a state");
+    let reads = remote.reads.load(Ordering::Relaxed);
+    assert_eq!(read(&store, 2), Some(vec![2; 3]));
+    assert_eq!(list(&*view, 0, &[], None, 100).len(), 2);
+    assert_eq!(remote.reads.load(Ordering::Relaxed), reads);
+}
+
+/// The rows of a module that has become large stay in the cache, each for itself.
+#[test]
+fn a_large_module_is_not_prefetched() {
+    let remote = Arc::new(Remote::default());
+    let store = RowCache::new(remote.clone(), 256 << 20);
+    let module = ModuleId(1);
+    let row = |number: u16, bytes: usize| (rows::state(module, &number.to_be_bytes()), vec![1; bytes]);
+    let write = |first: u16, bytes: usize| {
+        let mut batch = Batch::default();
+        (first..first + 10).for_each(|number| {
+            let (key, value) = row(number, bytes);
+            batch.set(key, value);
+        });
+        store.write(&batch).expect("a write");
+    };
+    let listed = || list(&*store.view().expect("a view"), module.0, &[], None, 100).len();
+    let reads = || remote.reads.load(Ordering::Relaxed);
+    store.prefetch(&rows::states(module)).expect("a read");
+    write(0, 100_000);
+    assert_eq!((listed(), reads()), (10, 1));
+    write(10, 10_000);
+    assert_eq!((listed(), reads()), (20, 2));
+    for number in 0..20 {
+        let (key, _) = row(number, 0);
+        assert!(store.view().expect("a view").get(&key).expect("a read").is_some());
+    }
+    assert_eq!(reads(), 2);
+    store.prefetch(&rows::states(module)).expect("a read");
+    assert_eq!((listed(), reads()), (20, 4));
 }

@@ -10,7 +10,7 @@ use nexum_config::limits::Limit;
 use super::{EventScope, SetError};
 use crate::state::admin::find_async;
 use crate::state::{Change, Usage, rows};
-use crate::store::StoreError;
+use crate::store::{Answer, StoreError};
 
 impl EventScope {
     /// The value of a key.
@@ -118,7 +118,9 @@ impl EventScope {
         after: Option<&[u8]>,
         visit: &mut VisitEntry<'_>,
     ) -> Result<(), StoreError> {
-        self.open_view().await?;
+        if self.view.is_none() {
+            self.open_view().await?;
+        }
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
         };
@@ -203,19 +205,23 @@ impl EventScope {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
         }
-        self.open_view().await?;
-        match (&self.view, self.rows_of) {
-            (Some(view), Some(module)) => view.get_async(&rows::state(module, key)).await,
-            _ => Ok(None),
+        if self.view.is_none() {
+            // A box keeps the future of all other reads small.
+            Box::pin(self.open_view()).await?;
+        }
+        let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
+            return Ok(None);
+        };
+        let row = rows::state(module, key);
+        match view.get_async(&row) {
+            Answer::Left(at_once) => at_once.into_inner(),
+            Answer::Right(later) => later.await,
         }
     }
 
     /// Opens the view of the committed state at the first read of the handler call. Events may
     /// change the rows during a query, so a query reads a snapshot.
     async fn open_view(&mut self) -> Result<(), StoreError> {
-        if self.view.is_some() {
-            return Ok(());
-        }
         let view = match self.is_read_only {
             true => self.store.frozen_async().await?,
             false => self.store.view()?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nexum_config::names::ModuleName;
 use nexum_core::membership::{Membership, Offer, Tenure};
+use nexum_core::state::{ModuleId, forget};
 use nexum_core::store::{StateStore, blocking};
 use nexum_store::cluster::ClusterConfig;
 use nexum_store::{PostgresConfig, init, open_cluster};
@@ -206,7 +207,8 @@ async fn work(node: String, store: Arc<dyn StateStore>, membership: Arc<dyn Memb
         let now = tenure.borrow_and_update().clone();
         if owned != now.owned {
             owned.clone_from(&now.owned);
-            store.forget(&|_| true);
+            let modules: Vec<_> = owned.keys().map(|name| ModuleId(number_of(name))).collect();
+            forget(&*store, &modules);
         }
         if now.lost.is_some() {
             membership.vacate();
