@@ -85,12 +85,13 @@ pub(super) fn next(schedule: &mut Schedule, nodes: usize) -> Plan {
     let gap = schedule.exponential(GAP_MEAN).min(GAP_MAX);
     let random = schedule.random();
     let fault = match random.random_range(0..20) {
-        0..5 => Fault::Kill,
-        5..7 => Fault::Stop,
-        7..11 => Fault::Pause,
-        11..15 => Fault::Cut {
-            way: [Way::Both, Way::Both, Way::ToServer, Way::FromServer][random.random_range(0..4)],
-            heal: [Heal::Deliver, Heal::Reset][random.random_range(0..2)],
+        0..4 => Fault::Kill,
+        4..6 => Fault::Stop,
+        6..9 => Fault::Pause,
+        // The fence has to refuse the writes that arrive late.
+        9..15 => Fault::Cut {
+            way: [Way::Both, Way::ToServer, Way::ToServer, Way::FromServer][random.random_range(0..4)],
+            heal: [Heal::Deliver, Heal::Deliver, Heal::Reset][random.random_range(0..3)],
         },
         15 => Fault::Drain,
         16 => Fault::Move,
