@@ -295,7 +295,11 @@ async fn a_node_has_the_metrics_of_its_installation() {
     site.until_owned(|owners| share(owners, "node-a") == MODULES.len())
         .await;
     let text = a
-        .until("/metrics", |_, text| text.contains("nexum_cluster_owned_groups 4\n"))
+        .until("/metrics", |_, text| {
+            // A survey that claims modules still counts them.
+            let series = ["nexum_cluster_owned_groups 4\n", "nexum_cluster_unowned_groups 0\n"];
+            series.iter().all(|series| text.contains(series))
+        })
         .await;
     for (metric, kind) in documented()
         .iter()
@@ -303,7 +307,6 @@ async fn a_node_has_the_metrics_of_its_installation() {
     {
         assert!(text.contains(&format!("# TYPE {metric} {kind}\n")), "{metric}: {text}");
     }
-    assert!(text.contains("nexum_cluster_unowned_groups 0\n"), "{text}");
     assert!(text.contains("nexum_cluster_lease_ttl_seconds 10\n"), "{text}");
     a.until("/readyz", |status, _| status == 200).await;
     a.stop();
@@ -331,7 +334,7 @@ async fn a_single_process_on_the_database_runs_all_modules_and_needs_the_tables(
         let of_database = findings.into_iter().filter(|finding| finding["area"] == "database");
         of_database.map(|finding| finding["state"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(states(), ["ok", "failure"]);
+    assert_eq!(states(), ["failure"]);
     let made = json(&site.dirs[0], &["cluster", "init", "--format", "json"]);
     assert_eq!(states(), ["ok"]);
     assert_eq!(
