@@ -47,7 +47,7 @@ async fn request(
 ) -> wasmtime::Result<Result<String, RequestError>> {
     let call = match Call::new(method, path, body) {
         Ok(call) => call,
-        Err(error) => return Ok(Err(error.into())),
+        Err(error) => return Ok(Err(error)),
     };
     if call.has_effect() {
         view.scope.begin_effect()?;

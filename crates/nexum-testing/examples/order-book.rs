@@ -3,7 +3,12 @@
 //! First it prints a line with its URL, and a line with an array of the JSON of each trader's orders. For
 //! each line of its input, it prints a line with an array for each trader: for each order, the number of its
 //! posts, and the number of orders that the order book has stored for it. It ends with its input.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of the tests")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program of the tests"
+)]
 
 use std::collections::HashMap;
 use std::io::BufRead;

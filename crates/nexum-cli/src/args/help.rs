@@ -192,9 +192,9 @@ Examples:
   nexum health --behind 50 --head-age 60s   and nothing is late
   nexum health --format nagios              for a monitoring system
 
-Exit codes: 0 healthy, 1 a problem, 2 refused or no daemon. With --format nagios:
-0 OK, 2 CRITICAL or no daemon, 3 UNKNOWN: the configuration or the socket cannot
-be read.";
+Exit codes: 0 healthy, 1 a problem, 2 refused or no daemon. With --format
+nagios: 0 OK, 2 CRITICAL or no daemon, 3 UNKNOWN: the configuration or the
+socket cannot be read.";
 
 pub(super) const LOGS: &str = "\
 Examples:

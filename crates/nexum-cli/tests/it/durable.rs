@@ -108,7 +108,7 @@ async fn check_restarts(backend: &str) {
     assert_eq!((&*wanted, &*stage, &*from), ("removed", "removed", "engine.toml:9"));
     assert_eq!(shown(&dir, "journal").0, "running");
     let text = dir.nexum(&["module", "list"]).stdout;
-    assert!(text.contains("WANTED") && text.contains("FROM"), "{text}");
+    assert!(text.contains("WANTED") && text.contains("\n  from "), "{text}");
     let refused = dir.nexum(&["module", "stop", "noop"]);
     assert_eq!(refused.code, Some(2));
     assert!(

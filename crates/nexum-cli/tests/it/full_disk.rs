@@ -50,8 +50,10 @@ async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
     dir.write(
         "engine.toml",
         format!(
-            "[engine]\nlog_format = \"json\"\nstate_dir = \"${{CARGO_PKG_NAME}}\"\n{}[chains.11155111]\nrpc_url = {:?}\n[[modules]]\npath = {:?}\n",
-            format!("[notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat > {}\"]\n", pipe.display()),
+            "[engine]\nlog_format = \"json\"\nstate_dir = \"${{CARGO_PKG_NAME}}\"\n\
+             [notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat > {}\"]\n\
+             [chains.11155111]\nrpc_url = {:?}\n[[modules]]\npath = {:?}\n",
+            pipe.display(),
             anvil.ws_url(),
             guests::component("journal").display().to_string()
         ),
