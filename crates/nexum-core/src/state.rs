@@ -70,7 +70,7 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
             let mut batch = Batch::default();
             batch.set(rows::format(), FORMAT.to_be_bytes().to_vec());
             match store.write(&batch) {
-                // Whoever may write does it.
+                // A process that may write does it.
                 Err(StoreError::Fenced { .. }) if store.is_shared() => Ok(()),
                 written => written,
             }
@@ -151,7 +151,7 @@ fn with_new_numbers<T, E: From<StoreError>>(
     loop {
         let view = store.view()?;
         let row = view.get(&rows::next_module())?;
-        // After the row: whoever adds a module changes the row.
+        // After the row: each addition of a module changes the row.
         let known = modules(&*view)?;
         let above = known.iter().map(|(_, id)| id.0 + 1).max().unwrap_or(0);
         let stored = row.as_deref().map(rows::number).transpose()?.unwrap_or(0);

@@ -185,7 +185,7 @@ pub struct Batch {
 
 impl Batch {
     /// Makes the batch depend on a key's value before the batch: `None` if the key must not exist. Another
-    /// process may write the store too, so what it has can change after a read.
+    /// process may write the store too, so its rows can change after a read.
     pub fn require(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.required.push((key, value));
     }

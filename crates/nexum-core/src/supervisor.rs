@@ -252,7 +252,7 @@ impl Supervisor {
     }
 }
 
-/// What a start of modules needs from the store.
+/// The rows and logs that a start of modules needs.
 struct ReadyToStart {
     /// The states of the modules, in their order.
     states: Vec<ModuleState>,
@@ -282,12 +282,12 @@ struct Run {
 
 /// A request that waits for the end of a runner.
 struct Ending {
-    /// `None` if nobody waits.
+    /// `None` without a caller that waits.
     done: Option<oneshot::Sender<Result<(), SteerError>>>,
     then: Then,
 }
 
-/// What follows the end of a runner.
+/// The step after the end of a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     /// The module ends.

@@ -63,7 +63,7 @@ impl Installation {
         Member { inner: Arc::new(inner) }
     }
 
-    /// Gives a module that nobody owns to a member.
+    /// Gives a module without an owner to a member.
     pub fn give(&self, member: &Member, module: &str) {
         let module = name(module);
         let mut numbers = self.numbers.lock();

@@ -1,4 +1,4 @@
-//! What a command has done to a module, in a sentence.
+//! The effect of a command on a module, in a sentence.
 
 use nexum_config::harmless::harmless;
 
@@ -41,7 +41,7 @@ pub(super) fn stopped(Changed { module, before, .. }: &Changed) -> String {
     }
 }
 
-/// What a module does next: `continues after block 7 of chain 1`.
+/// The next step of a module: `continues after block 7 of chain 1`.
 fn next(module: &Module) -> String {
     match (module.stage, &module.events) {
         (Stage::Stopped, _) => return "stays stopped".to_owned(),

@@ -158,7 +158,7 @@ every = "set count 3; get count"
         let subscriptions = json!(["blocks of 11155111", "logs of 11155111"]);
         assert_eq!(keeper["subscriptions"], subscriptions);
         let text = dir.nexum(&list).stdout;
-        for line in ["\nkeeper: Watches sepolia\n", "\nkeeper is by alice.eth\n"] {
+        for line in ["\n  authors        alice.eth\n", "\n  Watches sepolia\n"] {
             assert!(text.contains(line), "{text}");
         }
     };

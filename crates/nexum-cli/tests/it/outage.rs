@@ -69,7 +69,7 @@ impl Setup {
         until(&self.dir, &STATUS, |ran| json(ran)[0]["handled"] == count).await;
     }
 
-    /// Whether all endpoints are tried again soon.
+    /// Whether nexum retries all endpoints soon.
     fn tries_soon(&self) -> bool {
         let chain = self.used_chain();
         let now_ms = SystemClock::new().now_ms();
@@ -184,7 +184,7 @@ async fn an_outage_is_the_same_everywhere_and_ends_with_the_first_endpoint_that_
     );
     assert!(chain_up(&running, 5).is_nan());
 
-    // What nexum does not know is no number.
+    // An unknown value is no number.
     assert!(blocks_behind(&running).is_nan());
     let position = setup.json(&STATUS)[0]["events"]["chains"][0].clone();
     assert_eq!((&position["head"], &position["at"]), (&3.into(), &3.into()));

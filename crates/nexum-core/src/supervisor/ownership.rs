@@ -28,7 +28,7 @@ use crate::store::Batch;
 use crate::store::StoreError;
 use crate::store::committer::{CommitError, Committer};
 
-/// The pause before the store is tried again, after it has failed to start or to release a module.
+/// The pause after the store has failed to start or to release a module, before the retry.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// The membership of a run, and the modules that wait.

@@ -1,4 +1,4 @@
-//! What the parts of a node share.
+//! The parts of a node, which its tasks share.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::requests::Requests;
 use crate::node_config::ClusterConfig;
 use crate::postgres::grant::Grant;
 
-/// What the parts of a node share.
+/// The parts of a node, which its tasks share.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) config: ClusterConfig,

@@ -9,7 +9,7 @@ use nexum_core::membership::Offer;
 use super::placement::{Candidate, Placed, place};
 use super::snapshot::{Group, Module, Node, Snapshot};
 
-/// What a node knows beside the snapshot.
+/// The knowledge of a node beside the snapshot.
 #[derive(Debug)]
 pub(super) struct Own<'a> {
     pub(super) node: &'a str,

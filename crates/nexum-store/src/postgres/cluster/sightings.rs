@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::lease::Sighting;
 
-/// What the last looks at the other nodes have shown, over one connection.
+/// The results of the last looks at the other nodes, over one connection.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
     nodes: HashMap<String, Seen>,

@@ -45,7 +45,7 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 /// - `nexum_leave`: ends the node's own membership.
 /// - `nexum_offer`: adds modules that the installation does not know.
 /// - `nexum_version`: changes the versions of modules. A change without `from` changes any version.
-/// - `nexum_claim`: takes free groups for a node, and returns them with the seconds in which nobody had them.
+/// - `nexum_claim`: takes free groups for a node, and returns them with the seconds in which no node had them.
 /// - `nexum_release`: gives up groups of a node.
 ///
 /// `nexum_join`, `nexum_bury` and `nexum_alone` wait for commits in progress, because these hold locks on the fence
@@ -146,7 +146,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION nexum_claim(claims text, its_holder text, wishes text[], reason text)
+CREATE OR REPLACE FUNCTION nexum_claim(claims text, its_holder text, requested text[], reason text)
 RETURNS TABLE (taken text, taken_epoch bigint, waited float8) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM nexum_fence WHERE node = claims AND holder = its_holder FOR SHARE;
@@ -155,7 +155,7 @@ BEGIN
     END IF;
     RETURN QUERY WITH free AS (
         SELECT g.grp, g.since FROM nexum_group g
-            WHERE g.grp = ANY (wishes) AND g.node IS NULL ORDER BY g.grp FOR UPDATE SKIP LOCKED
+            WHERE g.grp = ANY (requested) AND g.node IS NULL ORDER BY g.grp FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE nexum_group g SET node = claims, epoch = g.epoch + 1, since = clock_timestamp()
             FROM free WHERE g.grp = free.grp

@@ -1,4 +1,4 @@
-//! What modules have written, and who wrote it.
+//! The writes of modules, and their writers.
 
 use std::collections::BTreeMap;
 

@@ -250,7 +250,7 @@ pub(crate) fn short_lease(name: &str) -> ClusterConfig {
     cluster
 }
 
-/// Modules in a version. Those with one remainder by three have one chain.
+/// Modules in a version. Modules with one remainder by three have one chain.
 pub(crate) fn offers(modules: impl Iterator<Item = Module>, version: &str) -> BTreeMap<ModuleName, Offer> {
     let offer = |module: Module| Offer {
         version: version.to_owned(),
