@@ -1,6 +1,6 @@
 //! An installation of several nexum processes on one PostgreSQL server, for the tasks.
 //!
-//! Each process reaches the database through a [`Link`] of its own, which a task can break.
+//! Each process reaches the database through a link of its own, which a task can break.
 
 pub(crate) mod journals;
 mod link;
