@@ -157,7 +157,7 @@ error_codes! {
     SocketUnusable: "socket-unusable", 403,
         "The socket of the daemon cannot be opened. Only the command line gives this code.",
         "Another user runs the command than the daemon.",
-        "Run the command as the user that runs the daemon, for example `sudo -u nexum nexum status`";
+        "Run the command as the user that runs the daemon (`sudo -u nexum`). The socket and its rights are shown by `nexum doctor`";
 
     // Modules.
     ChainUnknown: "chain-unknown", 409,

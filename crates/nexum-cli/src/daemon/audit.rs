@@ -132,9 +132,11 @@ impl By {
         self.0.reason.as_deref()
     }
 
-    /// Names the module that the command concerns, if the path does not name it.
+    /// Names the module that the command concerns, if the path does not name it. The name replaces that of a file.
     pub(crate) fn concerns(&self, module: impl Into<String>) {
-        self.0.record.lock().module = Some(module.into());
+        let mut record = self.0.record.lock();
+        record.module = Some(module.into());
+        record.file = None;
     }
 
     /// Names the file of a module whose name is not known yet.

@@ -244,7 +244,7 @@ async fn an_endpoint_changes_without_a_lost_block() {
     let http = anvil.http_url();
     let ws = anvil.ws_url();
     let expected = format!("chains.11155111.rpc_url: \"{http}/…\" -> \"{ws}/…\"\n");
-    assert!(reloaded.stdout.starts_with(&expected), "{}", reloaded.stdout);
+    assert!(reloaded.stdout.contains(&expected), "{}", reloaded.stdout);
     for _ in 0..3 {
         anvil.mine(1).await;
         let next = handled(&daemon.log);
@@ -255,7 +255,7 @@ async fn an_endpoint_changes_without_a_lost_block() {
     dir.write("engine.toml", config(&format!("{ws}/?key=third-secret")));
     let reloaded = daemon.reload(&["--dry-run"]).stdout;
     let expected = format!("chains.11155111.rpc_url: \"{ws}/…\", with another content\n");
-    assert!(reloaded.starts_with(&expected), "{reloaded}");
+    assert!(reloaded.contains(&expected), "{reloaded}");
     daemon.stop();
 }
 
@@ -330,8 +330,10 @@ fn the_running_configuration_can_be_read() {
 
 #[test]
 fn a_reload_leaves_the_modules_that_the_operator_stopped_or_loaded() {
+    let anvil = Anvil::start();
     let dir = Dir::new();
-    let config = |text: &str| format!("{ENGINE}{text}");
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.http_url());
+    let config = |text: &str| format!("{ENGINE}{chain}{text}");
     let handles_events = |name: &str| {
         let path = guests::component("noop").display().to_string();
         format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")

@@ -37,7 +37,7 @@ fn a_digest_has_one_spelling() {
             (error.to_string().as_str(), error.hint()),
             (
                 "a digest is sha256: followed by 64 hexadecimal digits in lower case",
-                None
+                Some("write `sha256:` and then the digits that `sha256sum FILE` prints, or omit `digest`".to_owned())
             ),
             "{wrong}"
         );
