@@ -137,7 +137,8 @@ impl Running {
             }
         };
         let waited = tokio::time::timeout(WAIT_MAX, poll).await;
-        assert!(waited.is_ok(), "no {what}; loading: {:?}", self.loading());
+        let (loading, refused) = (self.loading(), self.refused());
+        assert!(waited.is_ok(), "no {what}; loading: {loading:?}; refused: {refused:?}");
     }
 
     /// Waits until a module has handled an event.

@@ -202,8 +202,9 @@ async fn a_module_that_waits_for_its_chain_is_changed_without_its_init() {
     let manifests = tempfile::tempdir().expect("a directory");
     let manifest = manifests.path().join("waits.toml");
     let text = format!(
-        "[chains]\nrequired = [137]\n[capabilities]\nrequired = [\"store\"]\n[[subscription]]\nkind = \"block\"\nchain_id = {}\n",
-        nexum_testing::TEST_CHAIN_ID
+        "[chains]\nrequired = [137]\noptional = [{chain_id}]\n[capabilities]\nrequired = [\"store\"]\n\
+         [[subscription]]\nkind = \"block\"\nchain_id = {chain_id}\n",
+        chain_id = nexum_testing::TEST_CHAIN_ID
     );
     std::fs::write(&manifest, text).expect("a manifest");
     let waits = |every: &str, init: &str| ModuleConfig {
