@@ -29,7 +29,7 @@ pub(crate) async fn message(dir: &Dir, kind: &str, phase: &str) -> Value {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_outage_and_a_refused_module_are_reported_with_their_ends() {
     let mut node = Node::start().await;
     let dir = Dir::new();
