@@ -30,18 +30,6 @@ use crate::report::{Refusal, Refusals};
 
 pub(crate) use port::reachable;
 
-/// A build without PostgreSQL has no database.
-#[cfg(not(feature = "store-postgres"))]
-mod database {
-    use nexum_config::engine::Config;
-
-    use crate::report::findings::Finding;
-
-    pub(super) async fn findings(_config: &Config) -> Vec<Finding> {
-        Vec::new()
-    }
-}
-
 /// The findings, and the build that made them.
 #[derive(Serialize)]
 pub(crate) struct Report {
