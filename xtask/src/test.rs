@@ -69,6 +69,7 @@ fn of_the_binary(features: &[&str], filter: &str) -> Result<()> {
         .env(anvil::VARIABLE, anvil::ensure()?)
         .env(contracts::VARIABLE, contracts::ensure()?)
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
+        .env(postgres::VARIABLE, postgres::ensure()?)
         .env(schemathesis::VARIABLE, schemathesis::ensure()?)
         .envs(prometheus::ensure()?);
     process::run(&mut tests)
