@@ -131,7 +131,11 @@ fn go_on(cluster: &mut Cluster<Handled>, lost: &[String], before: &Handled, begi
 fn newest(cluster: &mut Cluster<Handled>) -> Result<BTreeMap<String, u64>> {
     let mut newest = BTreeMap::new();
     for node in &mut cluster.nodes {
-        newest.extend(node.process()?.seen().newest.clone());
+        // A module that has moved has older blocks at its earlier node.
+        for (module, block) in &node.process()?.seen().newest {
+            let known = newest.entry(module.clone()).or_insert(*block);
+            *known = (*known).max(*block);
+        }
     }
     Ok(newest)
 }
