@@ -1,7 +1,9 @@
 //! The rules of `docs/architecture.md` that the compiler does not check: the dependencies between
-//! crates, their licences, and the absence of cycles between the modules of a crate.
+//! crates, their licences, the absence of cycles between the modules of a crate, and files that no
+//! crate contains.
 
 mod circles;
+mod reach;
 
 use std::process::Command;
 
@@ -52,6 +54,7 @@ pub(crate) fn check() -> Result<()> {
         broken.extend(found.map(|name| format!("{} depends on {name}: {}", rule.package, rule.why)));
     }
     broken.extend(circles::check()?);
+    broken.extend(reach::check()?);
     ensure!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A chain that a test extends and reorganises step by step.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ struct Chain {
     /// The numbers between the last block and the next one, which have no block.
     skipped: u64,
     /// Changes that the source has not appended to its log yet, in order.
-    steps: std::collections::VecDeque<Step>,
+    steps: VecDeque<Step>,
+    /// Whether a log has followed the source before.
+    was_followed: bool,
     forks: u8,
     failure: Option<String>,
     /// Why the chain cannot be read, until it can.
@@ -55,6 +58,16 @@ struct Chain {
 enum Step {
     Advance(Arc<Advance>),
     Revert(Position),
+}
+
+impl Chain {
+    /// Makes the logs of a second follower start with the newest block: those of the first one may have
+    /// received all changes.
+    fn follow_again(&mut self) {
+        if std::mem::replace(&mut self.was_followed, true) {
+            self.steps = self.blocks.last().cloned().map(Step::Advance).into_iter().collect();
+        }
+    }
 }
 
 impl ScriptedSource {
@@ -224,8 +237,11 @@ impl EventSource for ScriptedSource {
     }
 
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
+        self.chain().follow_again();
         loop {
-            while let Some(step) = { self.chain().steps.pop_front() } {
+            while !stop.is_cancelled()
+                && let Some(step) = { self.chain().steps.pop_front() }
+            {
                 logs.all().iter().for_each(|log| self.take(log, &step));
             }
             if let Some(reason) = self.chain().failure.take() {
