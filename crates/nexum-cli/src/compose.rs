@@ -1,4 +1,17 @@
-//! Puts this build's capabilities together. No other file names capabilities.
+//! Puts this build's capabilities together. Only this file and those below it name capabilities.
+
+#[cfg(not(all(feature = "cow", feature = "http", feature = "store")))]
+mod absent;
+#[cfg(feature = "chain")]
+mod chain;
+#[cfg(feature = "cow")]
+mod cow;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(not(feature = "chain"))]
+mod without_chain;
 
 use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
@@ -13,6 +26,17 @@ use crate::contract::{
     ADMIN_SECTION, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
 };
 use crate::report::findings::Finding;
+
+#[cfg(not(feature = "cow"))]
+use absent as cow;
+#[cfg(not(feature = "http"))]
+use absent as http;
+#[cfg(not(feature = "store"))]
+use absent as store;
+#[cfg(not(feature = "chain"))]
+use without_chain as chain;
+
+pub(crate) use chain::{InUse as ChainsInUse, Prepared as PreparedChains};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -47,8 +71,6 @@ impl Composition {
         self.host = std::mem::take(&mut self.host).with(extension);
     }
 }
-
-pub(crate) use chain::{InUse as ChainsInUse, Prepared as PreparedChains};
 
 /// Builds the capabilities from their sections of the configuration. Does not use the network. Adds
 /// to `errors` all errors in the sections, and one for every section that this build does not read.
@@ -142,247 +164,6 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let is_claimed = |name: &str| claimed.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
-}
-
-#[cfg(not(feature = "cow"))]
-use absent as cow;
-#[cfg(not(feature = "http"))]
-use absent as http;
-
-#[cfg(feature = "chain")]
-mod chain {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-    use nexum_host_chain::probe::{self, Check, EndpointProbe};
-    use nexum_host_chain::{ChainConfig, Chains, Replacement};
-
-    use super::Composition;
-    use crate::report::findings::{Area, Finding, Verdict};
-    use crate::report::{Refusal, Refusals};
-
-    pub(super) const FEATURES: &[&str] = &["chain"];
-    pub(super) const DEFAULTS: super::DefaultTables = nexum_host_chain::ChainConfig::defaults;
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
-    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
-
-    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let chains = Chains::from_sections(&config.chains).unwrap_or_else(|found| {
-            errors.extend(found);
-            Chains::default()
-        });
-        composition.warnings.extend(chains.warnings());
-        composition.chains = InUse(chains.clone());
-        composition.add(chains);
-    }
-
-    pub(super) async fn probe(config: &Config) -> Vec<Finding> {
-        // A faulty table has no endpoints. Its errors are findings of their own.
-        let chains = config.chains.iter().filter_map(|(chain_id, section)| {
-            let chain = ChainConfig::from_section(*chain_id, section);
-            chain.ok()
-        });
-        let probed = probe::probe(&chains.collect::<Vec<_>>()).await;
-        probed.iter().flat_map(findings).collect()
-    }
-
-    /// The findings about one endpoint. After a failure to connect, only that.
-    fn findings(probed: &EndpointProbe) -> impl Iterator<Item = Finding> {
-        let is_failed = probed.findings.iter().any(|found| {
-            matches!(found.check, Check::Reachable | Check::ChainId) && found.verdict == probe::Verdict::Failure
-        });
-        let told = probed.findings.iter();
-        let told = told.filter(move |found| !(is_failed && found.verdict == probe::Verdict::Unknown));
-        told.map(|found| Finding {
-            area: match found.check {
-                Check::Clock => Area::Clock,
-                _ => Area::Endpoints,
-            },
-            subject: format!("{} {}", probed.chain_id, probed.endpoint),
-            state: match found.verdict {
-                probe::Verdict::Ok => Verdict::Ok,
-                probe::Verdict::Unknown => Verdict::Unknown,
-                probe::Verdict::Warning => Verdict::Warning,
-                probe::Verdict::Failure => Verdict::Failure,
-            },
-            text: format!("{}: {}", found.check, found.text),
-            remedy: found.remedy.clone().or_else(|| {
-                let is_unknown = found.verdict == probe::Verdict::Unknown;
-                is_unknown.then(|| "run `nexum doctor` again, or look at the log of the endpoint".to_owned())
-            }),
-        })
-    }
-
-    /// The chains of a running daemon.
-    #[derive(Clone, Default)]
-    pub(crate) struct InUse(Chains);
-
-    /// A checked change of the chains. Dropping it changes nothing.
-    #[derive(Default)]
-    pub(crate) struct Prepared(Option<Replacement>);
-
-    impl InUse {
-        /// Checks whether the chains of a valid configuration can take the place of those in use.
-        ///
-        /// # Errors
-        ///
-        /// All settings that need a restart.
-        pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, Refusals> {
-            let replaced = self.0.replace(Chains::configs(&config.chains)?);
-            match replaced {
-                Ok(replacement) => Ok(Prepared(Some(replacement))),
-                Err(errors) => Err(errors.iter().map(Refusal::with_hint_of).collect()),
-            }
-        }
-    }
-
-    impl Prepared {
-        /// Makes the change. No block is lost.
-        pub(crate) fn commit(self) {
-            if let Some(replacement) = self.0 {
-                replacement.commit();
-            }
-        }
-    }
-}
-
-#[cfg(not(feature = "chain"))]
-mod chain {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-
-    use super::Composition;
-    use crate::report::findings::Finding;
-
-    pub(super) const FEATURES: &[&str] = &[];
-    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
-    pub(super) const DESCRIBE_METRICS: fn() = || {};
-
-    pub(super) fn add(config: &Config, _composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let error = |section: &nexum_config::document::Section| {
-            let error = section.location("").error("this build cannot connect to a chain");
-            error.with_hint("build nexum with `--features chain`")
-        };
-        errors.extend(config.chains.values().map(error));
-    }
-
-    pub(super) async fn probe(_config: &Config) -> Vec<Finding> {
-        Vec::new()
-    }
-
-    /// The chains of a running daemon: none.
-    #[derive(Clone, Default)]
-    pub(crate) struct InUse {}
-
-    /// A checked change of the chains: none.
-    #[derive(Default)]
-    pub(crate) struct Prepared {}
-
-    impl InUse {
-        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "another build has chains")]
-        pub(crate) fn prepare(&self, _config: &Config) -> Result<Prepared, crate::report::Refusals> {
-            Ok(Prepared {})
-        }
-    }
-
-    impl Prepared {
-        #[expect(clippy::unused_self, reason = "another build has chains")]
-        pub(crate) fn commit(self) {}
-    }
-}
-
-#[cfg(feature = "cow")]
-mod cow {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-    use nexum_host_cow::{Cow, CowConfig, Facts};
-
-    use super::{Composition, Fact};
-
-    pub(super) const FEATURES: &[&str] = &["cow"];
-    pub(super) const DEFAULTS: super::DefaultTables = CowConfig::defaults;
-    pub(super) const SECTIONS: &[&str] = &["cow"];
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
-    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
-
-    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let settings = super::read(config, "cow", CowConfig::from_section, errors);
-        let cow = Cow::new(&settings);
-        let is_configured = |facts: &Facts| {
-            let chain_id = facts.chain_id;
-            config.chains.contains_key(&chain_id) || settings.chains.contains_key(&chain_id)
-        };
-        let facts = cow.order_books().facts().filter(is_configured);
-        composition.facts.extend(facts.map(|facts| Fact {
-            capability: "cow",
-            text: facts.to_string(),
-        }));
-        composition.add(cow);
-    }
-}
-
-#[cfg(feature = "http")]
-mod http {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-    use nexum_host_http::{Http, HttpConfig};
-
-    use super::Composition;
-
-    pub(super) const FEATURES: &[&str] = &["http"];
-    pub(super) const DEFAULTS: super::DefaultTables = HttpConfig::defaults;
-    pub(super) const SECTIONS: &[&str] = &["http"];
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
-    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_http::metrics::describe;
-
-    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let http = super::read(config, "http", HttpConfig::from_section, errors);
-        composition.add(Http::new(http));
-    }
-}
-
-/// A capability that this build lacks. Its section stays unclaimed, and is therefore refused.
-#[cfg(not(all(feature = "cow", feature = "http")))]
-mod absent {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-
-    use super::Composition;
-
-    pub(super) const FEATURES: &[&str] = &[];
-    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
-    pub(super) const SECTIONS: &[&str] = &[];
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
-    pub(super) const DESCRIBE_METRICS: fn() = || {};
-
-    pub(super) fn add(_config: &Config, _composition: &mut Composition, _errors: &mut Vec<ConfigError>) {}
-}
-
-#[cfg(feature = "store")]
-mod store {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-    use nexum_host_store::LocalStore;
-
-    use super::Composition;
-
-    pub(super) const FEATURES: &[&str] = &["store"];
-
-    pub(super) fn add(_config: &Config, composition: &mut Composition, _errors: &mut Vec<ConfigError>) {
-        composition.add(LocalStore);
-    }
-}
-
-#[cfg(not(feature = "store"))]
-mod store {
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-
-    use super::Composition;
-
-    pub(super) const FEATURES: &[&str] = &[];
-
-    pub(super) fn add(_config: &Config, _composition: &mut Composition, _errors: &mut Vec<ConfigError>) {}
 }
 
 /// The features that add back-ends of the state to the one in every build.
