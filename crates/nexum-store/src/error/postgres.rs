@@ -93,6 +93,18 @@ pub enum PostgresError {
         /// The other process.
         holder: String,
     },
+    /// The leases of nodes of an installation have not ended.
+    #[error("the state in the database {database}, schema {schema}, belongs to live nodes: {nodes}")]
+    LiveNodes {
+        /// The hosts and the name of the database.
+        database: String,
+        /// The schema.
+        schema: String,
+        /// The names of the nodes.
+        nodes: String,
+        /// The time until the last lease ends, if no node renews it.
+        ends_in: Duration,
+    },
     /// The database refuses a request.
     #[error("the database {database} refused a request")]
     Request {
@@ -121,6 +133,10 @@ impl Hint for PostgresError {
             Self::PasswordRights { .. } => "allow only nexum's user to read it: `chmod 600`".to_owned(),
             Self::NoTables { .. } => "create them with `nexum cluster init`".to_owned(),
             Self::InUse { .. } => "stop that process, or name another `[store] schema`".to_owned(),
+            Self::LiveNodes { ends_in, .. } => format!(
+                "stop nexum on these nodes. After a crash, wait until the lease ends, in at most {} s",
+                ends_in.as_millis().div_ceil(1_000)
+            ),
             Self::Denied { .. } => "check the user, the password and the name of the database in `[store]`".to_owned(),
             Self::Untrusted { .. } => {
                 "name the file with the certificates of the database's authority in `[store] tls.ca`, and in \

@@ -16,6 +16,9 @@ pub(super) const FENCED: &str = "NX001";
 /// The SQL state of a write whose requirements are not met.
 pub(super) const UNMET: &str = "NX002";
 
+/// The SQL state of a single process that begins while nodes of an installation are live.
+pub(super) const LIVE_NODES: &str = "NX003";
+
 /// Creates what is missing.
 ///
 /// The fence row of a node has the epoch in which it may write, and the process that began the epoch.

@@ -14,7 +14,7 @@ use super::connect::{Backoff, Connector, Session};
 use super::failed;
 use super::grant::Grant;
 use super::locks::{Lock, Mode};
-use super::schema::{FENCED, UNMET};
+use super::schema::{FENCED, LIVE_NODES, UNMET};
 use crate::error::PostgresError;
 use crate::node_config::SINGLE;
 
@@ -83,15 +83,19 @@ struct Open {
 }
 
 impl Writer {
-    /// Takes the lock of the schema, and begins an epoch. The rights of the nodes of an installation end.
+    /// Takes the lock of the schema, and begins an epoch. The rights of the nodes of an installation end. Fails
+    /// while the lease of a node lasts: a node without a session lock does not have the lock of the schema.
     pub(super) async fn open(connector: &Connector) -> Result<Self, PostgresError> {
         let session = connector.connect().await?;
         let mut writer = Self::new(SINGLE, None);
         writer.holder = new_holder();
         writer.lock(connector, &session).await?;
+        connector
+            .within(async { Ok(session.client.execute(ALONE, &[&writer.node]).await) })
+            .await?
+            .map_err(|error| live_nodes(connector, error))?;
         writer.epoch = connector
             .ask(async {
-                session.client.execute(ALONE, &[&writer.node]).await?;
                 let begun = session.client.query_one(BEGIN, &[&writer.node, &writer.holder]).await;
                 begun.and_then(|row| row.try_get(0))
             })
@@ -254,6 +258,23 @@ impl Writer {
         StoreError::Fenced {
             epoch: self.epoch.unsigned_abs(),
         }
+    }
+}
+
+/// The error of a process that cannot be the only one.
+fn live_nodes(connector: &Connector, error: tokio_postgres::Error) -> PostgresError {
+    let refusal = error
+        .as_db_error()
+        .filter(|refusal| refusal.code().code() == LIVE_NODES);
+    let Some(refusal) = refusal else {
+        return connector.request(error);
+    };
+    let left_ms = refusal.detail().and_then(|detail| detail.parse().ok());
+    PostgresError::LiveNodes {
+        database: connector.database().to_owned(),
+        schema: connector.schema().to_owned(),
+        nodes: refusal.message().to_owned(),
+        ends_in: Duration::from_millis(left_ms.unwrap_or_default()),
     }
 }
 

@@ -38,7 +38,8 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 /// Creates the functions.
 ///
 /// - `nexum_free`: takes all groups from a node.
-/// - `nexum_alone`: ends the rights of all nodes, for a process that is the only one.
+/// - `nexum_alone`: ends the rights of all nodes, for a process that is the only one. Fails while a lease has not
+///   ended. The error's message has the names of these nodes, and its detail the milliseconds until the last lease ends.
 /// - `nexum_join`: begins a membership, and ends the node's earlier one. Returns no epoch while the earlier one may
 ///   live on, and `certain` is false.
 /// - `nexum_bury`: declares a node dead. Returns false if it has renewed its lease since `seen`, in microseconds.
@@ -65,8 +66,15 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION nexum_alone(writer text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE ended text;
+DECLARE ended text; live text; last timestamptz;
 BEGIN
+    PERFORM 1 FROM nexum_node ORDER BY node FOR UPDATE;
+    SELECT string_agg(node, ', ' ORDER BY node), max(expires) INTO live, last
+        FROM nexum_node WHERE expires > clock_timestamp();
+    IF live IS NOT NULL THEN
+        RAISE EXCEPTION '%', live USING ERRCODE = 'NX003',
+            DETAIL = (extract(epoch FROM last - clock_timestamp()) * 1000)::bigint;
+    END IF;
     FOR ended IN UPDATE nexum_node SET expires = '-infinity' WHERE expires > '-infinity' RETURNING node LOOP
         UPDATE nexum_fence SET epoch = epoch + 1, holder = NULL WHERE node = ended AND node <> writer;
         PERFORM nexum_free(ended, 'a process without [cluster] has opened the state');

@@ -213,6 +213,39 @@ async fn a_process_without_cluster_and_nodes_exclude_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_cluster_waits_for_the_leases_of_nodes_without_session_locks() {
+    let world = World::new(4).await;
+    let start = |name: &str| {
+        let mut cluster = short_lease(name);
+        cluster.session_lock = false;
+        world.node_with(&world.config, cluster, offers(0..4, "1"))
+    };
+    let (one, two) = (start("one"), start("two"));
+    world.settled(&[&one, &two]).await;
+    let open = || block_in_place(|| PostgresStore::open(&world.config, "a single process"));
+    let Err(PostgresError::LiveNodes { nodes, ends_in, .. }) = open() else {
+        panic!("the nodes have lost their rights");
+    };
+    assert_eq!(nodes, "one, two");
+    assert!(ends_in <= super::world::LEASE_TTL, "{ends_in:?}");
+    // The refusal has taken nothing from the nodes.
+    world.progress().await;
+    two.leave().await;
+    world.settled(&[&one]).await;
+    one.crash();
+    let single = loop {
+        match open() {
+            Ok(single) => break single,
+            Err(PostgresError::LiveNodes { nodes, .. }) => assert_eq!(nodes, "one"),
+            Err(error) => panic!("{error:?}"),
+        }
+        sleep(super::world::ROUND).await;
+    };
+    block_in_place(|| drop(single));
+    world.finish(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_version_arrives_node_by_node() {
     let world = World::new(6).await;
     let (one, two) = (world.node("one"), world.node("two"));
