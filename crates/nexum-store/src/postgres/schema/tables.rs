@@ -6,7 +6,7 @@
 /// Creates what is missing.
 ///
 /// - `nexum_node`: the lease of each node. `epoch` is that of its last join. `expires` is `-infinity` after it has left or was
-///   declared dead. `loaded` has the version of each module that the node can run.
+///   declared dead, which happened at `gone_at`. `loaded` has the version of each module that the node can run.
 /// - `nexum_group`: the groups of modules that run together, each with its node, and with a number that grows with
 ///   each change. `wanted` is the node that an operator has chosen. A group is one module today.
 /// - `nexum_module`: the group of each module, and the version that the installation runs.
@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS nexum_node (
     expires timestamptz NOT NULL DEFAULT '-infinity', address text, version text, weight integer NOT NULL DEFAULT 1,
     draining boolean NOT NULL DEFAULT false, loaded jsonb NOT NULL DEFAULT '{}'
 );
+
+ALTER TABLE nexum_node ADD COLUMN IF NOT EXISTS gone_at timestamptz;
 
 CREATE TABLE IF NOT EXISTS nexum_group (
     grp text PRIMARY KEY, node text, epoch bigint NOT NULL DEFAULT 0,
@@ -40,6 +42,8 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 /// - `nexum_free`: takes all groups from a node.
 /// - `nexum_alone`: ends the rights of all nodes, for a process that is the only one. Fails while a lease has not
 ///   ended. The error's message has the names of these nodes, and its detail the milliseconds until the last lease ends.
+/// - `nexum_forget`: removes the history of 90 days ago, the nodes that have been gone for 30 days, and the modules that
+///   no node has had for 30 days. A fence row stays, so that the epochs of its node go on.
 /// - `nexum_join`: begins a membership, and ends the node's earlier one. Returns no epoch while the earlier one may
 ///   live on, and `certain` is false.
 /// - `nexum_bury`: declares a node dead. Returns false if it has renewed its lease since `seen`, in microseconds.
@@ -75,10 +79,26 @@ BEGIN
         RAISE EXCEPTION '%', live USING ERRCODE = 'NX003',
             DETAIL = (extract(epoch FROM last - clock_timestamp()) * 1000)::bigint;
     END IF;
-    FOR ended IN UPDATE nexum_node SET expires = '-infinity' WHERE expires > '-infinity' RETURNING node LOOP
+    FOR ended IN UPDATE nexum_node SET expires = '-infinity', gone_at = clock_timestamp()
+        WHERE expires > '-infinity' RETURNING node
+    LOOP
         UPDATE nexum_fence SET epoch = epoch + 1, holder = NULL WHERE node = ended AND node <> writer;
         PERFORM nexum_free(ended, 'a process without [cluster] has opened the state');
     END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION nexum_forget() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE old timestamptz := clock_timestamp() - interval '30 days';
+BEGIN
+    DELETE FROM nexum_history WHERE at < clock_timestamp() - interval '90 days';
+    DELETE FROM nexum_node WHERE node IN (SELECT node FROM nexum_node WHERE gone_at < old FOR UPDATE SKIP LOCKED);
+    DELETE FROM nexum_module m USING nexum_group g WHERE g.grp = m.grp AND g.node IS NULL AND g.since < old
+        AND NOT EXISTS (SELECT FROM nexum_node n WHERE jsonb_exists(n.loaded, m.name));
+    DELETE FROM nexum_group g WHERE g.node IS NULL AND g.since < old
+        AND NOT EXISTS (SELECT FROM nexum_module m WHERE m.grp = g.grp);
+    UPDATE nexum_group g SET wanted = NULL
+        WHERE NOT EXISTS (SELECT FROM nexum_node n WHERE n.node = g.wanted) AND g.wanted IS NOT NULL;
 END
 $$;
 
@@ -97,8 +117,8 @@ BEGIN
         ON CONFLICT (node) DO UPDATE SET epoch = nexum_fence.epoch + 1, holder = new_holder RETURNING epoch INTO joined;
     PERFORM nexum_free(joins, 'the node has joined again');
     UPDATE nexum_node SET epoch = joined, expires = clock_timestamp() + ttl_ms * interval '1 millisecond',
-        address = at, version = program, weight = part, loaded = offered::jsonb WHERE node = joins;
-    DELETE FROM nexum_history h WHERE h.at < clock_timestamp() - interval '90 days';
+        gone_at = NULL, address = at, version = program, weight = part, loaded = offered::jsonb WHERE node = joins;
+    PERFORM nexum_forget();
     RETURN joined;
 END
 $$;
@@ -106,7 +126,8 @@ $$;
 CREATE OR REPLACE FUNCTION nexum_bury(gone text, gone_epoch bigint, seen bigint, reason text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE nexum_node SET expires = '-infinity' WHERE node = gone AND epoch = gone_epoch AND expires > '-infinity'
+    UPDATE nexum_node SET expires = '-infinity', gone_at = clock_timestamp()
+        WHERE node = gone AND epoch = gone_epoch AND expires > '-infinity'
         AND (expires < clock_timestamp() OR (extract(epoch FROM expires) * 1000000)::bigint = seen);
     IF NOT FOUND THEN
         RETURN false;
@@ -122,7 +143,7 @@ BEGIN
     PERFORM 1 FROM nexum_node WHERE node = leaves FOR UPDATE;
     UPDATE nexum_fence SET epoch = epoch + 1, holder = NULL WHERE node = leaves AND holder = its_holder;
     IF FOUND THEN
-        UPDATE nexum_node SET expires = '-infinity' WHERE node = leaves;
+        UPDATE nexum_node SET expires = '-infinity', gone_at = clock_timestamp() WHERE node = leaves;
         PERFORM nexum_free(leaves, 'the node has left');
     END IF;
 END

@@ -10,6 +10,8 @@ use nexum_store::{PostgresError, PostgresStore};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
+use crate::postgres::sql;
+
 use super::world::{Node, World, cluster, name_of, offers, report, short_lease};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,6 +296,66 @@ async fn a_promoted_version_takes_the_module_over() {
     let versions: Vec<_> = found.groups.iter().map(|group| &*group.modules[0].1).collect();
     assert_eq!(versions, ["2", "2", "1"]);
     world.finish(vec![one, two]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_forgets_what_has_been_gone_for_long() {
+    let world = World::new(6).await;
+    let one = world.node_with(&world.config, cluster("one"), offers(0..6, "1"));
+    let (two, three) = (world.node("two"), world.node("three"));
+    world.settled(&[&one, &two, &three]).await;
+    assert!(move_group(&world.config, "module-4", Some("two")).await.unwrap());
+    assert!(drain(&world.config, "three", true).await.unwrap());
+    two.leave().await;
+    three.leave().await;
+    one.membership.offer(offers(0..5, "1"));
+    world.until_all(&[&one], 5).await;
+    let seen = async || {
+        let found = status(&world.config).await.unwrap();
+        let nodes: Vec<_> = found.nodes.into_iter().map(|node| node.node).collect();
+        let groups: Vec<_> = found
+            .groups
+            .into_iter()
+            .map(|group| (group.group, group.wanted))
+            .collect();
+        (nodes, groups)
+    };
+    let age = |days: u32, node: &str| {
+        let schema = &world.config.schema;
+        let statement = format!(
+            "UPDATE {schema}.nexum_node SET gone_at = gone_at - interval '{days} days' WHERE node = '{node}'; \
+             UPDATE {schema}.nexum_group SET since = since - interval '31 days' WHERE node IS NULL"
+        );
+        block_in_place(|| sql(&world.config, world.server.password(), &statement));
+    };
+    age(29, "two");
+    age(29, "three");
+    let four = world.node_with(&world.config, cluster("four"), offers(0..5, "1"));
+    world.settled_of(&[&one, &four], 5).await;
+    let (nodes, groups) = seen().await;
+    assert_eq!(nodes, ["four", "one", "three", "two"]);
+    // A node that is not forgotten has the module in its configuration.
+    assert_eq!(groups.len(), 6);
+    age(2, "two");
+    age(2, "three");
+    four.leave().await;
+    let four = world.node_with(&world.config, cluster("four"), offers(0..5, "1"));
+    world.settled_of(&[&one, &four], 5).await;
+    let (nodes, groups) = seen().await;
+    assert_eq!(nodes, ["four", "one"]);
+    let expected: Vec<_> = (0..5).map(|module| (name_of(module).to_string(), None)).collect();
+    assert_eq!(groups, expected);
+    // A node that comes back joins with its next epoch.
+    let two = world.node("two");
+    world.settled_of(&[&one, &two, &four], 6).await;
+    let found = status(&world.config).await.unwrap();
+    let epoch = found
+        .nodes
+        .iter()
+        .find(|node| node.node == "two")
+        .map(|node| node.epoch);
+    assert!(epoch > Some(1), "{epoch:?}");
+    world.finish(vec![one, two, four]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

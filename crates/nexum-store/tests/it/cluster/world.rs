@@ -84,6 +84,11 @@ impl World {
 
     /// Waits until these nodes share all modules, each has some, and every module has made further steps.
     pub(crate) async fn settled(&self, nodes: &[&Node]) {
+        self.settled_of(nodes, self.modules).await;
+    }
+
+    /// As [`Self::settled`], with the first modules alone.
+    pub(crate) async fn settled_of(&self, nodes: &[&Node], modules: Module) {
         let name = |nodes: &[&Node]| {
             nodes
                 .iter()
@@ -93,7 +98,7 @@ impl World {
         };
         let shares = async {
             let share = |node: &&Node| node.tenure().owned.len();
-            while nodes.iter().map(share).sum::<usize>() != self.modules as usize
+            while nodes.iter().map(share).sum::<usize>() != modules as usize
                 || nodes.iter().any(|node| share(node) == 0)
             {
                 sleep(ROUND).await;
@@ -102,12 +107,16 @@ impl World {
         let shared = timeout(WAIT_MAX, shares).await;
         let tenures: Vec<_> = nodes.iter().map(|node| (&node.name, node.tenure())).collect();
         assert!(shared.is_ok(), "{} do not share the modules: {tenures:#?}", name(nodes));
-        self.progress().await;
+        self.progress_of(modules).await;
     }
 
     /// Waits until every module that makes steps has made further ones.
     pub(crate) async fn progress(&self) {
-        for module in 0..self.modules.min(STEPPING) {
+        self.progress_of(self.modules).await;
+    }
+
+    async fn progress_of(&self, modules: Module) {
+        for module in 0..modules.min(STEPPING) {
             let before = self.journal.steps(module);
             let stepped = timeout(WAIT_MAX, async {
                 while self.journal.steps(module) < before + 2 {
