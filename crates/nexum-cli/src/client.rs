@@ -267,6 +267,9 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
     })
 }
 
+/// The errors of a retry or a skip that concern one event alone.
+const OF_ONE_EVENT: [ErrorCode; 2] = [ErrorCode::EventFailed, ErrorCode::DeadLetterNotFound];
+
 /// `nexum dead-letter`: lists, retries and skips the events that a module failed to handle.
 pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
     match command {
@@ -300,8 +303,8 @@ pub(crate) fn show_letter(letter: &Letter, format: Format) -> Result<(), Refusal
     show::letter(letter, format)
 }
 
-/// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after
-/// a failure.
+/// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after the failure of an
+/// event, and ends at a refusal that every event would get.
 fn each(
     client: &Client<'_>,
     module: &ModuleName,
@@ -320,11 +323,11 @@ fn each(
     for event in &all {
         match act(event) {
             Ok(()) => outln!("{event} {done}"),
-            Err(refusals) if all.len() == 1 => return Err(refusals.about(event)),
-            Err(refusals) => {
+            Err(refusals) if OF_ONE_EVENT.iter().any(|code| refusals.has(*code)) => {
                 refusals.about(event).print();
                 outcome = FAILED;
             }
+            Err(refusals) => return Err(refusals.about(event)),
         }
     }
     Ok(outcome)

@@ -226,13 +226,21 @@ async fn modules_are_changed_while_nexum_runs() {
     let letters = ["dead-letter", "list", "keeper", "--format", "json"];
     let two = until(&dir, &letters, |letters| letters[1].is_object()).await;
     let event = two[0]["event"].as_str().expect("an event");
-    let again = dir.nexum(&["dead-letter", "retry", "keeper", event]);
-    assert_eq!(again.code, Some(2));
-    assert!(
-        again.stderr.contains("the event failed again: the handler returned"),
-        "{}",
-        again.stderr
-    );
+    // One event and several have the same exit code.
+    for events in [&[event][..], &[event, event], &["--all"]] {
+        let again = dir.nexum(&[&["dead-letter", "retry", "keeper"], events].concat());
+        assert_eq!(again.code, Some(1), "{events:?}");
+        assert!(
+            again.stderr.contains("the event failed again: the handler returned"),
+            "{}",
+            again.stderr
+        );
+    }
+    let unknown = dir.nexum(&["dead-letter", "retry", "keeper", "1:2:block"]);
+    assert_eq!(unknown.code, Some(1), "{}", unknown.stderr);
+    let refused = dir.nexum(&["dead-letter", "retry", "nobody", event, event]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert_eq!(refused.stderr.matches("nobody").count(), 1, "{}", refused.stderr);
     done(&dir, &["dead-letter", "skip", "keeper", event], "is skipped");
     // A refused change has no effect.
     dir.write("nexum.toml", "[capabilities]\nrequired = [\"nothing\"]\n");
