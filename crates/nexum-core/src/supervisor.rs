@@ -4,6 +4,7 @@
 //!
 //! - No module and no chain stops another one, whatever it does.
 
+mod answering;
 mod chains;
 mod error;
 mod expected;
@@ -144,7 +145,8 @@ impl Supervisor {
     }
 
     /// Adds a part that answers queries. [`SupervisorHandle::query`] returns it after the run has
-    /// started.
+    /// started. In an installation of several processes, the part of a module that the store does not know
+    /// answers after the process has joined.
     pub fn query(&mut self, module: QueryModule) {
         self.queries.push(module);
     }
@@ -186,7 +188,7 @@ impl Supervisor {
             handle,
             inbox,
             modules: added,
-            queries: asked,
+            queries: unanswered,
         } = self;
         let SupervisorHandle {
             modules,
@@ -220,12 +222,15 @@ impl Supervisor {
             lost_chains,
             clock,
             ownership: membership.map(Ownership::begin),
+            unanswered,
         };
         store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
         run.start(added, true).await?;
-        run.answer(asked).await?;
+        if run.ownership.is_none() {
+            run.answer().await?;
+        }
         // Dropping the set ends the look.
         let mut looking = JoinSet::new();
         looking.spawn(look.run(stop.clone()));
@@ -278,6 +283,8 @@ struct Run {
     clock: Arc<dyn Clock>,
     /// The modules that this process owns. `None` if it runs all modules.
     ownership: Option<Ownership>,
+    /// The modules that the run began with, and whose queries it cannot answer yet.
+    unanswered: Vec<QueryModule>,
 }
 
 /// A request that waits for the end of a runner.
@@ -413,7 +420,8 @@ impl Run {
         }
         // Callers may query the modules as long as nexum runs, and a module that is still being loaded has work.
         let queries = self.modules.all_queries();
-        if queries.iter().any(|pool| !is_removed(pool.name())) || !self.expected.is_none() {
+        let has_queries = queries.iter().any(|pool| !is_removed(pool.name())) || !self.unanswered.is_empty();
+        if has_queries || !self.expected.is_none() {
             return None;
         }
         if !modules.is_empty() && alive.peek().is_none() {

@@ -49,13 +49,17 @@ impl Installation {
 
     /// A new member, which owns no module.
     pub fn member(&self) -> Member {
+        let member = self.outsider();
+        member.joins();
+        member
+    }
+
+    /// A process that has not [joined](Member::joins) yet.
+    pub fn outsider(&self) -> Member {
         let inner = Inner {
             store: self.store.clone(),
-            epoch: RwLock::new((1, true)),
-            tenure: watch::Sender::new(Tenure {
-                epoch: Some(1),
-                ..Tenure::default()
-            }),
+            epoch: RwLock::new((0, false)),
+            tenure: watch::Sender::new(Tenure::default()),
             offers: Mutex::default(),
             promoted: Mutex::default(),
             left: watch::Sender::new(false),
@@ -87,6 +91,19 @@ impl Member {
     /// The member's access to the store, which ends with its epoch.
     pub fn store(&self) -> Arc<dyn StateStore> {
         Arc::new(self.clone())
+    }
+
+    /// Begins the next epoch of the process.
+    pub fn joins(&self) {
+        let epoch = {
+            let mut held = self.inner.epoch.write();
+            *held = (held.0 + 1, true);
+            held.0
+        };
+        self.inner.tenure.send_modify(|tenure| {
+            tenure.lost = None;
+            tenure.epoch = Some(epoch);
+        });
     }
 
     /// Asks the member to release a module.
@@ -167,15 +184,7 @@ impl Membership for Member {
     }
 
     fn vacate(&self) {
-        let epoch = {
-            let mut held = self.inner.epoch.write();
-            *held = (held.0 + 1, true);
-            held.0
-        };
-        self.inner.tenure.send_modify(|tenure| {
-            tenure.lost = None;
-            tenure.epoch = Some(epoch);
-        });
+        self.joins();
     }
 
     async fn run(&self, stop: CancellationToken) {

@@ -186,6 +186,17 @@ impl Run {
             self.hand_over(&name);
         }
         self.take_owned(&tenure).await;
+        if let Err(error) = self.answer().await {
+            tracing::warn!(error = %Causes(&error), "nexum cannot answer queries yet");
+            self.retry_soon();
+        }
+    }
+
+    /// Reconciles again after a pause.
+    fn retry_soon(&mut self) {
+        if let Some(ownership) = &mut self.ownership {
+            ownership.retry_at = Some(Instant::now() + RETRY_AFTER);
+        }
     }
 
     /// Starts the runners of the modules that the process has begun to own.
@@ -214,8 +225,7 @@ impl Run {
                 mine.values().for_each(|waiting| waiting.status.stand_by(&reason));
                 tracing::warn!(error = %Causes(&error), "nexum cannot start the modules that it owns yet");
                 ownership.waiting.extend(mine);
-                ownership.retry_at = Some(Instant::now() + RETRY_AFTER);
-                return;
+                return self.retry_soon();
             }
         };
         let is_initial = mine.values().all(|waiting| waiting.is_initial);

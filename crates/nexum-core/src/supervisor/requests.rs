@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
-use nexum_config::document::nearest;
 use nexum_config::names::ModuleName;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +15,8 @@ use super::{Ending, Run, Then};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
-use crate::query::QueryPool;
 use crate::runner::{ModuleStatus, topics};
-use crate::state::{self, ModuleId};
+use crate::state;
 use crate::store::{self, StateStore, StoreError};
 
 impl Run {
@@ -177,35 +175,6 @@ impl Run {
         Ok(())
     }
 
-    /// Creates the pool of a module, if the module answers queries.
-    async fn pool(&self, queries: Option<Box<QueryModule>>) -> Result<Option<QueryPool>, StartError> {
-        let queries = queries.map(|module| *module).into_iter().collect();
-        Ok(self.pools(queries).await?.pop())
-    }
-
-    /// Creates the pools of these modules.
-    async fn pools(&self, modules: Vec<QueryModule>) -> Result<Vec<QueryPool>, StoreError> {
-        if modules.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
-        let find = move |store: &dyn StateStore| {
-            let ids = state::intern(store, &names)?;
-            Ok((ids, state::modules(&*store.view()?)?))
-        };
-        let (ids, known) = store::blocking(&self.store, find).await?;
-        modules.iter().for_each(|module| warn_of_unknown(module, &known));
-        let pool = |(module, id)| QueryPool::new(module, id, self.store.clone());
-        Ok(modules.into_iter().zip(ids).map(pool).collect())
-    }
-
-    /// Starts answering the queries of these modules.
-    pub(super) async fn answer(&self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
-        let pools = self.pools(modules).await?;
-        pools.into_iter().for_each(|pool| self.modules.set_queries(pool));
-        Ok(())
-    }
-
     /// Starts the runners of these modules. Each module comes with whether it begins stopped.
     async fn start_all(&mut self, modules: Vec<(Module, bool)>, is_initial: bool) -> Result<(), StoreError> {
         let left = &self.expected.left;
@@ -255,18 +224,5 @@ impl Run {
         // there.
         self.chains.begin(module.required_chains.iter().copied());
         Ok(Prepared { followed, pool })
-    }
-}
-
-/// Warns if the queries of a module read the rows of a module that the store does not have.
-fn warn_of_unknown(module: &QueryModule, known: &[(ModuleName, ModuleId)]) {
-    let Some(reads) = &module.reads else { return };
-    if known.iter().all(|(name, _)| name != reads) {
-        let names = known.iter().map(|(name, _)| name.as_str());
-        tracing::warn!(
-            module = module.meta.name.as_str(),
-            nearest = nearest(reads.as_str(), names),
-            "the module's queries read the state of the module {reads}, which is not in the store: they find no rows"
-        );
     }
 }

@@ -11,8 +11,8 @@ use nexum_testing::{GENESIS_MS, Installation, Member, TEST_CHAIN_ID, journal};
 use tempfile::TempDir;
 
 use crate::hosts::{Control, Running, name};
-use crate::support::Run;
 use crate::support::journals::{Journals, entries, manifest};
+use crate::support::{Run, Setup};
 
 const BLOCKS: &str = "kind = \"block\"";
 
@@ -235,6 +235,30 @@ async fn what_the_operator_wants_holds_on_the_next_owner() {
     other.chain.mine(1);
     other.handles("journal").await;
     assert_eq!((one.stop().await, other.stop().await), (1, 1));
+}
+
+#[tokio::test]
+async fn queries_wait_for_the_join_only_if_the_store_does_not_know_their_module() {
+    let installation = Installation::new(Arc::<MemoryStore>::default());
+    let start = async |member: &Member| {
+        let mut setup = Setup::new().module("query-echo");
+        setup.capabilities = setup.capabilities.with(LocalStore);
+        setup.store = member.store();
+        setup.membership = Some(Arc::new(member.clone()));
+        setup.start().await
+    };
+    let ask = async |run: &Run| run.query("query-echo").await.call(b"").await.expect("an answer");
+    let first = installation.outsider();
+    let one = start(&first).await;
+    one.steering.responds().await;
+    let early = one.steering.query(&name("query-echo"));
+    assert!(matches!(early, Err(SteerError::NoModule(_))), "{early:?}");
+    first.joins();
+    let answer = ask(&one).await;
+    // The first process has added the module to the store.
+    let other = start(&installation.outsider()).await;
+    assert_eq!(ask(&other).await, answer);
+    assert!(!one.stop().await.failed() && !other.stop().await.failed());
 }
 
 #[tokio::test]
