@@ -109,6 +109,28 @@ impl Ownership {
         self.membership.offer(self.offers.clone());
     }
 
+    /// Ends the last writes of all modules, and returns the modules that had a runner. There is nothing to release.
+    async fn abandon(&mut self, reason: &str) -> BTreeMap<ModuleName, u64> {
+        self.settling.shutdown().await;
+        let running = std::mem::take(&mut self.running);
+        if !running.is_empty() {
+            let modules = running.len();
+            tracing::error!(
+                modules,
+                reason,
+                "nexum has lost its modules, and joins the installation again"
+            );
+        }
+        running
+    }
+
+    /// Confirms the loss of all modules, which now wait.
+    fn confirm_loss(&self, reason: &str) {
+        let waiting = self.waiting.values();
+        waiting.for_each(|waiting| waiting.status.stand_by(reason));
+        self.membership.vacate();
+    }
+
     /// Leaves the installation. Every runner has ended.
     pub(super) async fn leave(mut self, deadline: &Deadline) {
         self.left.cancel();
@@ -326,36 +348,21 @@ impl Run {
 
     /// Ends all runners at once, without their events in hand, and confirms the loss of all modules.
     async fn vacate(&mut self, reason: &str) {
-        self.runners.abort_all();
-        while self.runners.join_next().await.is_some() {}
+        self.runners.shutdown().await;
         self.names.clear();
         let Some(ownership) = &mut self.ownership else { return };
-        ownership.settling.abort_all();
-        while ownership.settling.join_next().await.is_some() {}
+        let lost = ownership.abandon(reason).await;
         self.committer.discard(|key| state::owner(key).is_some()).await;
-        // There is nothing to release.
-        let running = std::mem::take(&mut ownership.running);
-        if !running.is_empty() {
-            let modules = running.len();
-            tracing::error!(
-                modules,
-                reason,
-                "nexum has lost its modules, and joins the installation again"
-            );
-        }
-        for (name, number) in running {
+        for (name, number) in lost {
             match self.ending.remove(&name) {
                 Some(ending) if ending.then != Then::HandOver => self.ended_by_request(&name, ending),
                 _ => self.wait_again(&name, number),
             }
         }
         self.unfollow_unused();
-        let Some(ownership) = &mut self.ownership else { return };
-        ownership
-            .waiting
-            .values()
-            .for_each(|waiting| waiting.status.stand_by(reason));
-        ownership.membership.vacate();
+        self.ownership
+            .iter()
+            .for_each(|ownership| ownership.confirm_loss(reason));
     }
 
     /// Hands all modules over at the end of a run.
