@@ -53,6 +53,11 @@ pub trait EventSource: Send + Sync + Debug + 'static {
         }
     }
 
+    /// Attempts once to read the chain, so that [`trouble`](Self::trouble) has the result from then on. A load of a module
+    /// that requires the chain awaits this, for seconds at most, and may drop the future. The default implementation does
+    /// nothing, for a source that needs no attempt.
+    async fn attempt(&self) {}
+
     /// Waits until the chain is readable. A module that requires the chain awaits this before its first `init`, repeatedly,
     /// until it succeeds. The wait must have a bound.
     ///

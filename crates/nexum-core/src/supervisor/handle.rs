@@ -14,7 +14,7 @@ use super::expected::{Expectation, Expected};
 use super::inbox::{Exchange, Inbox, Ping, Prepared, Request, RunnerChange};
 use super::look::look;
 use super::modules::{Modules, Reloaded, RunningModule};
-use super::start::await_readable;
+use super::start::attempt_required;
 use crate::bus::report::{SourceReport, Trouble};
 use crate::bus::source::SourceError;
 use crate::membership::{Membership, Tenure};
@@ -189,15 +189,15 @@ impl SupervisorHandle {
     }
 
     /// Adds a module with all of its parts. Its events start at its stored position, or with the
-    /// next block. Gives a chain that the module requires some time to become readable. If the chain
-    /// cannot be read then, the module [waits](crate::Stage::WaitingForChain) for it by itself.
+    /// next block. If a chain that the module requires cannot be read, the module
+    /// [waits](crate::Stage::WaitingForChain) for it by itself.
     ///
     /// # Errors
     ///
     /// Fails if a module of this name exists, or if the module cannot start.
     pub async fn load(&self, module: impl Into<Loaded>) -> Result<(), SteerError> {
         let module = module.into();
-        await_readable(&self.sources, module.events.as_deref()).await;
+        attempt_required(&self.sources, module.events.as_deref()).await;
         let name = module.meta.name.clone();
         match self.add(vec![module], false).await?.is_empty() {
             true => Ok(()),
@@ -241,7 +241,7 @@ impl SupervisorHandle {
     /// component then continues.
     pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
         let module = module.into();
-        await_readable(&self.sources, module.events.as_deref()).await;
+        attempt_required(&self.sources, module.events.as_deref()).await;
         let (name, now, is_stopped) = (module.meta.name.clone(), module.kind(), module.is_stopped);
         let reloads = self.get(&name)?.reloads;
         let alone = reloads.lock_owned().await;

@@ -1,5 +1,7 @@
 //! The conditions for a module's start.
 
+use std::time::Duration;
+
 use nexum_config::topic::ChainId;
 use tokio::task::JoinSet;
 
@@ -7,6 +9,10 @@ use super::chains::Sources;
 use crate::module::loader::Module;
 use crate::runner::topics;
 use crate::store::StoreError;
+
+/// The longest time that an operator's load waits for the first answers of chains: far more than a working endpoint
+/// needs for a connection and a request.
+const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 
 /// An error of starting a module.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +44,18 @@ pub(super) fn check_sources<'a>(
     Ok(())
 }
 
-/// Gives each chain that a module requires the time to become readable, unless it is in trouble. Each
-/// source bounds the wait. A module whose chains are readable then starts at once, and another one waits
+/// Attempts to read each chain that a module requires and that is not in trouble, so that the run knows the state of
+/// the chains when it adds the module. A module whose chains are readable then starts at once, and another one waits
 /// by itself.
-pub(super) async fn await_readable(sources: &Sources, module: Option<&Module>) {
+pub(super) async fn attempt_required(sources: &Sources, module: Option<&Module>) {
     let required = module.into_iter().flat_map(|module| &module.required_chains);
     let sources = required.filter_map(|chain_id| sources.get(chain_id));
-    let mut waiting = JoinSet::new();
+    let mut attempts = JoinSet::new();
     for source in sources.filter(|source| source.trouble().is_none()) {
         let source = source.clone();
-        waiting.spawn(async move { drop(source.ready().await) });
+        attempts.spawn(async move { source.attempt().await });
     }
-    // The runner of the module reports a chain that is not readable.
-    while waiting.join_next().await.is_some() {}
+    let all = async { while attempts.join_next().await.is_some() {} };
+    // The runner of the module waits for a chain without an answer.
+    let _ = tokio::time::timeout(ATTEMPT_MAX, all).await;
 }

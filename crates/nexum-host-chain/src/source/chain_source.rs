@@ -101,6 +101,13 @@ impl EventSource for ChainSource {
         }
     }
 
+    async fn attempt(&self) {
+        let reader = self.reader();
+        if !reader.endpoints.can_be_reached().await {
+            reader.condition.unreachable();
+        }
+    }
+
     async fn ready(&self) -> Result<(), SourceError> {
         let endpoints = self.reader().endpoints.clone();
         endpoints.ready().await.map_err(|error| {

@@ -39,6 +39,8 @@ struct State {
     stalled: Option<(String, Instant)>,
     /// Every head has been far below the log's.
     below: Option<Below>,
+    /// An attempt has reached no endpoint. So the failure of all endpoints is trouble at once, until one works.
+    is_unreachable: bool,
     /// Why nexum follows the chain no longer, and since when.
     lost: Option<(String, Instant)>,
     /// The begin of the trouble that the last look found, in milliseconds since the Unix epoch. The
@@ -150,6 +152,11 @@ impl Condition {
         });
     }
 
+    /// Records that an attempt has reached no endpoint of the chain.
+    pub(super) fn unreachable(&self) {
+        self.0.lock().is_unreachable = true;
+    }
+
     /// Records that other endpoints may have taken the place of the followed one.
     pub(super) fn unfollowed(&self) {
         self.0.lock().followed = None;
@@ -203,6 +210,7 @@ impl Condition {
     /// Looks at the chain: the reason why it does not advance.
     pub(super) fn trouble(&self, down: &Down, now: Instant) -> Option<Trouble> {
         let mut state = self.0.lock();
+        state.is_unreachable &= down.is_whole();
         let found = state.trouble(down, now);
         let since_ms = found.as_ref().map(|(_, since)| wall::ms(*since));
         let since_ms = state.troubled_since_ms.filter(|_| found.is_some()).or(since_ms);
@@ -248,7 +256,7 @@ impl State {
         // An endpoint that is followed works, also while it rests.
         let since = down
             .since
-            .filter(|since| self.followed.is_none() && is_trouble(*since))?;
+            .filter(|since| self.followed.is_none() && (self.is_unreachable || is_trouble(*since)))?;
         Some((down.to_string(), since))
     }
 }
@@ -319,6 +327,24 @@ mod tests {
         assert_eq!(look(1, 64), Some((expected.to_owned(), first_ms, None)));
         assert!(!condition.follows("http://one:8545", false));
         assert_eq!(look(2, 65), None);
+    }
+
+    #[test]
+    fn endpoints_that_an_attempt_has_not_reached_are_trouble_at_once_until_one_works() {
+        let condition = Condition::default();
+        let began = Instant::now();
+        let look = |count, seconds: u64| {
+            let mut down = down(count);
+            down.since = (count == down.all).then_some(began);
+            let trouble = condition.trouble(&down, began + Duration::from_secs(seconds))?;
+            Some(trouble.text.to_string())
+        };
+        assert_eq!(look(2, 0), None);
+        condition.unreachable();
+        let whole = "2 of 2 endpoints down: http://one:8545: connection refused; http://two:8545: connection refused";
+        assert_eq!(look(2, 0).as_deref(), Some(whole));
+        assert_eq!(look(1, 1), None);
+        assert_eq!((look(2, 2), look(2, 3).as_deref()), (None, Some(whole)));
     }
 
     #[test]

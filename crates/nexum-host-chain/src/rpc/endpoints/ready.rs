@@ -48,6 +48,18 @@ impl fmt::Display for NotReady {
 impl std::error::Error for NotReady {}
 
 impl Endpoints {
+    /// Asks all endpoints once, concurrently. Returns true as soon as one has confirmed the chain id, and false if none
+    /// has.
+    pub(crate) async fn can_be_reached(&self) -> bool {
+        let mut asking: FuturesUnordered<_> = self.all.iter().map(|endpoint| endpoint.reach()).collect();
+        while let Some(reached) = asking.next().await {
+            if reached.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits until one of the endpoints has confirmed the chain id, for at most
     /// `startup_timeout_ms`. Asks all endpoints concurrently and repeatedly. For the start only:
     /// [`Self::request`] does not need it.
