@@ -123,6 +123,11 @@ impl Reader {
         error
     }
 
+    /// The labels of the endpoints, in the order of the configuration.
+    fn labels(&self) -> Vec<&str> {
+        self.endpoints.all().iter().map(|endpoint| endpoint.label()).collect()
+    }
+
     /// Looks at the chain: the reason why it does not advance. Sets the gauge of the chain too, so
     /// that the metric agrees with each answer. A gauge that is known stays known.
     fn trouble(&self) -> Option<Trouble> {

@@ -49,7 +49,7 @@ impl ChainSource {
         let (metrics, condition) = (Arc::clone(&before.metrics), Arc::clone(&before.condition));
         let reader = Reader::new(config, endpoints, metrics, condition);
         before.endpoints.retire(&reader.endpoints);
-        reader.condition.unfollowed();
+        reader.condition.replaced(&reader.labels());
         *self.reader.write() = Arc::new(reader);
         self.replaced.notify_waiters();
     }
@@ -75,9 +75,7 @@ impl EventSource for ChainSource {
     }
 
     fn describe(&self) -> String {
-        let reader = self.reader();
-        let labels: Vec<&str> = reader.endpoints.all().iter().map(|endpoint| endpoint.label()).collect();
-        labels.join(", ")
+        self.reader().labels().join(", ")
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -109,11 +107,22 @@ impl EventSource for ChainSource {
     }
 
     async fn ready(&self) -> Result<(), SourceError> {
-        let endpoints = self.reader().endpoints.clone();
-        endpoints.ready().await.map_err(|error| {
-            let reason = "cannot be reached";
-            SourceError::new(self.chain_id, reason).with_source(Box::new(error) as nexum_core::BoxError)
-        })
+        loop {
+            let replaced = self.replaced.notified();
+            tokio::pin!(replaced);
+            // No replacement after this line is missed.
+            replaced.as_mut().enable();
+            let endpoints = self.reader().endpoints.clone();
+            tokio::select! {
+                biased;
+                // The new endpoints may be reachable.
+                () = replaced => {}
+                ready = endpoints.ready() => return ready.map_err(|error| {
+                    let reason = "cannot be reached";
+                    SourceError::new(self.chain_id, reason).with_source(Box::new(error) as nexum_core::BoxError)
+                }),
+            }
+        }
     }
 
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {

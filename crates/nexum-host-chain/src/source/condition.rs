@@ -61,6 +61,12 @@ struct Failing {
     since: Instant,
     /// The time of the next attempt to follow.
     next_try: Instant,
+    last: Failed,
+}
+
+/// A failed attempt to follow.
+#[derive(Debug)]
+struct Failed {
     endpoint: String,
     error: String,
 }
@@ -70,7 +76,7 @@ struct Below {
     since: Instant,
     /// The time from which this is trouble.
     trouble_from: Instant,
-    text: String,
+    last: Failed,
 }
 
 impl Followed {
@@ -147,8 +153,7 @@ impl Condition {
         state.failing = Some(Failing {
             since,
             next_try,
-            endpoint: endpoint.to_owned(),
-            error: printable(&error.to_string()),
+            last: Failed::new(endpoint, error),
         });
     }
 
@@ -157,9 +162,20 @@ impl Condition {
         self.0.lock().is_unreachable = true;
     }
 
-    /// Records that other endpoints may have taken the place of the followed one.
-    pub(super) fn unfollowed(&self) {
-        self.0.lock().followed = None;
+    /// Records that endpoints with these labels have taken the place of the earlier ones. The trouble of the chain goes
+    /// on until it advances over one of them, and names no endpoint that is gone.
+    pub(super) fn replaced(&self, labels: &[&str]) {
+        let mut state = self.0.lock();
+        state.followed = None;
+        let State { failing, below, .. } = &mut *state;
+        let failing = failing.iter_mut().map(|failing| &mut failing.last);
+        let last = failing.chain(below.iter_mut().map(|below| &mut below.last));
+        for gone in last.filter(|last| !labels.contains(&&*last.endpoint)) {
+            *gone = Failed {
+                endpoint: labels.join(", "),
+                error: "no block since the endpoints have changed".to_owned(),
+            };
+        }
     }
 
     /// Records that the chain has not advanced for this time although an endpoint answers.
@@ -177,14 +193,14 @@ impl Condition {
         let now = Instant::now();
         let mut state = self.0.lock();
         (state.failing, state.followed) = (None, None);
-        let text = format!("{endpoint}: {error}");
+        let last = Failed::new(endpoint, error);
         match &mut state.below {
-            Some(below) => below.text = text,
+            Some(below) => below.last = last,
             below => {
                 *below = Some(Below {
                     since: now,
                     trouble_from: now + after,
-                    text,
+                    last,
                 });
             }
         }
@@ -235,29 +251,41 @@ impl State {
             return self.lost.clone();
         }
         if let Some(failing) = self.failing.as_ref().filter(|failing| is_trouble(failing.since)) {
-            let Failing {
-                since, endpoint, error, ..
-            } = failing;
             let text = match down.is_whole() {
                 true => down.to_string(),
                 false => format!(
-                    "cannot be followed: {} of {} endpoints down: {endpoint}: {error}",
-                    down.count, down.all
+                    "cannot be followed: {} of {} endpoints down: {}",
+                    down.count, down.all, failing.last
                 ),
             };
-            return Some((text, *since));
+            return Some((text, failing.since));
         }
         if self.stalled.is_some() {
             return self.stalled.clone();
         }
         if let Some(below) = self.below.as_ref().filter(|below| now >= below.trouble_from) {
-            return Some((below.text.clone(), below.since));
+            return Some((below.last.to_string(), below.since));
         }
         // An endpoint that is followed works, also while it rests.
         let since = down
             .since
             .filter(|since| self.followed.is_none() && (self.is_unreachable || is_trouble(*since)))?;
         Some((down.to_string(), since))
+    }
+}
+
+impl Failed {
+    fn new(endpoint: &str, error: &FollowError) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            error: printable(&error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.error)
     }
 }
 
@@ -345,6 +373,34 @@ mod tests {
         assert_eq!(look(2, 0).as_deref(), Some(whole));
         assert_eq!(look(1, 1), None);
         assert_eq!((look(2, 2), look(2, 3).as_deref()), (None, Some(whole)));
+    }
+
+    #[test]
+    fn a_trouble_goes_on_and_names_no_endpoint_that_is_gone() {
+        let condition = Condition::default();
+        let began = Instant::now();
+        let text = |seconds| {
+            let trouble = condition.trouble(&down(0), began + Duration::from_secs(seconds));
+            trouble.unwrap().text.to_string()
+        };
+        condition.failed("http://old:8545", &unreachable(), began, began);
+        assert!(
+            text(3).contains(": http://old:8545: eth_getBlockByNumber: "),
+            "{}",
+            text(3)
+        );
+        condition.replaced(&["http://old:8545", "http://new:8545"]);
+        assert!(
+            text(4).contains(": http://old:8545: eth_getBlockByNumber: "),
+            "{}",
+            text(4)
+        );
+        condition.replaced(&["http://new:8545"]);
+        let expected =
+            "cannot be followed: 0 of 2 endpoints down: http://new:8545: no block since the endpoints have changed";
+        assert_eq!(text(5), expected);
+        assert!(!condition.follows("http://new:8545", false));
+        assert_eq!(condition.trouble(&down(0), began + Duration::from_secs(6)), None);
     }
 
     #[test]
