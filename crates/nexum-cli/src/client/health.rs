@@ -16,13 +16,16 @@ use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::report::Refusals;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{count, span};
+use crate::report::{count, list, span};
 
 /// The exit codes of plugins for Nagios (Monitoring Plugins Development Guidelines, "Plugin Return
 /// Codes").
 const NAGIOS_OK: u8 = 0;
 const NAGIOS_CRITICAL: u8 = 2;
 const NAGIOS_UNKNOWN: u8 = 3;
+
+/// The most modules in the line of the chain for which they wait: more than most operators run. The JSON names all.
+const WAITING_NAMED_MAX: usize = 16;
 
 /// Shows the problems of the daemon with this configuration.
 ///
@@ -101,8 +104,20 @@ fn about(problem: &Problem) -> String {
     let reason = problem.reason.lines().next().unwrap_or_default();
     match (&problem.module, problem.chain) {
         (Some(module), _) => format!("module {module}: {reason}"),
-        (None, Some(chain)) => format!("chain {chain}: {reason}"),
+        (None, Some(chain)) => format!("chain {chain}: {reason}{}", waiting(&problem.waiting)),
         (None, None) => reason.to_owned(),
+    }
+}
+
+/// The modules that wait for a chain: `; module noop waits`.
+fn waiting(modules: &[String]) -> String {
+    let named = modules.iter().take(WAITING_NAMED_MAX);
+    let named = list(named);
+    match modules.len() {
+        0 => String::new(),
+        1 => format!("; module {named} waits"),
+        all if all > WAITING_NAMED_MAX => format!("; modules {named} and {} more wait", all - WAITING_NAMED_MAX),
+        _ => format!("; modules {named} wait"),
     }
 }
 
@@ -244,6 +259,28 @@ mod tests {
             "{line}"
         );
         assert_eq!(code, NAGIOS_OK);
+    }
+
+    #[test]
+    fn a_chain_in_trouble_names_the_modules_that_wait_for_it() {
+        let reason = "2 of 2 endpoints down";
+        let line = |waiting: usize| {
+            let names: Vec<_> = (1..=waiting).map(|number| format!("m{number}")).collect();
+            let down = json!({ "chain": 1, "reason": reason, "waiting": names, "since_ms": NOW_MS - 64_000 });
+            let health = health(json!({ "is_healthy": false, "problems": [down] }));
+            let [line] = &lines(&health, NOW_MS)[..] else {
+                panic!("one line")
+            };
+            let (nagios, _) = nagios_of(health);
+            let text = line.strip_suffix(", for 64 s").expect("the time");
+            assert!(nagios.starts_with(&format!("NEXUM CRITICAL - {text} | ")), "{nagios}");
+            text.to_owned()
+        };
+        assert_eq!(line(0), "chain 1: 2 of 2 endpoints down");
+        assert_eq!(line(1), "chain 1: 2 of 2 endpoints down; module m1 waits");
+        assert_eq!(line(2), "chain 1: 2 of 2 endpoints down; modules m1, m2 wait");
+        let many = line(18);
+        assert!(many.ends_with(", m15, m16 and 2 more wait"), "{many}");
     }
 
     #[test]

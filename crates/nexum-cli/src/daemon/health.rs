@@ -1,12 +1,12 @@
 //! Whether everything that should run runs: for `/readyz`, for `/v1/health`, and for systemd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::ChainId;
 use nexum_core::clock::{Clock as _, SystemClock};
-use nexum_core::source::{EndpointReport, EndpointState, SourceReport};
+use nexum_core::source::{EndpointReport, EndpointState, SourceReport, Trouble};
 use nexum_core::state::Act;
 use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleEntry, ModuleStatus, Stage, TopicPosition};
@@ -74,19 +74,15 @@ impl HealthCheck {
         if !self.refused.is_complete() {
             // Until then, some modules may be unknown here.
             problems.push(Problem {
-                module: None,
-                chain: None,
                 reason: "modules are being loaded".to_owned(),
                 since_ms: Some(self.refused.begun_ms()),
-                next_try_ms: None,
+                ..Problem::default()
             });
         }
         problems.extend(self.node.absence().map(|reason| Problem {
-            module: None,
-            chain: None,
             reason: cut(&reason.text),
             since_ms: Some(reason.since_ms).filter(|since_ms| *since_ms > 0),
-            next_try_ms: None,
+            ..Problem::default()
         }));
         let refused = self.refused.missing(&self.host).into_iter();
         problems.extend(refused.map(|refused| {
@@ -100,11 +96,14 @@ impl HealthCheck {
                 problems.push(of_module(name.to_string(), reason, loading.since_ms));
             }
         }
-        problems.extend(modules.iter().filter_map(|status| of_stage(status)));
+        let troubled = self.host.troubled_chains();
+        let waits = |status: &&Arc<ModuleStatus>| awaited(status, &troubled).next().is_some();
+        let others = modules.iter().filter(|status| !waits(status));
+        problems.extend(others.filter_map(|status| of_stage(status)));
         if let Some(most) = bounds.behind {
             problems.extend(modules.iter().flat_map(|status| too_far_behind(status, most)));
         }
-        problems.extend(self.of_chains(bounds.head_age));
+        problems.extend(self.of_chains(&modules, &troubled, bounds.head_age));
         problems
     }
 
@@ -144,10 +143,8 @@ impl HealthCheck {
             if letters > 0 {
                 notes.push(Problem {
                     module: Some(name.to_string()),
-                    chain: None,
                     reason: format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")),
-                    since_ms: None,
-                    next_try_ms: None,
+                    ..Problem::default()
                 });
             }
         }
@@ -158,11 +155,9 @@ impl HealthCheck {
             );
             if unusable > 0 {
                 notes.push(Problem {
-                    module: None,
                     chain: Some(chain.chain_id),
                     reason: format!("{unusable} of {all} endpoints cannot be used: `nexum chains`"),
-                    since_ms: None,
-                    next_try_ms: None,
+                    ..Problem::default()
                 });
             }
         }
@@ -188,19 +183,25 @@ impl HealthCheck {
         chains
     }
 
-    fn of_chains(&self, head_age: Option<Duration>) -> Vec<Problem> {
-        let troubled = self.host.troubled_chains();
+    fn of_chains(
+        &self,
+        modules: &[Arc<ModuleStatus>],
+        troubled: &BTreeMap<ChainId, Trouble>,
+        head_age: Option<Duration>,
+    ) -> Vec<Problem> {
         let mut problems = Vec::new();
         for chain in self.used_chains() {
             let problem = |reason: &str, since_ms| Problem {
-                module: None,
                 chain: Some(chain.chain_id),
                 reason: cut(reason),
                 since_ms: Some(since_ms),
-                next_try_ms: None,
+                ..Problem::default()
             };
             if let Some(trouble) = troubled.get(&chain.chain_id) {
+                let waits = |status: &&Arc<ModuleStatus>| awaited(status, troubled).any(|id| id == chain.chain_id);
+                let waiting = modules.iter().filter(waits);
                 problems.push(Problem {
+                    waiting: waiting.map(|status| status.name().to_string()).collect(),
                     next_try_ms: trouble.next_try_ms,
                     ..problem(&trouble.text, trouble.since_ms)
                 });
@@ -240,11 +241,19 @@ fn by(act: &Act) -> String {
 fn of_module(name: String, reason: String, since_ms: u64) -> Problem {
     Problem {
         module: Some(name),
-        chain: None,
         reason: cut(&reason),
         since_ms: Some(since_ms),
-        next_try_ms: None,
+        ..Problem::default()
     }
+}
+
+/// The chains in trouble for which the module waits. Their problems name the module.
+fn awaited(status: &ModuleStatus, troubled: &BTreeMap<ChainId, Trouble>) -> impl Iterator<Item = ChainId> {
+    let chains = match status.stage() {
+        Stage::WaitingForChain => chains(status),
+        _ => BTreeSet::new(),
+    };
+    chains.into_iter().filter(|chain_id| troubled.contains_key(chain_id))
 }
 
 /// The problem of a module that should run and does not.

@@ -34,7 +34,7 @@ pub(crate) struct Health {
 }
 
 /// A reason why something that should run does not, or another statement about a module or a chain.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
     /// The module, if the problem is one of a module. The path of its file, if its name is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +43,9 @@ pub(crate) struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chain: Option<u64>,
     pub(crate) reason: String,
+    /// The modules that wait for the chain, if the problem is one of a chain. They have no problem of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waiting: Vec<String>,
     /// The time since which the problem exists, in milliseconds since the Unix epoch, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) since_ms: Option<u64>,

@@ -144,8 +144,9 @@ async fn begins(setup: &Setup, running: &Exporting) -> Vec<u64> {
     ];
     for problems in [&health["problems"], &ready] {
         let problems = problems.as_array().expect("problems");
-        // The chain, and the module that waits for it.
-        assert_eq!(problems.len(), 2, "{problems:?}");
+        // The chain names the module that waits for it.
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0]["waiting"], serde_json::json!(["noop"]), "{problems:?}");
         begins.extend(problems.iter().map(|problem| problem["since_ms"].clone()));
     }
     let begins = begins.iter().map(|begin| begin.as_u64().expect("a time"));
@@ -195,6 +196,11 @@ async fn an_outage_is_the_same_everywhere_and_ends_with_the_first_endpoint_that_
     assert!(setup.json(&HEALTH)["blocks_behind"].is_null());
     let nagios = setup.dir.nexum(&["health", "--behind", "5", "--format", "nagios"]);
     assert!(nagios.stdout.contains(" behind=U;;5 "), "{}", nagios.stdout);
+    let text = setup.dir.nexum(&["health"]).stdout;
+    for said in [&nagios.stdout, &text] {
+        assert_eq!(said.matches("2 of 2 endpoints down").count(), 1, "{said}");
+        assert!(said.contains("; module noop waits"), "{said}");
+    }
     let table = setup.dir.nexum(&["status"]);
     let row = table.stdout.lines().find(|line| line.contains("waiting for chain"));
     let cells: Vec<_> = row.expect("a row").split_whitespace().collect();
