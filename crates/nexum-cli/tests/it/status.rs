@@ -100,7 +100,7 @@ async fn a_chain_that_is_down_shows_everywhere_until_it_answers_again() {
     let health = dir.nexum(&["health"]);
     assert_eq!(health.code, Some(1), "{}", health.stdout);
     assert!(
-        health.stdout.contains("module noop: waiting for chain: "),
+        health.stdout.contains("; module noop waits, for ") && health.stdout.lines().count() == 1,
         "{}",
         health.stdout
     );

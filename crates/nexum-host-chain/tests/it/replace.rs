@@ -74,6 +74,33 @@ async fn other_endpoints_continue_without_a_lost_or_a_repeated_block() {
 }
 
 #[tokio::test]
+async fn a_wait_for_the_chain_goes_on_at_the_new_endpoints() {
+    let mut dead = Node::start().await;
+    let node = dead.replica().await;
+    dead.stop().await;
+    for url in URLS {
+        let config = |node: &Node| {
+            let mut config = config(&url(node));
+            config.startup_timeout_ms = 3_600_000;
+            config
+        };
+        let chains = Chains::new([config(&dead)]);
+        let source = chains.source(CHAIN).unwrap();
+        let change = async {
+            // The wait has begun. An attempt does not wait.
+            source.attempt().await;
+            let trouble = source.trouble().map(|trouble| trouble.text.to_string());
+            let expected = format!("1 of 1 endpoints down: {}: ", url(&dead));
+            assert!(trouble.as_ref().is_some_and(|text| text.starts_with(&expected)), "{trouble:?}");
+            replace(&chains, config(&node));
+            assert_eq!(source.trouble(), None);
+        };
+        let (ready, ()) = soon(async { tokio::join!(source.ready(), change) }).await;
+        ready.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_of_both_configurations_keeps_its_connection_health_and_counters() {
     let mut dead = Node::start().await;
     let node = dead.replica().await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{end, module};
 use crate::Dir;
 use crate::control::{done, json, until};
-use crate::running::{Log, RUNNING, spawn};
+use crate::running::{Log, spawn};
 
 const STATUS: [&str; 3] = ["status", "--format", "json"];
 
@@ -88,10 +88,11 @@ async fn a_load_answers_at_once_with_the_trouble_of_a_chain_that_no_module_has_u
     let port = free_port();
     let keys = format!("rpc_url = \"http://127.0.0.1:{port}\"\nstartup_timeout_ms = 3_600_000");
     write(&dir, &[(31_337, &keys)]);
-    dir.write("engine.toml", format!("[chains.31337]\n{keys}\n"));
+    let echo = guests::component("query-echo").display().to_string();
+    dir.write("engine.toml", format!("[[modules]]\npath = {echo:?}\n[chains.31337]\n{keys}\n"));
     let mut child = spawn(&dir, &["run"]);
     let log = Log::of(&mut child);
-    log.until_all(&RUNNING);
+    log.until_all(&["modules are loaded"]);
     let noop = guests::component("noop").display().to_string();
     let load = ["module", "load", &noop, "--name", "first", "--manifest", "31337.toml"];
     let waits = format!("waits: chain 31337: 1 of 1 endpoints down: http://127.0.0.1:{port}: ");
