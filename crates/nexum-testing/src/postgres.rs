@@ -82,8 +82,41 @@ impl Postgres {
         server
     }
 
-    /// Makes the files of a server.
-    fn initialise(network: Network) -> Self {
+    /// Starts a server on a Unix socket that has all changes of this one, and that this one knows under this name. It
+    /// accepts writes after [`promote`](Self::promote).
+    ///
+    /// # Panics
+    ///
+    /// If the programs are missing or fail.
+    pub fn replica(&self, name: &str) -> Self {
+        let replica = Self::in_new_directory(Network::Nowhere);
+        let server = format!("{}?application_name={name}", self.url());
+        let mut copy = program("pg_basebackup");
+        copy.args([
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--dbname",
+            &server,
+        ]);
+        copy.arg("--pgdata").arg(replica.data()).env("PGPASSWORD", PASSWORD);
+        check("pg_basebackup", &copy.output().expect("pg_basebackup"));
+        replica.restart();
+        replica
+    }
+
+    /// Makes a [`replica`](Self::replica) a server of its own, which accepts writes.
+    ///
+    /// # Panics
+    ///
+    /// If it is no replica, or fails.
+    pub fn promote(&self) {
+        let promoted = self.control(["promote", "--wait"].map(str::as_ref).into_iter());
+        check("pg_ctl", &promoted);
+    }
+
+    /// A directory for a server, with the password file of its clients.
+    fn in_new_directory(network: Network) -> Self {
         // A Unix socket has a short path.
         let directory = tempfile::Builder::new()
             .prefix("pg")
@@ -100,6 +133,13 @@ impl Postgres {
         let password = server.password_file();
         fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
         private(&password);
+        server
+    }
+
+    /// Makes the files of a server.
+    fn initialise(network: Network) -> Self {
+        let server = Self::in_new_directory(network);
+        let password = server.password_file();
         let of_server = server.path("initial");
         fs::copy(&password, &of_server).expect("a password file");
         give_to_server(&of_server);
@@ -207,9 +247,20 @@ impl Postgres {
             .expect("a process id")
     }
 
+    /// The address of the database on this server or on another one, without the password. Both are on Unix sockets
+    /// alone.
+    pub fn url_with(&self, other: &Self) -> String {
+        format!("postgres://{USER}@{},{}/postgres", self.socket(), other.socket())
+    }
+
+    /// The directory of the Unix socket, as a part of an address.
+    fn socket(&self) -> String {
+        self.directory.path().display().to_string().replace('/', "%2F")
+    }
+
     /// The address of the database, without the password.
     pub fn url(&self) -> String {
-        let socket = self.directory.path().display().to_string().replace('/', "%2F");
+        let socket = self.socket();
         let port = match self.network {
             Network::Nowhere => String::new(),
             Network::Loopback { port, .. } => format!(":{port}"),

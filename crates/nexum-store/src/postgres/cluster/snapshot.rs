@@ -54,7 +54,8 @@ impl Node {
 }
 
 impl Snapshot {
-    /// Reads all tables at one moment: one statement has one snapshot. Returns a text in JSON.
+    /// Reads all tables at one moment: one statement has one snapshot. Returns a text in JSON. A group without modules is
+    /// forgotten.
     pub(super) const QUERY: &str = "
         SELECT json_build_object(
             'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
@@ -66,7 +67,7 @@ impl Snapshot {
             'groups', (SELECT coalesce(json_agg(json_build_object(
                 'grp', grp, 'node', node, 'epoch', epoch, 'since_ms', (extract(epoch FROM since) * 1000)::bigint,
                 'wanted', wanted
-            ) ORDER BY grp), '[]') FROM nexum_group),
+            ) ORDER BY grp), '[]') FROM nexum_group g WHERE EXISTS (SELECT FROM nexum_module m WHERE m.grp = g.grp)),
             'modules', (SELECT coalesce(json_agg(json_build_object(
                 'name', name, 'grp', grp, 'version', version, 'chains', chains
             ) ORDER BY name), '[]') FROM nexum_module)

@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 /// - `nexum_alone`: ends the rights of all nodes, for a process that is the only one. Fails while a lease has not
 ///   ended. The error's message has the names of these nodes, and its detail the milliseconds until the last lease ends.
 /// - `nexum_forget`: removes the history of 90 days ago, the nodes that have been gone for 30 days, and the modules that
-///   no node has had for 30 days. A fence row stays, so that the epochs of its node go on.
+///   no node has had for 30 days. Fence rows and groups stay, so that their numbers go on.
 /// - `nexum_join`: begins a membership, and ends the node's earlier one. Returns no epoch while the earlier one may
 ///   live on, and `certain` is false.
 /// - `nexum_bury`: declares a node dead. Returns false if it has renewed its lease since `seen`, in microseconds.
@@ -95,10 +95,10 @@ BEGIN
     DELETE FROM nexum_node WHERE node IN (SELECT node FROM nexum_node WHERE gone_at < old FOR UPDATE SKIP LOCKED);
     DELETE FROM nexum_module m USING nexum_group g WHERE g.grp = m.grp AND g.node IS NULL AND g.since < old
         AND NOT EXISTS (SELECT FROM nexum_node n WHERE jsonb_exists(n.loaded, m.name));
-    DELETE FROM nexum_group g WHERE g.node IS NULL AND g.since < old
-        AND NOT EXISTS (SELECT FROM nexum_module m WHERE m.grp = g.grp);
-    UPDATE nexum_group g SET wanted = NULL
-        WHERE NOT EXISTS (SELECT FROM nexum_node n WHERE n.node = g.wanted) AND g.wanted IS NOT NULL;
+    UPDATE nexum_group g SET wanted = NULL WHERE g.wanted IS NOT NULL AND (
+        NOT EXISTS (SELECT FROM nexum_node n WHERE n.node = g.wanted)
+        OR NOT EXISTS (SELECT FROM nexum_module m WHERE m.grp = g.grp)
+    );
 END
 $$;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nexum_core::store::{StoreError, blocking};
-use nexum_testing::{Counts, Postgres};
+use nexum_testing::Counts;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::{JoinSet, block_in_place};
@@ -183,6 +183,33 @@ async fn the_modules_go_on_after_a_restart_of_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_step_is_lost_when_a_synchronous_standby_takes_the_place_of_the_primary() {
+    let mut world = World::new(8).await;
+    let standby = block_in_place(|| {
+        let standby = world.server.replica("standby");
+        world.server.configure("synchronous_standby_names", "standby");
+        standby
+    });
+    world.config.url = world.server.url_with(&standby);
+    let start = |name: &str| world.node_with(&world.config, short_lease(name), offers(0..8, "1"));
+    let (one, two) = (start("one"), start("two"));
+    world.settled(&[&one, &two]).await;
+    // The primary waits for the standby, and the modules make steps until the crash.
+    let state = "SELECT sync_state FROM pg_stat_replication WHERE application_name = 'standby'";
+    assert_eq!(block_in_place(|| world.sql(state)), ["sync"]);
+    block_in_place(|| world.server.crash());
+    let since = Instant::now();
+    // The standby refuses writes, and the nodes lose their leases.
+    for node in [&one, &two] {
+        world.until(node, "the loss", |tenure| tenure.owned.is_empty()).await;
+    }
+    block_in_place(|| standby.promote());
+    world.settled(&[&one, &two]).await;
+    report("all modules go on after a failover of the database", since);
+    world.finish(vec![one, two]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_step_is_lost_or_made_twice_under_random_faults() {
     let world = World::new(9).await;
     let links: Vec<_> = (0..3).map(|_| Link::start(&world.config.url)).collect();
@@ -232,10 +259,6 @@ impl World {
             }
         });
         assert!(reached.await.is_ok(), "{name} is {:?}", counts.gauge(name, &[]));
-    }
-
-    fn sql(&self, statement: &str) -> Vec<String> {
-        crate::postgres::sql(&self.config, Postgres::password(&self.server), statement)
     }
 
     /// Ends a connection of any node.

@@ -10,8 +10,6 @@ use nexum_store::{PostgresError, PostgresStore};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
-use crate::postgres::sql;
-
 use super::world::{Node, World, cluster, name_of, offers, report, short_lease};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,7 +324,7 @@ async fn a_join_forgets_what_has_been_gone_for_long() {
             "UPDATE {schema}.nexum_node SET gone_at = gone_at - interval '{days} days' WHERE node = '{node}'; \
              UPDATE {schema}.nexum_group SET since = since - interval '31 days' WHERE node IS NULL"
         );
-        block_in_place(|| sql(&world.config, world.server.password(), &statement));
+        block_in_place(|| world.sql(&statement));
     };
     age(29, "two");
     age(29, "three");

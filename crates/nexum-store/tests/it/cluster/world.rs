@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Line, Module};
+use crate::postgres::sql;
 use crate::support::database;
 
 /// The lease of nodes that a test waits for: long for a machine that is slow, and short for a test.
@@ -125,6 +126,11 @@ impl World {
             });
             assert!(stepped.await.is_ok(), "module {module} makes no steps");
         }
+    }
+
+    /// A statement of the test itself.
+    pub(crate) fn sql(&self, statement: &str) -> Vec<String> {
+        sql(&self.config, self.server.password(), statement)
     }
 
     /// Waits for a condition of a node's tenure.
