@@ -185,6 +185,10 @@ impl Runner {
     /// Waits until a feed may have an event, or until a command or a call arrives.
     async fn wait(&mut self) {
         let woken = self.mailbox.wake().notified();
+        // The pause before a retry of `init` has consumed the wake-up of a command that ended it.
+        if self.mailbox.is_interrupted() {
+            return;
+        }
         match self.feeds.iter().filter_map(Feed::due_ms).min() {
             None => woken.await,
             Some(due) => tokio::select! {

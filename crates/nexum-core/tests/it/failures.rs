@@ -199,16 +199,19 @@ async fn a_module_does_not_die_of_its_init_while_its_chain_has_trouble() {
 
 #[tokio::test]
 async fn nobody_waits_longer_than_a_stop_for_a_module_that_backs_off() {
-    let mut setup = trying(5, &["panic"]);
-    setup.restart = setup
-        .restart
-        .replace("backoff_ms = 1\n", "backoff_ms = 3600000\nbackoff_max_ms = 3600000\n");
-    let run = setup.start().await;
-    run.chain.mine(2);
-    run.stage("panic", Stage::Backoff).await;
-    let status = run.status("panic");
-    assert!(!run.stop().await.failed());
-    assert_eq!(status.stage(), Stage::Stopped);
+    for (fixture, blocks) in [("panic", 2), ("bad-init", 0)] {
+        let mut setup = trying(5, &[fixture]);
+        setup.restart = setup
+            .restart
+            .replace("backoff_ms = 1\n", "backoff_ms = 3600000\nbackoff_max_ms = 3600000\n");
+        let run = setup.start().await;
+        run.chain.mine(blocks);
+        run.stage(fixture, Stage::Backoff).await;
+        let status = run.status(fixture);
+        let report = run.stop().await;
+        assert!(!report.failed() && report.abandoned.is_empty(), "{report:?}");
+        assert_eq!(status.stage(), Stage::Stopped);
+    }
 }
 
 #[tokio::test]

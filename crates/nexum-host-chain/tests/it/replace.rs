@@ -91,7 +91,10 @@ async fn a_wait_for_the_chain_goes_on_at_the_new_endpoints() {
             source.attempt().await;
             let trouble = source.trouble().map(|trouble| trouble.text.to_string());
             let expected = format!("1 of 1 endpoints down: {}: ", url(&dead));
-            assert!(trouble.as_ref().is_some_and(|text| text.starts_with(&expected)), "{trouble:?}");
+            assert!(
+                trouble.as_ref().is_some_and(|text| text.starts_with(&expected)),
+                "{trouble:?}"
+            );
             replace(&chains, config(&node));
             assert_eq!(source.trouble(), None);
         };

@@ -1,4 +1,4 @@
-//! What the command shows of modules in each state.
+//! The output of the command for modules in each state.
 
 use serde_json::json;
 

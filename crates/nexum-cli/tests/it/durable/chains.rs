@@ -89,7 +89,10 @@ async fn a_load_answers_at_once_with_the_trouble_of_a_chain_that_no_module_has_u
     let keys = format!("rpc_url = \"http://127.0.0.1:{port}\"\nstartup_timeout_ms = 3_600_000");
     write(&dir, &[(31_337, &keys)]);
     let echo = guests::component("query-echo").display().to_string();
-    dir.write("engine.toml", format!("[[modules]]\npath = {echo:?}\n[chains.31337]\n{keys}\n"));
+    dir.write(
+        "engine.toml",
+        format!("[[modules]]\npath = {echo:?}\n[chains.31337]\n{keys}\n"),
+    );
     let mut child = spawn(&dir, &["run"]);
     let log = Log::of(&mut child);
     log.until_all(&["modules are loaded"]);

@@ -1,4 +1,4 @@
-//! What a run does for its membership: its runners agree with the newest tenure.
+//! The work of a run for its membership: its runners agree with the newest tenure.
 
 use std::collections::BTreeMap;
 
