@@ -13,6 +13,9 @@ use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::causes::Causes;
 
 use crate::BoxError;
 
@@ -260,6 +263,28 @@ pub async fn blocking<T: Send + 'static>(
     let store = store.clone();
     let done = tokio::task::spawn_blocking(move || work(&*store)).await;
     done.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+}
+
+/// The pause before another look at a store that cannot be reached.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// [`blocking`] for work at the start of a process, which repeats until a [shared](StateStore::is_shared) store can be
+/// reached: its database may restart at this moment.
+pub(crate) async fn when_reachable<T: Send + 'static>(
+    store: &Arc<dyn StateStore>,
+    work: fn(&dyn StateStore) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut has_said = false;
+    loop {
+        let error = match blocking(store, work).await {
+            Err(error @ StoreError::Backend(_)) if store.is_shared() => error,
+            done => return done,
+        };
+        if !std::mem::replace(&mut has_said, true) {
+            tracing::warn!(target: "nexum::store", error = %Causes(&error), "nexum waits for the state store");
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
 }
 
 /// An error of a store.

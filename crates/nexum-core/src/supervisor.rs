@@ -218,7 +218,8 @@ impl Supervisor {
             ownership: membership.map(Ownership::begin),
             unanswered,
         };
-        store::blocking(&run.store, state::open).await?;
+        let opened = store::when_reachable(&run.store, state::open);
+        stop.run_until_cancelled(opened).await.unwrap_or(Ok(()))?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
         run.start(added, true).await?;

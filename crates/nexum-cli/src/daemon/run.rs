@@ -177,7 +177,10 @@ impl Daemon<'_> {
             deadline: self.shutdown_deadline,
             now: stop.now.clone(),
         });
-        let host = host.recall().await.map_err(|error| Refusal::of(&error))?;
+        let host = tokio::select! {
+            host = host.recall() => host.map_err(|error| Refusal::of(&error))?,
+            () = stop.token.cancelled() => return Ok(STOPPED),
+        };
         let mut inspection = tokio::select! {
             inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),

@@ -256,7 +256,8 @@ impl HostBuilder {
 
     /// Reads from the store what the [operator](super::HostHandle::operator) wanted in earlier runs. The host
     /// then has the modules that the operator loaded, and not those that the operator removed. Stopped
-    /// modules begin stopped. Call this after [`store`](Self::store). [`build`](Self::build) calls it.
+    /// modules begin stopped. Call this after [`store`](Self::store). [`build`](Self::build) calls it. Waits for a
+    /// [shared](StateStore::is_shared) store that cannot be reached.
     ///
     /// # Errors
     ///
@@ -266,7 +267,7 @@ impl HostBuilder {
             state::open(store)?;
             state::operator_rows(&*store.view()?)
         };
-        self.rows = store::blocking(&self.run.store, read).await?;
+        self.rows = store::when_reachable(&self.run.store, read).await?;
         Ok(self)
     }
 
