@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -21,6 +22,9 @@ use crate::{
 
 /// The interval between checks of a condition that a task waits for.
 const POLL: Duration = Duration::from_millis(5);
+
+/// The age up to which a process may not handle signals yet.
+const EARLY: Duration = Duration::from_secs(15);
 
 /// The time that nexum may take to stop: twice the default deadline of an event.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -62,6 +66,7 @@ pub(crate) trait Listener: Default + Send + 'static {
 /// A running nexum process. Dropping the value kills it.
 pub(crate) struct Nexum<L> {
     child: Child,
+    started: Instant,
     seen: Arc<Mutex<L>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -100,7 +105,13 @@ impl<L: Listener> Nexum<L> {
         let stdout = child.stdout.take().context("nexum has no stdout")?;
         let stderr = child.stderr.take().context("nexum has no stderr")?;
         let readers = vec![follow(stdout, log.try_clone()?, &seen), follow(stderr, log, &seen)];
-        Ok(Self { child, seen, readers })
+        let started = Instant::now();
+        Ok(Self {
+            child,
+            started,
+            seen,
+            readers,
+        })
     }
 
     /// The process id.
@@ -169,7 +180,9 @@ impl<L: Listener> Nexum<L> {
             pause(POLL)?;
         };
         let seen = self.finish()?;
-        anyhow::ensure!(status.success(), "nexum exited with {status} after SIGTERM");
+        // The signal itself ends a process that has just started, or still waits for its database.
+        let is_early = self.started.elapsed() < EARLY && status.signal() == Some(Signal::TERM.as_raw());
+        anyhow::ensure!(status.success() || is_early, "nexum exited with {status} after SIGTERM");
         Ok(seen)
     }
 

@@ -7,7 +7,7 @@ use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
 use nexum_core::{CommandError, HostBuilder, Stage};
 use nexum_host_store::LocalStore;
-use nexum_testing::{GENESIS_MS, Installation, Member, TEST_CHAIN_ID, journal};
+use nexum_testing::{FaultyStore, GENESIS_MS, Installation, Member, TEST_CHAIN_ID, journal};
 use tempfile::TempDir;
 
 use crate::hosts::{Control, Running, name};
@@ -96,6 +96,28 @@ async fn a_module_runs_where_it_is_owned_and_moves_with_its_state() {
     site.installation.hand_over(to, from, "journal").await;
     site.mine(1);
     site.has(&["block 0", "block 1", "block 2", "block 3", "block 4"]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_starts_while_the_store_cannot_be_reached_waits_for_it() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let faulty = FaultyStore::new(store.clone());
+    let installation = Installation::new(Arc::new(faulty.clone()));
+    faulty.fail_reads(true);
+    let (member, run, _manifests) = node(&installation, &store).await;
+    let waits = || {
+        run.records
+            .all()
+            .iter()
+            .any(|record| record.message == "nexum waits for the state store")
+    };
+    run.until("a record of the wait", waits).await;
+    faulty.fail_reads(false);
+    installation.give(&member, "journal");
+    run.until("running", || run.status("journal").stage() == Stage::Running)
+        .await;
+    run.chain.mine(1);
+    entries(&run, &store, "journal", &["block 0"]).await;
 }
 
 #[tokio::test]
