@@ -19,28 +19,33 @@ mod shutdown;
 mod start;
 mod together;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
+use tokio::sync::oneshot;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::source::{EventSource, SourceError};
+use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::clock::{Clock, SystemClock};
 use crate::membership::Membership;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus};
-use crate::state;
+use crate::state::{self, ModuleState};
 use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{self, StateStore};
 
 use chains::Chains;
+use expected::Expected;
+use handle::LostChains;
 use inbox::Inbox;
 use look::Look;
+use modules::Modules;
 use ownership::Ownership;
-use run::Run;
 use start::check_sources;
 
 pub use error::SteerError;
@@ -250,6 +255,54 @@ impl Supervisor {
             .for_each(|abandoned| abandoned.report(has_committed));
         Ok(report)
     }
+}
+
+/// The rows and logs that a start of modules needs.
+struct ReadyToStart {
+    /// The states of the modules, in their order.
+    states: Vec<ModuleState>,
+    followed: BTreeMap<ChainTopic, TopicHandle>,
+}
+
+/// A run in progress.
+struct Run {
+    store: Arc<dyn StateStore>,
+    policy: CommitPolicy,
+    strict: bool,
+    committer: Committer,
+    chains: Chains,
+    modules: Modules,
+    runners: JoinSet<()>,
+    /// The module of each runner's task.
+    names: HashMap<Id, ModuleName>,
+    /// The runners that end because of a request.
+    ending: HashMap<ModuleName, Ending>,
+    expected: Expected,
+    lost: Vec<SourceError>,
+    lost_chains: LostChains,
+    clock: Arc<dyn Clock>,
+    /// The modules that this process owns. `None` if it runs all modules.
+    ownership: Option<Ownership>,
+    /// The modules that the run began with, and whose queries it cannot answer yet.
+    unanswered: Vec<QueryModule>,
+}
+
+/// A request that waits for the end of a runner.
+struct Ending {
+    /// `None` without a caller that waits.
+    done: Option<oneshot::Sender<Result<(), SteerError>>>,
+    then: Then,
+}
+
+/// The step after the end of a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The module ends.
+    Remove,
+    /// The other parts of the module remain.
+    EndEvents,
+    /// Another process takes the module over.
+    HandOver,
 }
 
 impl Report {

@@ -3,7 +3,7 @@
 use nexum_config::document::nearest;
 use nexum_config::names::ModuleName;
 
-use super::run::Run;
+use super::Run;
 use super::start::StartError;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::SteerError;
 use super::inbox::{Exchange, Ping, Prepared, Request, RunnerChange};
-use super::run::{Ending, Run, Then};
 use super::start::{StartError, check_sources};
+use super::{Ending, Run, Then};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;

@@ -1,79 +1,20 @@
-//! A run in progress: its runners, and its answers to requests and ends.
+//! A run in progress: it starts runners, and answers requests and ends.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use tokio::sync::oneshot;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::Report;
-use super::chains::Chains;
-use super::error::SteerError;
-use super::expected::Expected;
-use super::handle::LostChains;
 use super::inbox::Inbox;
-use super::modules::{self, Modules};
-use super::ownership::{self, Ownership};
 use super::shutdown::Deadline;
-use crate::bus::source::{SourceError, TopicHandle};
-use crate::clock::Clock;
-use crate::module::query::QueryModule;
+use super::{Ending, ReadyToStart, Report, Run, Then, modules, ownership};
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
 use crate::state::{self, ModuleState};
-use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{self, StateStore, StoreError};
-
-/// The rows and logs that a start of modules needs.
-pub(super) struct ReadyToStart {
-    /// The states of the modules, in their order.
-    states: Vec<ModuleState>,
-    followed: BTreeMap<ChainTopic, TopicHandle>,
-}
-
-/// A run in progress.
-pub(super) struct Run {
-    pub(super) store: Arc<dyn StateStore>,
-    pub(super) policy: CommitPolicy,
-    pub(super) strict: bool,
-    pub(super) committer: Committer,
-    pub(super) chains: Chains,
-    pub(super) modules: Modules,
-    pub(super) runners: JoinSet<()>,
-    /// The module of each runner's task.
-    pub(super) names: HashMap<Id, ModuleName>,
-    /// The runners that end because of a request.
-    pub(super) ending: HashMap<ModuleName, Ending>,
-    pub(super) expected: Expected,
-    pub(super) lost: Vec<SourceError>,
-    pub(super) lost_chains: LostChains,
-    pub(super) clock: Arc<dyn Clock>,
-    /// The modules that this process owns. `None` if it runs all modules.
-    pub(super) ownership: Option<Ownership>,
-    /// The modules that the run began with, and whose queries it cannot answer yet.
-    pub(super) unanswered: Vec<QueryModule>,
-}
-
-/// A request that waits for the end of a runner.
-pub(super) struct Ending {
-    /// `None` without a caller that waits.
-    pub(super) done: Option<oneshot::Sender<Result<(), SteerError>>>,
-    pub(super) then: Then,
-}
-
-/// The step after the end of a runner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The module ends.
-    Remove,
-    /// The other parts of the module remain.
-    EndEvents,
-    /// Another process takes the module over.
-    HandOver,
-}
 
 impl Ending {
     pub(super) fn answer(self) {

@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::run::Run;
+use super::Run;
 use crate::capability::Handling;
 use crate::runner::ModuleStatus;
 

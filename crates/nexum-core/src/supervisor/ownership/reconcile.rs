@@ -13,8 +13,8 @@ use crate::runner::ModuleStatus;
 use crate::state;
 use crate::store::committer::{CommitError, Committer};
 use crate::store::{Batch, StoreError};
-use crate::supervisor::run::{Ending, Run, Then};
 use crate::supervisor::shutdown::Deadline;
+use crate::supervisor::{Ending, Run, Then};
 
 impl Run {
     /// Does a step for the membership.
