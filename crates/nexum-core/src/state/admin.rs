@@ -14,7 +14,7 @@ use nexum_config::topic::ChainId;
 
 use super::module::ProgressRow;
 use super::rows::Kind;
-use super::{Cursors, DeadLetter, ModuleId, OperatorRow, Usage, rows};
+use super::{Cursors, DeadLetter, Effect, ModuleId, ModuleState, OperatorRow, Resolution, Usage, rows};
 use crate::event::{BlockHash, Position};
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
@@ -59,6 +59,8 @@ pub enum Row {
     },
     /// A dead letter, in the store's format.
     DeadLetter(Vec<u8>),
+    /// The record of an effect, in the store's format.
+    Effect(Vec<u8>),
     /// A header of one of the module's chains.
     Header {
         /// The chain id.
@@ -165,6 +167,48 @@ pub fn dead_letter(view: &dyn View, name: &ModuleName, event: &str) -> Result<Op
     }
 }
 
+/// Passes the records of a module's effects to `visit`, the stranded ones last, until it breaks off.
+///
+/// # Errors
+///
+/// Fails if the store is not readable or is damaged.
+pub fn effects(
+    view: &dyn View,
+    name: &ModuleName,
+    visit: &mut dyn FnMut(Effect) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    match find(view, name)? {
+        Some(id) => super::effects(view, id, visit),
+        None => Ok(()),
+    }
+}
+
+/// Changes the record of an effect as the operator says, at this time in milliseconds since the Unix epoch. Returns
+/// whether the module has the record.
+///
+/// # Errors
+///
+/// Fails if the store is not usable.
+pub fn resolve_effect(
+    store: &dyn StateStore,
+    name: &ModuleName,
+    effect: &Effect,
+    resolution: Resolution,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    let view = store.view()?;
+    let Some(id) = find(&*view, name)? else {
+        return Ok(false);
+    };
+    let Some(effect) = super::effect(&*view, id, effect)? else {
+        return Ok(false);
+    };
+    let mut state = ModuleState::load(&*view, id)?;
+    drop(view);
+    store.write(&state.resolve_effect(effect, resolution, now_ms))?;
+    Ok(true)
+}
+
 /// Passes a module's keys that start with `prefix`, and their values, to `visit`, in order, until
 /// it breaks off.
 ///
@@ -194,7 +238,13 @@ pub fn export(
     let mut chains: Vec<ChainId> = cursors.iter().filter_map(|cursor| cursor.topic.chain_id()).collect();
     chains.sort_unstable();
     chains.dedup();
-    let mut prefixes = vec![rows::states(id), rows::undos(id), rows::dead_letters(id)];
+    let mut prefixes = vec![
+        rows::states(id),
+        rows::undos(id),
+        rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
+    ];
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
     let mut outcome = Ok(());
@@ -228,6 +278,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
             record: value.to_vec(),
         },
         Kind::DeadLetter => Row::DeadLetter(value.to_vec()),
+        Kind::Effect | Kind::Stranded => Row::Effect(value.to_vec()),
         Kind::Header => {
             let (chain_id, block) = rows::block_of(key)?;
             let parent = (!value.is_empty()).then(|| rows::hash(value)).transpose()?;
@@ -306,6 +357,10 @@ impl<'a> Import<'a> {
                 let letter = DeadLetter::decode(&record).map_err(damaged)?;
                 self.batch.set(rows::dead_letter(self.id, &letter.id), record);
             }
+            Row::Effect(record) => {
+                let effect = Effect::decode(&record).map_err(damaged)?;
+                self.batch.set(effect.row(self.id), record);
+            }
             Row::Header {
                 chain_id,
                 block,
@@ -376,6 +431,8 @@ fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
         rows::states(id),
         rows::undos(id),
         rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
         rows::progress(id),
     ] {
         loop {

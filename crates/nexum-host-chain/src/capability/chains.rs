@@ -293,6 +293,12 @@ impl CountedChains {
         self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
     }
 
+    /// Whether a method may change something, and the operator allows it on the chain.
+    pub(crate) fn allows_change(&self, chain_id: ChainId, method: &str) -> bool {
+        let chain = self.chains.chain(chain_id);
+        chain.is_ok_and(|chain| chain.allows_change(method))
+    }
+
     /// As [`Chains::endpoints`].
     pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
         self.chains.endpoints(chain_id)

@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{DeadLetter, ModuleId, Usage, operator, undo};
+use crate::state::{DeadLetter, Effect, ModuleId, Usage, operator, owner, undo};
 use crate::store::{StoreError, View};
 
 /// The most reported faults. A longer list does not help to repair the store.
@@ -79,6 +79,7 @@ impl Check {
             Kind::State => self.state(key, value),
             Kind::Undo => self.undo(key, value),
             Kind::DeadLetter => self.dead_letter(key, value),
+            Kind::Effect | Kind::Stranded => self.effect(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
@@ -86,9 +87,7 @@ impl Check {
             Kind::Unknown => Err(StoreError::Damaged("a row of unknown kind".to_owned())),
         };
         if let Err(error) = checked {
-            let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter)
-                .then(|| rows::id_of(key).ok());
-            self.fault(module.flatten(), error.to_string());
+            self.fault(owner(key), error.to_string());
         }
     }
 
@@ -133,6 +132,20 @@ impl Check {
             self.fault(
                 Some(id),
                 format!("the dead letter {} has the key of another event", letter.id),
+            );
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
+    fn effect(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let id = rows::id_of(key)?;
+        let effect = Effect::decode(value)?;
+        if effect.row(id) != key {
+            let Effect { event, number, .. } = effect;
+            self.fault(
+                Some(id),
+                format!("the record of effect {number} of {event} has the key of another one"),
             );
         }
         self.found.entry(id).or_default();

@@ -1,0 +1,173 @@
+//! The effects of writing requests, which nexum has once.
+
+use http::StatusCode;
+use nexum_core::capability::{EffectCall, EffectClass, EffectError, EffectJournal, EffectOutcome, EffectPlan, Sending};
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use crate::error::FetchError;
+use crate::fetch::Fetcher;
+use crate::hop::Answer;
+use crate::policy::Rule;
+use crate::request::Request;
+use crate::time::Time;
+
+/// What an effect of this capability is.
+const KIND: &str = "http";
+
+/// The header with which a server can recognise a repeated request.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The status of an answer that the operator has given without content.
+const OK: u16 = 200;
+
+/// An answer in the record of an effect.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    status: u16,
+    headers: Vec<(String, String)>,
+    #[serde(with = "serde_bytes")]
+    body: Vec<u8>,
+}
+
+impl Fetcher {
+    /// Fetches within this time, and has a writing request once.
+    pub(crate) async fn fetch_once(
+        &self,
+        request: Request,
+        time: Time,
+        journal: Option<EffectJournal>,
+    ) -> Result<Result<Answer, FetchError>, EffectError> {
+        let is_permitted = self.policy().permit(self.wanted(), &request.to).is_ok();
+        let Some(journal) = journal.filter(|_| is_permitted) else {
+            return Ok(self.fetch_within(request, time).await);
+        };
+        let content = content(&request);
+        let target = request.to.to_string();
+        let class = self.class(&request);
+        let call = EffectCall {
+            kind: KIND,
+            target: &target,
+            request: &content,
+            class,
+            // A second order of goods is not the first one.
+            is_strict: matches!(request.method, Method::POST | Method::PATCH),
+        };
+        match journal.begin(&call).await? {
+            EffectPlan::Answered(kept) => Ok(answer(&kept)),
+            EffectPlan::Denied(reason) => Ok(Err(FetchError::Denied {
+                rule: Rule::Effect(reason),
+                redirected: false,
+            })),
+            EffectPlan::Send(sending) => {
+                let request = with_key(request, &sending);
+                let fetched = self.fetch_within(request, time).await;
+                journal.settle(sending, outcome(&fetched));
+                Ok(fetched)
+            }
+        }
+    }
+
+    /// Who can tell a repetition of a writing request.
+    fn class(&self, request: &Request) -> EffectClass {
+        let is_idempotent = match request.method {
+            Method::POST | Method::PATCH => {
+                request.headers.contains_key(&IDEMPOTENCY_KEY) || self.policy().is_idempotent(&request.to)
+            }
+            // RFC 9110, 9.2.2.
+            Method::PUT | Method::DELETE => true,
+            _ => false,
+        };
+        match is_idempotent {
+            true => EffectClass::Repeatable,
+            false => EffectClass::Once,
+        }
+    }
+}
+
+/// The bytes that tell a request apart. Other headers than the key may differ between attempts: they may have a
+/// time, or a signature over it.
+fn content(request: &Request) -> Vec<u8> {
+    let key = request.headers.get(&IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
+    let line = format!("{} {}\n", request.method, request.url);
+    let body = request.body.as_deref().unwrap_or_default();
+    [line.as_bytes(), key.unwrap_or_default(), b"\n", body].concat()
+}
+
+/// Adds a key to a `POST` or `PATCH` without one. It stays the same for each repetition.
+fn with_key(mut request: Request, sending: &Sending) -> Request {
+    if matches!(request.method, Method::POST | Method::PATCH)
+        && !request.headers.contains_key(&IDEMPOTENCY_KEY)
+        && let Ok(key) = HeaderValue::from_str(&sending.key())
+    {
+        request.headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    request
+}
+
+fn outcome(fetched: &Result<Answer, FetchError>) -> EffectOutcome {
+    match fetched {
+        Ok(answer) if is_refusal(answer.status) => EffectOutcome::Refused,
+        Ok(answer) if answer.status >= 500 => {
+            EffectOutcome::Unknown(format!("the server answered with status {}", answer.status))
+        }
+        Ok(answer) => {
+            let kept = Kept {
+                status: answer.status,
+                headers: answer.headers.clone(),
+                body: answer.body.clone(),
+            };
+            match postcard::to_allocvec(&kept) {
+                Ok(kept) => EffectOutcome::Done(kept),
+                Err(error) => EffectOutcome::Unknown(error.to_string()),
+            }
+        }
+        Err(error) if error.is_unsent() => EffectOutcome::Refused,
+        Err(error) => EffectOutcome::Unknown(error.to_string()),
+    }
+}
+
+/// Whether a server with this answer has not acted on the request.
+fn is_refusal(status: u16) -> bool {
+    let refusals = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::PAYMENT_REQUIRED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::NOT_ACCEPTABLE,
+        StatusCode::GONE,
+        StatusCode::LENGTH_REQUIRED,
+        StatusCode::PRECONDITION_FAILED,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::EXPECTATION_FAILED,
+        StatusCode::MISDIRECTED_REQUEST,
+        StatusCode::UPGRADE_REQUIRED,
+        StatusCode::PRECONDITION_REQUIRED,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
+    ];
+    refusals.iter().any(|refusal| refusal.as_u16() == status)
+}
+
+/// The answer in a record. The operator may have given an empty one.
+fn answer(kept: &[u8]) -> Result<Answer, FetchError> {
+    if kept.is_empty() {
+        return Ok(Answer {
+            status: OK,
+            headers: Vec::new(),
+            body: Vec::new(),
+        });
+    }
+    let kept: Kept = postcard::from_bytes(kept).map_err(|_| FetchError::Internal)?;
+    Ok(Answer {
+        status: kept.status,
+        headers: kept.headers,
+        body: kept.body,
+    })
+}
