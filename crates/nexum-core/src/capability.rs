@@ -84,6 +84,14 @@ pub trait Capability: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The requests of a module with these settings that change something outside nexum, and whose receiver may not
+    /// recognise a repetition: a few words for the operator. `None` if there are none, as in the default
+    /// implementation. Called at load, after a successful [`check`](Self::check) of settings that exist.
+    fn unrepeatable(&self, settings: Option<&Section>) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
     /// Creates the state of a new instance. Called before each `init`, on an async thread, so it
     /// must not block.
     ///

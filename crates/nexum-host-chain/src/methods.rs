@@ -8,6 +8,9 @@ pub const METHOD_BYTES_MAX: usize = 128;
 /// The entry of `extra_methods` that allows every method except [`CONNECTION_METHODS`].
 pub const ANY_METHOD: &str = "*";
 
+/// The method whose parameters identify its effect: the hash of a signed transaction.
+pub(crate) const SEND_RAW: &str = "eth_sendRawTransaction";
+
 /// The beginnings of further methods that only read, of nodes' debugging and indexing interfaces. Without
 /// `extra_methods` they are denied like any other method.
 const READING_BEGINS: &[&str] = &[

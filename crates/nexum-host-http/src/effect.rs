@@ -4,7 +4,6 @@ use http::StatusCode;
 use nexum_core::capability::{EffectCall, EffectClass, EffectError, EffectJournal, EffectOutcome, EffectPlan, Sending};
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
 
 use crate::error::FetchError;
 use crate::fetch::Fetcher;
@@ -19,17 +18,8 @@ const KIND: &str = "http";
 /// The header with which a server can recognise a repeated request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The status of an answer that the operator has given without content.
+/// The status of an answer for which the operator has given only a body.
 const OK: u16 = 200;
-
-/// An answer in the record of an effect.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    status: u16,
-    headers: Vec<(String, String)>,
-    #[serde(with = "serde_bytes")]
-    body: Vec<u8>,
-}
 
 impl Fetcher {
     /// Fetches within this time, and has a writing request once.
@@ -55,7 +45,7 @@ impl Fetcher {
             is_strict: matches!(request.method, Method::POST | Method::PATCH),
         };
         match journal.begin(&call).await? {
-            EffectPlan::Answered(kept) => Ok(answer(&kept)),
+            EffectPlan::Answered(message) => Ok(Ok(answer(message))),
             EffectPlan::Denied(reason) => Ok(Err(FetchError::Denied {
                 rule: Rule::Effect(reason),
                 redirected: false,
@@ -112,17 +102,7 @@ fn outcome(fetched: &Result<Answer, FetchError>) -> EffectOutcome {
         Ok(answer) if answer.status >= 500 => {
             EffectOutcome::Unknown(format!("the server answered with status {}", answer.status))
         }
-        Ok(answer) => {
-            let kept = Kept {
-                status: answer.status,
-                headers: answer.headers.clone(),
-                body: answer.body.clone(),
-            };
-            match postcard::to_allocvec(&kept) {
-                Ok(kept) => EffectOutcome::Done(kept),
-                Err(error) => EffectOutcome::Unknown(error.to_string()),
-            }
-        }
+        Ok(answer) => EffectOutcome::Done(message(answer)),
         Err(error) if error.is_unsent() => EffectOutcome::Refused,
         Err(error) => EffectOutcome::Unknown(error.to_string()),
     }
@@ -155,19 +135,92 @@ fn is_refusal(status: u16) -> bool {
     refusals.iter().any(|refusal| refusal.as_u16() == status)
 }
 
-/// The answer in a record. The operator may have given an empty one.
-fn answer(kept: &[u8]) -> Result<Answer, FetchError> {
-    if kept.is_empty() {
-        return Ok(Answer {
-            status: OK,
-            headers: Vec::new(),
-            body: Vec::new(),
-        });
-    }
-    let kept: Kept = postcard::from_bytes(kept).map_err(|_| FetchError::Internal)?;
-    Ok(Answer {
-        status: kept.status,
-        headers: kept.headers,
-        body: kept.body,
+/// An answer in the record of an effect: the text of an HTTP response, with line feeds. An operator can read it.
+fn message(answer: &Answer) -> Vec<u8> {
+    let header = |(name, value): &(String, String)| format!("{name}: {value}\n");
+    let headers: String = answer.headers.iter().map(header).collect();
+    let head = format!("HTTP {}\n{headers}\n", answer.status);
+    [head.as_bytes(), &answer.body].concat()
+}
+
+/// The answer in a record. The operator may have given the output of `curl --include`, or only a body.
+fn answer(message: Vec<u8>) -> Answer {
+    read(&message).unwrap_or(Answer {
+        status: OK,
+        headers: Vec::new(),
+        body: message,
     })
+}
+
+/// Reads the text of an HTTP response, whose lines end with line feeds or with CR LF.
+fn read(message: &[u8]) -> Option<Answer> {
+    let mut rest = message;
+    let mut line = || {
+        let end = rest.iter().position(|byte| *byte == b'\n')?;
+        let (line, after) = rest.split_at(end);
+        rest = after.get(1..)?;
+        std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()
+    };
+    let mut words = line()?.split(' ');
+    let is_http = words
+        .next()
+        .is_some_and(|word| word == "HTTP" || word.starts_with("HTTP/"));
+    let status = words.next().filter(|_| is_http)?.parse().ok()?;
+    StatusCode::from_u16(status).ok()?;
+    let mut headers = Vec::new();
+    loop {
+        match line()? {
+            "" => break,
+            header => {
+                let (name, value) = header.split_once(':')?;
+                headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            }
+        }
+    }
+    let body = rest.to_vec();
+    Some(Answer { status, headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_in_a_record_is_the_server_s() {
+        for (headers, body) in [
+            (&[][..], &b""[..]),
+            (&[("content-type", "text/plain"), ("x-empty", "")], b"a\n\nb\r\n"),
+            (&[("set-cookie", "a=b: c"), ("set-cookie", "d")], &[0, 0xff, b'\n']),
+        ] {
+            let expected = Answer {
+                status: 201,
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), value.to_string()))
+                    .collect(),
+                body: body.to_vec(),
+            };
+            assert_eq!(answer(message(&expected)), expected);
+        }
+    }
+
+    #[test]
+    fn an_operator_gives_a_response_or_only_a_body() {
+        let response = answer(b"HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\n\r\nlater".to_vec());
+        let content_type = ("content-type".to_owned(), "text/plain".to_owned());
+        assert_eq!((response.status, response.headers), (202, vec![content_type]));
+        assert_eq!(response.body, b"later");
+        for body in [
+            &b""[..],
+            b"{\"id\": 7}",
+            b"HTTP is fine\n\n",
+            b"HTTP 200",
+            b"HTTP 200\nno header\n\n",
+            &[0xff],
+        ] {
+            let answer = answer(body.to_vec());
+            assert_eq!((answer.status, &*answer.body), (200, body));
+            assert!(answer.headers.is_empty());
+        }
+    }
 }

@@ -95,7 +95,7 @@ fn exit_code(needs_operator: bool) -> u8 {
     if needs_operator { FAILED } else { STOPPED }
 }
 
-/// Whether the module does not do what it should, does not start in time, or has dead letters.
+/// Whether the module does not do what it should, does not start in time, or has dead letters or effects in doubt.
 fn needs_operator(module: &Module, now_ms: u64) -> bool {
     let is_late = || {
         let age_ms = module.reason_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
@@ -119,7 +119,7 @@ fn needs_operator(module: &Module, now_ms: u64) -> bool {
         | Stage::Serving => false,
     };
     let queries = module.queries.as_ref().map(|queries| queries.stage());
-    needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0
+    needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0 || module.effects_in_doubt > 0
 }
 
 /// The table of all modules: a line for each chain of a module. A narrow table has no reasons. In an
@@ -191,7 +191,7 @@ fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// The reason of the stage in one line, if the stage needs one, and what to do about dead letters.
+/// The reason of the stage in one line, if the stage needs one, and what to do about dead letters and effects in doubt.
 fn why(module: &Module, now_ms: u64) -> String {
     let mut parts = Vec::new();
     if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
@@ -219,6 +219,7 @@ fn why(module: &Module, now_ms: u64) -> String {
         parts.push(text);
     }
     parts.extend(dead_letters(module));
+    parts.extend(effects_in_doubt(module));
     match parts.is_empty() {
         true => "-".to_owned(),
         false => parts.join("; "),
@@ -231,6 +232,13 @@ fn dead_letters(module: &Module) -> Option<String> {
     (letters > 0).then(|| format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")))
 }
 
+/// The effects in doubt of the module, with the command that lists them.
+fn effects_in_doubt(module: &Module) -> Option<String> {
+    let (effects, name) = (module.effects_in_doubt, harmless(&module.name));
+    let command = format!("`nexum effect list {name} --unknown`");
+    (effects > 0).then(|| format!("{} in doubt: {command}", count(effects, "effect")))
+}
+
 /// Whether the table cuts a reason of the module.
 fn is_cut(module: &Module) -> bool {
     let suspension = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref());
@@ -241,7 +249,7 @@ fn is_cut(module: &Module) -> bool {
     texts.any(|text| text.lines().count() > 1 || text.chars().count() > WHY_CHARS_MAX)
 }
 
-/// The whole reasons of a module that does not work as usual, and its dead letters.
+/// The whole reasons of a module that does not work as usual, its dead letters and its effects in doubt.
 fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
     let safe = |text: &str| harmless_lines(text, "  ").into_owned();
     let mut lines = Vec::new();
@@ -272,7 +280,13 @@ fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
             safe(&suspension.reason)
         ));
     }
-    lines.extend(dead_letters(module).map(|letters| format!("{} has {letters}", safe(&module.name))));
+    let needs = [dead_letters(module), effects_in_doubt(module)];
+    lines.extend(
+        needs
+            .into_iter()
+            .flatten()
+            .map(|needs| format!("{} has {needs}", safe(&module.name))),
+    );
     lines
 }
 
@@ -534,11 +548,12 @@ mod tests {
     }
 
     #[test]
-    fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters() {
+    fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters_or_effects_in_doubt() {
         let needs: Vec<_> = modules().iter().map(|module| needs_operator(module, NOW_MS)).collect();
         assert_eq!(needs, [false, true, true, true, true]);
         let needs = |stage, more| needs_operator(&module("one", stage, more), NOW_MS);
         assert!(needs("running", json!({ "dead_letters": 1 })));
+        assert!(needs("running", json!({ "effects_in_doubt": 1 })));
         assert!(!needs("stopped", json!({})));
     }
 

@@ -51,6 +51,9 @@ pub(crate) struct Module {
     /// Failed handler calls. For a module that only answers queries, failed queries.
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
+    /// Effects about which only the operator can say whether they happened.
+    #[serde(default)]
+    pub(crate) effects_in_doubt: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
     /// The work of a module that handles events.
@@ -229,6 +232,7 @@ impl Module {
             handled: report.handled,
             failed: report.failed,
             dead_letters: report.dead_letters,
+            effects_in_doubt: report.effects_in_doubt,
             memory_bytes: report.memory_bytes,
             catching_up,
             events: Some(report.into()),
@@ -343,6 +347,7 @@ impl Module {
             handled: 0,
             failed: 0,
             dead_letters: 0,
+            effects_in_doubt: 0,
             memory_bytes: 0,
             catching_up: Vec::new(),
             events: None,
@@ -373,6 +378,7 @@ impl Module {
             handled: pool.handled(),
             failed: pool.failed(),
             dead_letters: 0,
+            effects_in_doubt: 0,
             memory_bytes: pool.memory_bytes(),
             catching_up: Vec::new(),
             events: None,

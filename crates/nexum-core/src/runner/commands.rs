@@ -13,6 +13,7 @@ use super::step::settled;
 use super::transaction::ResolveFailed;
 use super::{Condition, Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;
+use crate::capability::effects::EFFECT;
 use crate::event::{EventId, Handler};
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
@@ -315,6 +316,10 @@ impl Runner {
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let Effect { event, number, .. } = effect;
+        let outcome = match &resolution {
+            Resolution::Done(_) => "it has happened",
+            Resolution::NotSent => "it has not happened",
+        };
         let resolved = self
             .transaction
             .resolve_effect(effect, resolution, &settled(&self.feeds))
@@ -325,6 +330,13 @@ impl Runner {
             Err(ResolveFailed::Read(error)) => return Err(CommandError::Store(error.into())),
             Err(ResolveFailed::Commit(error)) => return self.committed(Err(error)).await,
         }
+        tracing::info!(
+            target: EFFECT,
+            module = self.module.meta.name.as_str(),
+            %event,
+            effect = number,
+            "the operator says about an effect: {outcome}"
+        );
         self.show_effects();
         Ok(())
     }

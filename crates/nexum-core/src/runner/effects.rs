@@ -59,9 +59,7 @@ impl Runner {
 
     /// Reports the stranded effects that no event adopts any more, and shows how many effects are in doubt.
     pub(super) fn show_effects(&mut self) {
-        self.status
-            .metrics
-            .effects_in_doubt(self.transaction.effects_in_doubt());
+        self.status.set_effects_in_doubt(self.transaction.effects_in_doubt());
         for effect in self.transaction.take_lost_effects() {
             self.report_stranded(&effect, "a reorganisation removed its event, and no new event has it");
         }

@@ -136,7 +136,7 @@ impl ModuleMetrics {
         counter!(EFFECTS, MODULE => module, KIND => kind.to_owned(), OUTCOME => outcome).increment(1);
     }
 
-    pub(crate) fn effects_in_doubt(&self, count: usize) {
+    pub(crate) fn effects_in_doubt(&self, count: u64) {
         self.effects_in_doubt.set(count as f64);
     }
 

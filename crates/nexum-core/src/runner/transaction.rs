@@ -209,8 +209,8 @@ impl Transaction {
     }
 
     /// The number of the module's effects about which only the operator can say whether they happened.
-    pub(super) fn effects_in_doubt(&self) -> usize {
-        self.state.effects().in_doubt()
+    pub(super) fn effects_in_doubt(&self) -> u64 {
+        self.state.effects().in_doubt() as u64
     }
 
     /// Takes the stranded effects that no event adopts any more, since the last look.

@@ -183,6 +183,29 @@ pub fn effects(
     }
 }
 
+/// The record of a module's effect with this number, of the event with this id. If there are several, because a
+/// reorganisation has stranded one of them, an effect in doubt is first.
+///
+/// # Errors
+///
+/// Fails if the store is not readable or is damaged.
+pub fn effect(view: &dyn View, name: &ModuleName, event: &str, number: u32) -> Result<Option<Effect>, StoreError> {
+    let mut found: Option<Effect> = None;
+    effects(view, name, &mut |effect| {
+        if effect.number == number && effect.event.to_string() == event {
+            let is_in_doubt = effect.is_in_doubt();
+            if is_in_doubt || found.is_none() {
+                found = Some(effect);
+            }
+            if is_in_doubt {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 /// Changes the record of an effect as the operator says, at this time in milliseconds since the Unix epoch. Returns
 /// whether the module has the record.
 ///

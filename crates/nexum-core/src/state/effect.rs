@@ -57,7 +57,7 @@ pub struct Effect {
     pub event: EventId,
     /// The number of the effect among those of its event, from 1.
     pub number: u32,
-    /// What it is, in one word: `order`, `http`, `transaction`.
+    /// What it is, in one word: `order-book`, `http`, `transaction` or `rpc`.
     pub kind: String,
     /// The receiver, without secrets.
     pub target: String,
@@ -125,6 +125,11 @@ impl Effect {
         self.class == EffectClass::Once && !is_known && (!self.is_over || self.is_stranded)
     }
 
+    /// The key as text, as the receiver of a request may have it.
+    pub fn key_text(&self) -> String {
+        key_text(self.key)
+    }
+
     /// The change of the record when the operator resolves the effect at this time in milliseconds since the Unix
     /// epoch. `None` removes the record.
     pub(crate) fn resolved(self, resolution: Resolution, now_ms: u64) -> Option<Self> {
@@ -160,6 +165,15 @@ impl Effect {
     pub(crate) fn decode(row: &[u8]) -> Result<Self, StoreError> {
         rows::decode(row, "the record of an effect")
     }
+}
+
+/// A random key in the form of a UUID of version 4 (RFC 9562, 5.4).
+pub(in crate::state) fn key_text(key: [u8; 16]) -> String {
+    let mut bytes = key;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Shows no content: a request may have a secret of the module.

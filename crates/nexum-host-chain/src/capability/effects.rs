@@ -6,9 +6,7 @@ use nexum_core::capability::{EffectCall, EffectClass, EffectJournal, EffectOutco
 
 use crate::capability::chains::CountedChains;
 use crate::error::{AnswerKind, RequestError};
-
-/// The method whose parameters identify its effect: the hash of a signed transaction.
-const SEND_RAW: &str = "eth_sendRawTransaction";
+use crate::methods::SEND_RAW;
 
 /// What nodes say about a transaction that they have, in lower case. They do not agree on the answer
 /// (ethereum/execution-apis#245).

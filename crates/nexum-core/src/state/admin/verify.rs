@@ -192,3 +192,74 @@ impl Check {
         self.faults.push(Fault { module, what });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexum_config::topic::{ChainTopic, Topic};
+
+    use super::*;
+    use crate::event::{EventId, EventKind, Position};
+    use crate::state::{EffectClass, EffectState, intern};
+    use crate::store::{Batch, MemoryStore, StateStore};
+
+    fn effect() -> Effect {
+        let position = Position {
+            number: 7,
+            hash: [1; 32],
+        };
+        Effect {
+            event: EventId {
+                topic: Topic::Chain(ChainTopic::latest(1)),
+                position,
+                kind: EventKind::Block,
+            },
+            number: 1,
+            kind: "http".to_owned(),
+            target: "https://api.example.org".to_owned(),
+            digest: [2; 32],
+            class: EffectClass::Once,
+            request: b"POST".to_vec().into(),
+            request_bytes: 4,
+            key: [3; 16],
+            attempt: 1,
+            at_ms: 5,
+            state: EffectState::Intent,
+            is_over: false,
+            is_stranded: false,
+            is_reported: false,
+        }
+    }
+
+    #[test]
+    fn the_record_of_an_effect_has_the_key_of_its_event_and_number() {
+        let module = "m".parse().unwrap();
+        let (right, other) = (effect(), Effect { number: 2, ..effect() });
+        let stranded = Effect {
+            is_stranded: true,
+            ..effect()
+        };
+        let of_another = "m: the record of effect 1 of 1:7:block has the key of another one";
+        for (key_of, row, expected) in [
+            (&right, right.encode(), None),
+            (&stranded, stranded.encode(), None),
+            (&other, right.encode(), Some(of_another)),
+            (&stranded, right.encode(), Some(of_another)),
+            (&right, vec![0xff], Some("m: the record of an effect")),
+        ] {
+            let store = MemoryStore::new();
+            let id = intern(&store, std::slice::from_ref(&module)).unwrap()[0];
+            let mut batch = Batch::default();
+            batch.set(key_of.row(id), row);
+            store.write(&batch).unwrap();
+            let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
+            assert!(
+                faults
+                    .iter()
+                    .all(|fault| expected.is_some_and(|expected| fault.contains(expected))),
+                "{faults:?}"
+            );
+        }
+    }
+}
