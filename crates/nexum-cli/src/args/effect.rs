@@ -40,7 +40,7 @@ pub(crate) enum Effect {
         event: String,
         /// The number of the effect, as `list` prints it
         number: u32,
-        /// What the receiver did with the request
+        /// Whether the receiver has acted on the request
         #[arg(long = "as", value_enum, value_name = "OUTCOME")]
         outcome: Outcome,
         /// The receiver's answer, which the module gets at the next attempt [default: an empty answer]
@@ -63,7 +63,7 @@ pub(crate) struct Only {
     pub(crate) stranded: bool,
 }
 
-/// What the receiver did with the request of an effect.
+/// The receiver's treatment of the request of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "runtime", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "runtime", schema(as = EffectOutcome))]

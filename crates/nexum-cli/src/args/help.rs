@@ -271,6 +271,8 @@ Examples:
 After `resolve`, retry the event if it is a dead letter: `nexum dead-letter
 retry`. With `--as not-sent`, nexum sends the request again.
 
+A terminal narrower than 120 columns has no receivers and no times in the list.
+
 Exit codes: 0 done, 2 refused.";
 
 pub(super) const RELOAD: &str = "\

@@ -8,6 +8,7 @@ use nexum_config::regular_file;
 
 use super::logs::query;
 use super::show::sized;
+use super::status::WIDE_COLUMNS_MIN;
 use super::{Client, MODULES};
 use crate::args::{Effect, Format, Only, Outcome};
 use crate::exit_code::STOPPED;
@@ -90,21 +91,25 @@ pub(crate) fn list(records: &[EffectRecord], format: Format) -> Result<(), Refus
 }
 
 /// A table of effects, and below it the meaning of each that needs the operator. The table has `columns`, or else
-/// the width of the terminal.
+/// the width of the terminal. A narrow table has no receivers and no times.
 fn text_of_list(records: &[EffectRecord], columns: Option<u16>) -> String {
-    let header = ["MODULE", "EVENT", "NUMBER", "KIND", "TARGET", "STATE", "AT"];
-    let mut rows = sized(&header, columns);
+    let width = sized(&[], columns).width();
+    let is_wide = width.is_none_or(|width| width >= WIDE_COLUMNS_MIN);
+    let header = ["MODULE", "EVENT", "NUMBER", "KIND", "STATE", "TARGET", "AT"];
+    let header = if is_wide { &header[..] } else { &header[..5] };
+    let mut rows = sized(header, columns);
     let mut lines = Vec::new();
     for record in records {
-        rows.add_row([
+        let cells = [
             harmless(&record.module).into_owned(),
             harmless(&record.event).into_owned(),
             record.number.to_string(),
             harmless(&record.kind).into_owned(),
-            harmless(&record.target).into_owned(),
             state(record),
+            harmless(&record.target).into_owned(),
             time(record.at_ms),
-        ]);
+        ];
+        rows.add_row(cells.into_iter().take(header.len()));
         if record.in_doubt || record.stranded {
             let (module, event) = (harmless(&record.module), harmless(&record.event));
             let meaning = harmless(&record.meaning);

@@ -26,7 +26,7 @@ pub(crate) struct EffectRecord {
     pub(crate) event: String,
     /// The number of the effect among those of its event, from 1.
     pub(crate) number: u32,
-    /// What it is: `order-book`, `http`, `transaction` or `rpc`.
+    /// The kind of the request: `order-book`, `http`, `transaction` or `rpc`.
     pub(crate) kind: String,
     /// The receiver, without secrets.
     pub(crate) target: String,
@@ -41,7 +41,7 @@ pub(crate) struct EffectRecord {
     pub(crate) in_doubt: bool,
     /// Whether the module's state does not know the effect any more.
     pub(crate) stranded: bool,
-    /// What the state means, and what to do.
+    /// The meaning of the state, and the next step.
     pub(crate) meaning: String,
     /// The number of the attempt at the event, from 1.
     pub(crate) attempt: u32,
@@ -62,7 +62,7 @@ pub(crate) struct EffectRecord {
     pub(crate) answer: Option<Content>,
 }
 
-/// What nexum knows about the outcome of an effect:
+/// The knowledge of nexum about the outcome of an effect:
 ///
 /// - `intent`: nexum is about to send the request, or ended before it knew the outcome.
 /// - `unknown`: nexum sent the request, and does not know the outcome.
@@ -95,7 +95,7 @@ pub(crate) enum Content {
     Hex(String),
 }
 
-/// What an operator says about an effect.
+/// The statement of an operator about an effect.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = EffectResolution)]
 #[serde(deny_unknown_fields)]
@@ -177,7 +177,7 @@ impl EffectRecord {
     }
 }
 
-/// What the state of an effect means, and what to do.
+/// The meaning of an effect's state, and the next step.
 fn meaning(module: &ModuleName, effect: &Effect) -> String {
     let is_done = matches!(effect.state, state::EffectState::Done(_));
     let is_once = effect.class == state::EffectClass::Once;
@@ -232,7 +232,7 @@ impl Content {
 }
 
 impl Resolve {
-    /// What the core does.
+    /// The same statement, for the core.
     ///
     /// # Errors
     ///

@@ -188,7 +188,7 @@ fn the_defaults_are_those_of_the_example_file() {
         let Some(setting) = settings.iter().find(default) else {
             continue;
         };
-        if ["reads", "allow", "allow_http", "allow_private"].contains(&key) {
+        if ["reads", "allow", "allow_http", "allow_private", "idempotent"].contains(&key) {
             continue;
         }
         compared += 1;

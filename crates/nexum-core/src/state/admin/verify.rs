@@ -238,13 +238,13 @@ mod tests {
             is_stranded: true,
             ..effect()
         };
-        let of_another = "m: the record of effect 1 of 1:7:block has the key of another one";
+        let of_another = "the record of effect 1 of 1:7:block has the key of another one";
         for (key_of, row, expected) in [
             (&right, right.encode(), None),
             (&stranded, stranded.encode(), None),
             (&other, right.encode(), Some(of_another)),
             (&stranded, right.encode(), Some(of_another)),
-            (&right, vec![0xff], Some("m: the record of an effect")),
+            (&right, vec![0xff], Some("the record of an effect")),
         ] {
             let store = MemoryStore::new();
             let id = intern(&store, std::slice::from_ref(&module)).unwrap()[0];
