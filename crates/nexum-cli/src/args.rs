@@ -6,6 +6,7 @@ mod author;
 mod cluster;
 mod config;
 mod dead_letter;
+mod effect;
 mod exec;
 mod help;
 mod load;
@@ -34,6 +35,9 @@ pub(crate) use config::{ConfigFormat, ShowConfig};
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
+pub(crate) use effect::Effect;
+#[cfg(feature = "runtime")]
+pub(crate) use effect::{Only, Outcome};
 pub(crate) use exec::Exec;
 pub(crate) use load::{Files, Load};
 #[cfg(feature = "runtime")]
@@ -210,6 +214,14 @@ nexum query [OPTIONS] <MODULE> <FUNCTION> [--args <JSON>]
         running: Running,
         #[command(subcommand)]
         command: DeadLetter,
+    },
+    /// Inspect and resolve effects: requests of modules that change something outside nexum
+    #[command(after_help = help::EFFECT)]
+    Effect {
+        #[command(flatten)]
+        running: Running,
+        #[command(subcommand)]
+        command: Effect,
     },
     /// Inspect and steer the nodes that share one PostgreSQL database
     #[cfg(feature = "store-postgres")]

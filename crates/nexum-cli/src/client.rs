@@ -2,6 +2,7 @@
 
 pub(crate) mod chains;
 mod done;
+pub(crate) mod effects;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod query;

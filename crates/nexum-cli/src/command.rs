@@ -17,6 +17,8 @@ mod confirm;
 mod dead_letter;
 #[cfg(feature = "runtime")]
 pub(crate) mod doctor;
+#[cfg(feature = "runtime")]
+mod effect;
 pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;

@@ -21,9 +21,10 @@ use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, StoreConfig};
 use serde::Serialize;
 
-use crate::configure;
+use crate::configure::{self, EffectsConfig};
 use crate::contract::{
-    ADMIN_SECTION, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+    ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION,
+    Served, contract,
 };
 use crate::report::findings::Finding;
 
@@ -91,6 +92,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
     let store = (errors.len() == known).then_some(&composition.store);
     composition.cluster = configure::cluster(config, store, errors);
+    composition.store.policy.effects_keep = read(config, EFFECTS_SECTION, EffectsConfig::from_section, errors).keep;
     composition.host = contract().fold(composition.host, |host, (name, interfaces, served)| match served {
         Served::By(feature) => host.absent(name, interfaces, feature),
         Served::Unserved(empty) => host.unserved(name, interfaces, empty),
@@ -140,6 +142,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                     "chains",
                     ADMIN_SECTION,
                     CLUSTER_SECTION,
+                    EFFECTS_SECTION,
                     METRICS_SECTION,
                     "modules",
                     NOTIFY_SECTION,
@@ -154,6 +157,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
         &[
             ADMIN_SECTION,
             CLUSTER_SECTION,
+            EFFECTS_SECTION,
             METRICS_SECTION,
             NOTIFY_SECTION,
             QUERY_SECTION,

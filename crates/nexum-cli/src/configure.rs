@@ -4,6 +4,8 @@
 mod admin;
 #[cfg(feature = "runtime")]
 mod cluster;
+#[cfg(feature = "runtime")]
+mod effects;
 mod exposed;
 mod file;
 mod log;
@@ -30,6 +32,8 @@ use crate::report::{Refusal, Refusals};
 pub(crate) use admin::{Admin, AdminConfig};
 #[cfg(feature = "runtime")]
 pub(crate) use cluster::cluster;
+#[cfg(feature = "runtime")]
+pub(crate) use effects::EffectsConfig;
 pub(crate) use file::ConfigFile;
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]

@@ -35,6 +35,9 @@ pub(crate) const ADMIN_SECTION: &str = "admin";
 /// The section of a process that is a node of an installation. The binary reads it.
 pub(crate) const CLUSTER_SECTION: &str = "cluster";
 
+/// The section of the records of effects, which every build with the runtime has.
+pub(crate) const EFFECTS_SECTION: &str = "effects";
+
 /// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";
 

@@ -7,19 +7,21 @@ use serde_json::Value;
 use crate::args::Files;
 use crate::compose;
 use crate::configure::{
-    AdminConfig, ConfigFile, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig, level_variables, set,
+    AdminConfig, ConfigFile, EffectsConfig, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig,
+    level_variables, set,
 };
-use crate::contract::CLUSTER_SECTION;
+use crate::contract::{CLUSTER_SECTION, EFFECTS_SECTION};
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "engine",
     "metrics",
     "query",
     "admin",
     "notify",
     "store",
+    EFFECTS_SECTION,
     CLUSTER_SECTION,
     "chains",
     "cow",
@@ -88,6 +90,7 @@ fn defaults(backend: Backend) -> Vec<(&'static str, Defaults)> {
         ("query", QueryConfig::defaults()),
         ("admin", AdminConfig::defaults()),
         ("notify", NotifyConfig::defaults()),
+        (EFFECTS_SECTION, EffectsConfig::defaults()),
     ];
     let engine = nexum_config::engine::Config::defaults();
     let all = engine.into_iter().chain(own).chain(compose::defaults(backend));

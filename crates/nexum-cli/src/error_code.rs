@@ -176,6 +176,10 @@ error_codes! {
         "The module has no dead letter of this event.",
         "The event was retried or skipped already, or its id is misspelt.",
         "List the module's dead letters with `nexum dead-letter list MODULE`";
+    EffectNotFound: "effect-not-found", 404,
+        "The module has no record of this effect.",
+        "The event id or the number is misspelt, or nexum has removed the record because it is old.",
+        "List the module's effects with `nexum effect list MODULE`";
     EventFailed: "event-failed", 409,
         "The event of the dead letter failed again, and stays a dead letter.",
         "The cause of the earlier failures continues.",

@@ -9,6 +9,7 @@ pub(crate) mod chains;
 pub(crate) mod conditions;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
+pub(crate) mod effects;
 pub(crate) mod error;
 pub(crate) mod event_part;
 pub(crate) mod events;

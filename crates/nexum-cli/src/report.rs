@@ -229,6 +229,24 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     format!("0x{digits}")
 }
 
+/// The bytes of pairs of hexadecimal digits, with or without 0x before them.
+#[cfg(feature = "runtime")]
+pub(crate) fn of_hex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    let nibble = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|nibble| u8::try_from(nibble).ok())
+    };
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| match *pair {
+            [high, low] => Some(nibble(high)? << 4 | nibble(low)?),
+            _ => None,
+        })
+        .collect()
+}
+
 /// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
 #[cfg(feature = "runtime")]
 pub(crate) fn time(at_ms: u64) -> String {
@@ -278,5 +296,25 @@ pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
         "-".to_owned()
     } else {
         items.join(", ")
+    }
+}
+
+#[cfg(all(test, feature = "runtime"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_come_in_pairs() {
+        for (digits, expected) in [
+            ("0x00fF", Some(vec![0, 255])),
+            ("7f", Some(vec![127])),
+            ("0x", Some(vec![])),
+            ("0x1", None),
+            ("0xgg", None),
+            ("0x+1", None),
+            ("0xä", None),
+        ] {
+            assert_eq!(of_hex(digits), expected, "{digits}");
+        }
     }
 }

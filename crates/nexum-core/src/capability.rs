@@ -11,6 +11,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod ambient;
+pub(crate) mod effects;
 pub(crate) mod grant;
 pub(crate) mod module_files;
 pub(crate) mod module_meta;
@@ -30,6 +31,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 pub use self::activity::{
     Activity, BackgroundCall, CurrentCall, EndpointTime, Handling, HostCall, HostCallKind, TimeKind, TimeShare, TimeUse,
 };
+pub use self::effects::EffectJournal;
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;
 pub use self::module_meta::ModuleMeta;
@@ -39,6 +41,8 @@ pub use self::stdio::Stdio;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 pub use crate::event::Handler;
+pub use crate::state::EffectClass;
+pub use crate::state::scope::journal::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, Sending};
 pub use crate::state::scope::{BudgetExhausted, EventScope, SetError};
 
 /// A unit of access that nexum can grant to a module.
@@ -78,6 +82,14 @@ pub trait Capability: Send + Sync + 'static {
     fn warnings(&self, settings: &Section) -> Vec<String> {
         let _ = settings;
         Vec::new()
+    }
+
+    /// The requests of a module with these settings that change something outside nexum, and whose receiver may not
+    /// recognise a repetition: a few words for the operator. `None` if there are none, as in the default
+    /// implementation. Called at load, after a successful [`check`](Self::check) of settings that exist.
+    fn unrepeatable(&self, settings: Option<&Section>) -> Option<String> {
+        let _ = settings;
+        None
     }
 
     /// Creates the state of a new instance. Called before each `init`, on an async thread, so it

@@ -29,6 +29,16 @@ pub const INSTANCE_RESTARTS: &str = "nexum_instance_restarts_total";
 /// [`MODULE`].
 pub const DEAD_LETTERS: &str = "nexum_dead_letters";
 
+/// Counter: effects, by their outcome: `done`, `refused` or `unknown`. Labels: [`MODULE`], [`KIND`], [`OUTCOME`].
+pub const EFFECTS: &str = "nexum_effects_total";
+
+/// Gauge: effects about which only the operator can say whether they happened: nexum does not send them again.
+/// Label: [`MODULE`].
+pub const EFFECTS_UNKNOWN: &str = "nexum_effects_unknown";
+
+/// Counter: effects that may have happened and that the module's state does not know any more. Label: [`MODULE`].
+pub const EFFECTS_STRANDED: &str = "nexum_effects_stranded_total";
+
 /// Histogram, seconds: the duration of an event's handler call, including waits in host calls, for
 /// successes and failures. Label: [`MODULE`].
 pub const EVENT_HANDLER_SECONDS: &str = "nexum_event_handler_seconds";
@@ -103,7 +113,7 @@ pub const CHAIN: &str = "chain";
 pub const STAGE: &str = "stage";
 
 /// Label: `made` or `failed`; of a query `answered`, or [the reason of the
-/// failure](crate::query::QueryError::kind).
+/// failure](crate::query::QueryError::kind); of an effect `done`, `refused` or `unknown`.
 pub const OUTCOME: &str = "outcome";
 
 /// Describes the metrics to the recorder. The program that installed the recorder calls this once.
@@ -115,6 +125,15 @@ pub fn describe() {
     describe_gauge!(
         DEAD_LETTERS,
         "events that failed all attempts, which the operator can retry or skip"
+    );
+    describe_counter!(EFFECTS, "requests that change something outside nexum, by outcome");
+    describe_gauge!(
+        EFFECTS_UNKNOWN,
+        "effects about which only the operator can say whether they happened"
+    );
+    describe_counter!(
+        EFFECTS_STRANDED,
+        "effects that may have happened, and that the module's state does not know any more"
     );
     describe_histogram!(
         EVENT_HANDLER_SECONDS,

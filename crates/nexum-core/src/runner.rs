@@ -11,6 +11,7 @@ mod call;
 mod calls;
 mod catch_up;
 mod commands;
+mod effects;
 mod failures;
 mod feed;
 mod lifecycle;

@@ -13,6 +13,7 @@
 pub mod admin;
 mod cursors;
 mod dead_letter;
+mod effect;
 mod headers;
 mod module;
 mod operator;
@@ -31,6 +32,7 @@ use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
+pub use effect::{EFFECT_REQUEST_BYTES_MAX, EFFECTS_MAX, Effect, EffectClass, EffectState, Resolution, STRANDED_MAX};
 pub use operator::{
     Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, replace_operator_rows,
     set_operator_row,
@@ -42,8 +44,9 @@ pub use usage::Usage;
 
 use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{Letters, add, dead_letter, dead_letters, find_dead_letter};
+pub(crate) use effect::{effect, effects, effects_of};
 pub(crate) use headers::{HeaderStore, ancestors};
-pub(crate) use module::{Change, Changes, ModuleState, RevertError};
+pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};
 
 /// The version of the row format that this program writes.
@@ -82,7 +85,9 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
 pub(crate) fn owner(key: &[u8]) -> Option<ModuleId> {
     use rows::Kind;
     match rows::kind_of(key) {
-        Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter => rows::id_of(key).ok(),
+        Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter | Kind::Effect | Kind::Stranded => {
+            rows::id_of(key).ok()
+        }
         _ => None,
     }
 }

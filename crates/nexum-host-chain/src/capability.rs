@@ -1,6 +1,7 @@
 //! The capability `chain`: modules' requests, from their checks to the guest's answer.
 
 pub(crate) mod chains;
+mod effects;
 mod host;
 pub mod pin;
 pub(crate) mod reads;

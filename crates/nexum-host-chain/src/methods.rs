@@ -8,13 +8,30 @@ pub const METHOD_BYTES_MAX: usize = 128;
 /// The entry of `extra_methods` that allows every method except [`CONNECTION_METHODS`].
 pub const ANY_METHOD: &str = "*";
 
+/// The method whose parameters identify its effect: the hash of a signed transaction.
+pub(crate) const SEND_RAW: &str = "eth_sendRawTransaction";
+
+/// The beginnings of further methods that only read, of nodes' debugging and indexing interfaces. Without
+/// `extra_methods` they are denied like any other method.
+const READING_BEGINS: &[&str] = &[
+    "arbtrace_",
+    "debug_account",
+    "debug_get",
+    "debug_storageRange",
+    "debug_trace",
+    "erigon_get",
+    "eth_get",
+    "ots_",
+    "trace_",
+    "txpool_",
+];
+
 /// The methods that only read, sorted. Every other method is denied unless the operator allows it
 /// with `extra_methods`: methods that sign, send, mine or administer, and methods that make a node
 /// store state (filters, subscriptions).
 ///
-/// A method outside this list may have an effect, whatever its name is. So nexum sends it to one
-/// endpoint, at most once, and commits the event at once. It neither joins equal requests of
-/// modules, nor caches the answer, nor pins the parameters to the event's block.
+/// A method outside this list may have an effect. So nexum sends it to one endpoint, and neither joins
+/// equal requests of modules, nor caches the answer, nor pins the parameters to the event's block.
 pub const READ_METHODS: &[&str] = &[
     "eth_blobBaseFee",
     "eth_blockNumber",
@@ -64,6 +81,11 @@ pub const CONNECTION_METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
 /// Whether a method is among [`READ_METHODS`].
 pub fn is_read(method: &str) -> bool {
     read(method).is_some()
+}
+
+/// Whether a method may change something. nexum has each such request once, so it keeps a record of it.
+pub(crate) fn may_change(method: &str) -> bool {
+    !is_read(method) && !READING_BEGINS.iter().any(|begin| method.starts_with(begin))
 }
 
 /// Whether the operator's `extra_methods` name a method, or allow any. `method` may be any text.

@@ -1,6 +1,7 @@
 //! A module's request to an order book, validated before it is sent.
 
 use cowprotocol::{HttpMethod, HttpRequest};
+use nexum_core::capability::EffectClass;
 
 use crate::base_url::BaseUrl;
 use crate::error::RequestError;
@@ -53,6 +54,21 @@ impl Call {
     /// Whether the request may change something at the order book.
     pub fn has_effect(&self) -> bool {
         !self.route.reads()
+    }
+
+    /// Who can tell a repetition of the request: the order book identifies an order by its UID, and a document by
+    /// its hash.
+    pub(crate) fn class(&self) -> EffectClass {
+        match self.route.is_repeatable() || self.route == Route::SUBMIT {
+            true => EffectClass::Repeatable,
+            false => EffectClass::Once,
+        }
+    }
+
+    /// The text that tells the request apart from others to its order book.
+    pub(crate) fn content(&self) -> String {
+        let (method, body) = (self.route.method.as_str(), self.body.as_deref().unwrap_or_default());
+        format!("{method} {}\n{body}", self.path)
     }
 
     /// The HTTP request to an order book.

@@ -25,7 +25,7 @@ pub enum RequestError {
     /// The request is malformed, or asks for something that is not allowed. Nothing was sent.
     #[error("{reason}")]
     Refused {
-        /// `invalid-input` or `unsupported`.
+        /// `invalid-input`, `denied` or `unsupported`.
         kind: HostErrorKind,
         /// The fault.
         reason: String,
@@ -162,6 +162,13 @@ impl RequestError {
         Self::Refused {
             kind: HostErrorKind::InvalidInput,
             reason,
+        }
+    }
+
+    pub(crate) fn denied(reason: impl Into<String>) -> Self {
+        Self::Refused {
+            kind: HostErrorKind::Denied,
+            reason: reason.into(),
         }
     }
 

@@ -2,12 +2,15 @@
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{HostCall, HostCallKind, View};
+use nexum_core::capability::{EffectCall, EffectClass, EffectOutcome, EffectPlan, HostCall, HostCallKind, View};
 
 use crate::bindings::shepherd::cow::cow_api;
 use crate::call::Call;
 use crate::error::RequestError;
 use crate::order_books::OrderBooks;
+
+/// What an effect of this capability is.
+const KIND: &str = "order-book";
 
 /// The name of a submission in a module's status.
 const SUBMIT: &str = "submit-order";
@@ -49,13 +52,21 @@ async fn request(
         Ok(call) => call,
         Err(error) => return Ok(Err(error)),
     };
-    if call.has_effect() {
-        view.scope.begin_effect()?;
-    }
+    let books = view.state.clone();
     let host_call = view.host_call(HostCallKind::OrderBook, call.route.pattern);
-    name(&host_call, view.state, chain_id);
+    name(&host_call, &books, chain_id);
     let deadline = view.scope.answer_by();
-    Ok(view.state.request(chain_id, &call, deadline).await)
+    let send = || books.request(chain_id, &call, deadline);
+    if !call.has_effect() {
+        return Ok(send().await);
+    }
+    let content = call.content();
+    let effect = Effect {
+        content: content.as_bytes(),
+        class: call.class(),
+        is_strict: call.class() == EffectClass::Once,
+    };
+    once(view, chain_id, &effect, |_| send()).await
 }
 
 async fn submit(
@@ -67,18 +78,72 @@ async fn submit(
         Ok(order) => order,
         Err(error) => return Ok(Err(error)),
     };
-    view.scope.begin_effect()?;
+    let books = view.state.clone();
     let host_call = view.host_call(HostCallKind::OrderBook, SUBMIT);
-    name(&host_call, view.state, chain_id);
-    let (module, uid) = (view.meta.name.as_str(), order.uid().to_string());
-    let result = order.submit(view.scope.answer_by()).await;
-    match &result {
-        Ok(_) => tracing::info!(target: "nexum::cow", module, chain = chain_id, uid, "order submitted"),
-        Err(error) => {
-            tracing::warn!(target: "nexum::cow", module, chain = chain_id, uid, %error, "order not submitted")
+    name(&host_call, &books, chain_id);
+    let (module, uid) = (view.meta.name.clone(), order.uid().to_string());
+    let deadline = view.scope.answer_by();
+    let effect = Effect {
+        content: uid.as_bytes(),
+        class: EffectClass::Repeatable,
+        is_strict: false,
+    };
+    let submit = async |is_repeated| {
+        let module = module.as_str();
+        let result = order.submit(is_repeated, deadline).await;
+        match &result {
+            Ok(uid) => tracing::info!(target: "nexum::cow", module, chain = chain_id, %uid, "order submitted"),
+            Err(error) => {
+                tracing::warn!(target: "nexum::cow", module, chain = chain_id, uid, %error, "order not submitted")
+            }
         }
-    }
-    Ok(result.map(|_| uid))
+        result.map(|uid| uid.to_string())
+    };
+    once(view, chain_id, &effect, submit).await
+}
+
+/// A request that changes something at an order book.
+struct Effect<'a> {
+    /// The bytes that tell it apart from others.
+    content: &'a [u8],
+    class: EffectClass,
+    is_strict: bool,
+}
+
+/// Sends a request that changes something, once. `send` learns whether an earlier attempt may have sent it.
+async fn once(
+    view: &mut View<'_, OrderBooks>,
+    chain_id: u64,
+    effect: &Effect<'_>,
+    send: impl AsyncFnOnce(bool) -> Result<String, RequestError>,
+) -> wasmtime::Result<Result<String, RequestError>> {
+    let journal = view.effect()?;
+    let target = match view.state.book(chain_id) {
+        Ok(book) => book.endpoint().to_owned(),
+        Err(error) => return Ok(Err(error)),
+    };
+    let call = EffectCall {
+        kind: KIND,
+        target: &target,
+        request: effect.content,
+        class: effect.class,
+        is_strict: effect.is_strict,
+    };
+    let sending = match journal.begin(&call).await? {
+        EffectPlan::Send(sending) => sending,
+        EffectPlan::Answered(answer) => {
+            return Ok(String::from_utf8(answer).map_err(|_| RequestError::Internal));
+        }
+        EffectPlan::Denied(reason) => return Ok(Err(RequestError::denied(reason))),
+    };
+    let answer = send(sending.is_repeated()).await;
+    let outcome = match &answer {
+        Ok(answer) => EffectOutcome::Done(answer.clone().into_bytes()),
+        Err(error) if error.leaves_doubt() => EffectOutcome::Unknown(error.to_string()),
+        Err(_) => EffectOutcome::Refused,
+    };
+    journal.settle(sending, outcome);
+    Ok(answer)
 }
 
 /// Names the order book that a call waits for.

@@ -39,6 +39,13 @@ pub(crate) struct RelativePath {
     query: Option<String>,
 }
 
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        self.query.iter().try_for_each(|query| write!(f, "?{query}"))
+    }
+}
+
 impl RelativePath {
     /// Parses a path, with or without a leading slash and a query.
     pub(crate) fn parse(text: &str) -> Result<Self, PathError> {

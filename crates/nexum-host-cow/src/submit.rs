@@ -42,7 +42,7 @@ impl OrderBooks {
     ///
     /// As [`OrderBooks::request`].
     pub async fn submit(&self, chain_id: ChainId, json: &[u8], deadline: Instant) -> Result<OrderUid, RequestError> {
-        self.check_order(chain_id, json)?.submit(deadline).await
+        self.check_order(chain_id, json)?.submit(false, deadline).await
     }
 
     /// The first part of [`submit`](Self::submit), before it sends a request: reads the order,
@@ -77,12 +77,13 @@ impl Order {
     }
 
     /// Posts the order until the order book accepts or refuses it, or the deadline is near. Returns
-    /// its UID. Looks up a refused order by its UID if an earlier attempt may have created it.
+    /// its UID. Looks up a refused order by its UID if an earlier attempt may have created it; `is_repeated` tells that
+    /// there was one.
     ///
     /// # Errors
     ///
     /// As [`OrderBooks::request`].
-    pub async fn submit(self, deadline: Instant) -> Result<OrderUid, RequestError> {
+    pub async fn submit(self, is_repeated: bool, deadline: Instant) -> Result<OrderUid, RequestError> {
         let chain_id = self.book.chain_id;
         let (class, result) = match self.post(deadline).await {
             Ok(()) => ("accepted", Ok(self.uid)),
@@ -90,7 +91,8 @@ impl Order {
                 error,
                 may_have_arrived,
             }) => {
-                let may_exist = may_have_arrived || self.book.doubts.has(&self.uid) || error.may_hide_existing();
+                let may_exist =
+                    is_repeated || may_have_arrived || self.book.doubts.has(&self.uid) || error.may_hide_existing();
                 match error.class() {
                     Some(Class::Accepted) => ("duplicate", self.confirmed(deadline).await),
                     Some(_) if may_exist && self.is_there(&error, deadline).await => ("duplicate", Ok(self.uid)),

@@ -78,6 +78,8 @@ struct Raw {
     allow_http: Vec<HostPattern>,
     #[serde(default)]
     allow_private: Vec<HostPattern>,
+    #[serde(default)]
+    idempotent: Vec<HostPattern>,
     connect_timeout_ms: Option<u64>,
     first_byte_timeout_ms: Option<u64>,
     timeout_ms: Option<u64>,
@@ -101,6 +103,7 @@ impl HttpConfig {
             ("allow", none()),
             ("allow_http", none()),
             ("allow_private", none()),
+            ("idempotent", none()),
             ("connect_timeout_ms", number(CONNECT_TIMEOUT_MS)),
             ("first_byte_timeout_ms", number(FIRST_BYTE_TIMEOUT_MS)),
             ("timeout_ms", number(TIMEOUT_MS)),
@@ -122,6 +125,7 @@ impl HttpConfig {
                 ("allow", &raw.allow),
                 ("allow_http", &raw.allow_http),
                 ("allow_private", &raw.allow_private),
+                ("idempotent", &raw.idempotent),
             ] {
                 errors.extend(too_many(section, key, list));
                 // A faulty entry of `allow` may cover the others.
@@ -147,6 +151,7 @@ impl From<Raw> for HttpConfig {
                 allow: raw.allow,
                 allow_http: raw.allow_http,
                 allow_private: raw.allow_private,
+                idempotent: raw.idempotent,
             },
         }
     }

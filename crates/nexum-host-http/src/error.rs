@@ -170,6 +170,26 @@ impl FetchError {
         }
     }
 
+    /// Whether the request has certainly not reached the server. A redirect's request is another one.
+    pub(crate) fn is_unsent(&self) -> bool {
+        match self {
+            Self::Denied { redirected, .. } => !redirected,
+            Self::Invalid { .. }
+            | Self::Unresolved
+            | Self::Unreachable { .. }
+            | Self::Tls(_)
+            | Self::Timeout {
+                phase: Phase::Connect, ..
+            } => true,
+            Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::BadRedirect
+            | Self::Cancelled
+            | Self::Internal => false,
+        }
+    }
+
     /// The error that a guest of `nexum:host/http` sees. [`to_error_code`](Self::to_error_code) is the
     /// one that a guest of `wasi:http` sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {

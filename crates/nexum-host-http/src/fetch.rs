@@ -71,6 +71,14 @@ impl Fetcher {
         self.fetch_within(request, time).await
     }
 
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    pub(crate) fn wanted(&self) -> &[HostPattern] {
+        &self.wanted
+    }
+
     /// The time of a fetch that starts now.
     pub(crate) fn time(&self, timeout: Option<Duration>, deadline: Instant) -> Time {
         let operators = self.shared.timeout;

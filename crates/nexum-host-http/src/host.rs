@@ -26,13 +26,12 @@ async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> wasmtime::
         Ok(request) => request,
         Err(error) => return Ok(Err(error)),
     };
-    if request.has_effect() {
-        view.scope.begin_effect()?;
-    }
+    let journal = request.has_effect().then(|| view.effect()).transpose()?;
     let call = view.host_call(HostCallKind::Http, known(&request.method));
     call.endpoint(&request.to.to_string());
-    let deadline = view.scope.answer_by();
-    Ok(view.state.fetcher.fetch(request, deadline).await)
+    let fetcher = &view.state.fetcher;
+    let time = fetcher.time(request.timeout, view.scope.answer_by());
+    Ok(fetcher.fetch_once(request, time, journal).await?)
 }
 
 impl TryFrom<http::Request> for Request {

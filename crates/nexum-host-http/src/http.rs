@@ -80,6 +80,17 @@ impl Capability for Http {
         denied.map(warning).collect()
     }
 
+    /// Every method is allowed to the hosts of the module. One host is enough for the operator to look.
+    fn unrepeatable(&self, settings: Option<&Section>) -> Option<String> {
+        let policy = self.shared.policy();
+        let wanted = settings.and_then(|settings| wanted(settings).ok()).unwrap_or_default();
+        let covers = |entries: &[HostPattern], wanted: &HostPattern| entries.iter().any(|entry| entry.covers(wanted));
+        let mut once = wanted
+            .iter()
+            .filter(|wanted| policy.covers(wanted) && !covers(&policy.idempotent, wanted));
+        Some(format!("what it posts to `{}`", once.next()?))
+    }
+
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let wanted = module.settings.get(NAME).map(wanted).transpose()?.unwrap_or_default();
         Ok(HttpState::new(self.fetcher(module.name.as_str(), wanted)))

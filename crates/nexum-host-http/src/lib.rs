@@ -96,6 +96,7 @@ mod redirect;
 mod time;
 
 mod config;
+mod effect;
 mod error;
 
 mod bindings;

@@ -12,6 +12,9 @@ pub struct Policy {
     pub allow_http: Vec<HostPattern>,
     /// Destinations of `allow` that may have a non-public address. Default: none.
     pub allow_private: Vec<HostPattern>,
+    /// Destinations of `allow` that recognise a repeated request by its `Idempotency-Key`. nexum may send a writing
+    /// request to them again when it does not know the outcome. Default: none.
+    pub idempotent: Vec<HostPattern>,
 }
 
 /// The rule that denies a request.
@@ -33,6 +36,9 @@ pub enum Rule {
     /// A redirect to a URL that no request may go to.
     #[error("{0}")]
     Unusable(DestinationError),
+    /// The handler may have no such effect, for this reason.
+    #[error("{0}")]
+    Effect(&'static str),
     /// More than [`REDIRECTS_MAX`](crate::REDIRECTS_MAX) redirects.
     #[error("there are more than {0} redirects")]
     Redirects(usize),
@@ -48,6 +54,7 @@ impl Rule {
             Self::Address(_) => "address",
             Self::Unusable(_) => "unusable",
             Self::Redirects(_) => "redirects",
+            Self::Effect(_) => "effect",
         }
     }
 }
@@ -79,6 +86,11 @@ impl Policy {
             Some(what) if !may_be_private => Err(Rule::Address(what)),
             _ => Ok(Permit { entry, may_be_private }),
         }
+    }
+
+    /// Whether a destination recognises a repeated request by its `Idempotency-Key`.
+    pub(crate) fn is_idempotent(&self, to: &Destination) -> bool {
+        find(&self.idempotent, to).is_some()
     }
 
     /// Whether the operator allows every destination of an entry.

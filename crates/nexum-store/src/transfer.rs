@@ -44,6 +44,9 @@ enum Line {
     DeadLetter {
         record: Hex,
     },
+    Effect {
+        record: Hex,
+    },
     Header {
         chain_id: u64,
         number: u64,
@@ -270,6 +273,7 @@ fn line(row: Row) -> Line {
             record: Hex(record),
         },
         Row::DeadLetter(record) => Line::DeadLetter { record: Hex(record) },
+        Row::Effect(record) => Line::Effect { record: Hex(record) },
         Row::Header {
             chain_id,
             block,
@@ -315,6 +319,7 @@ fn row(line: Line) -> Option<Row> {
             }
         }
         Line::DeadLetter { record } => Row::DeadLetter(record.0),
+        Line::Effect { record } => Row::Effect(record.0),
         Line::Progress { row } => Row::Progress(row.0),
         Line::Begin { .. } | Line::End { .. } => return None,
     })

@@ -260,6 +260,21 @@ Examples:
 
 Exit codes: 0 done, 1 failed for some events, 2 refused.";
 
+pub(super) const EFFECT: &str = "\
+Examples:
+  nexum effect list --unknown                 effects of which nexum does not
+                                              know whether they happened
+  nexum effect show my-module 1:17:block 1    the first effect of block 17
+  nexum effect resolve my-module 1:17:block 1 --as done
+                                              the receiver has the request
+
+After `resolve`, retry the event if it is a dead letter: `nexum dead-letter
+retry`. With `--as not-sent`, nexum sends the request again.
+
+A terminal narrower than 120 columns has no receivers and no times in the list.
+
+Exit codes: 0 done, 2 refused.";
+
 pub(super) const RELOAD: &str = "\
 Examples:
   nexum reload --dry-run   show what would change

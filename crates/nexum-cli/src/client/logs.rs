@@ -83,7 +83,7 @@ fn print_gap(gap: Gap, format: Format) {
 }
 
 /// A path with those of the parameters that have a value.
-fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+pub(super) fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters
         .iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)));

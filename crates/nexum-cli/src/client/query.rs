@@ -16,7 +16,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::{MODULES, QUERY};
 use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, hex};
+use crate::report::{Refusal, Refusals, hex, of_hex};
 
 /// The file name that means stdin.
 const STDIN: &str = "-";
@@ -85,7 +85,7 @@ fn in_path(function: &str) -> Result<&str, Refusal> {
 fn read(input: &Input) -> Result<Option<Vec<u8>>, Refusal> {
     match (&input.input, &input.input_hex, &input.input_file) {
         (Some(text), ..) => Ok(Some(text.clone().into_bytes())),
-        (_, Some(digits), _) => match bytes(digits) {
+        (_, Some(digits), _) => match of_hex(digits) {
             Some(bytes) => Ok(Some(bytes)),
             None => Err(Refusal::new(
                 "--input-hex: expected pairs of hexadecimal digits, 0x before them",
@@ -122,22 +122,6 @@ fn file(path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let digits = digits.strip_prefix("0x").unwrap_or(digits);
-    let nibble = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|nibble| u8::try_from(nibble).ok())
-    };
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match *pair {
-            [high, low] => Some(nibble(high)? << 4 | nibble(low)?),
-            _ => None,
-        })
-        .collect()
-}
-
 fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
     match form {
         Answer::Raw => {
@@ -157,24 +141,4 @@ fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hexadecimal_digits_come_in_pairs() {
-        for (digits, expected) in [
-            ("0x00fF", Some(vec![0, 255])),
-            ("7f", Some(vec![127])),
-            ("0x", Some(vec![])),
-            ("0x1", None),
-            ("0xgg", None),
-            ("0x+1", None),
-            ("0xä", None),
-        ] {
-            assert_eq!(bytes(digits), expected, "{digits}");
-        }
-    }
 }

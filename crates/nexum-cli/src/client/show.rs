@@ -65,7 +65,7 @@ fn text_of_modules(modules: &[Module], columns: Option<u16>) -> String {
 }
 
 /// A table of `columns`, or else of the width of the terminal.
-fn sized(header: &[&str], columns: Option<u16>) -> Table {
+pub(super) fn sized(header: &[&str], columns: Option<u16>) -> Table {
     let mut rows = table(header);
     if let Some(columns) = columns {
         rows.set_width(columns);

@@ -95,7 +95,7 @@ fn exit_code(needs_operator: bool) -> u8 {
     if needs_operator { FAILED } else { STOPPED }
 }
 
-/// Whether the module does not do what it should, does not start in time, or has dead letters.
+/// Whether the module does not do what it should, does not start in time, or has dead letters or effects in doubt.
 fn needs_operator(module: &Module, now_ms: u64) -> bool {
     let is_late = || {
         let age_ms = module.reason_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
@@ -119,7 +119,7 @@ fn needs_operator(module: &Module, now_ms: u64) -> bool {
         | Stage::Serving => false,
     };
     let queries = module.queries.as_ref().map(|queries| queries.stage());
-    needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0
+    needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0 || module.effects_in_doubt > 0
 }
 
 /// The end of a reason: the time until the next try.

@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{bundle, check, compile, config, dead_letter, doctor, errors, exec, inspect, state};
+use super::{bundle, check, compile, config, dead_letter, doctor, effect, errors, exec, inspect, state};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -58,6 +58,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => dead_letter::dead_letter(&running, &command),
+        Command::Effect { running, command } => effect::effect(&running, &command),
         #[cfg(feature = "store-postgres")]
         Command::Cluster { config, command } => super::cluster::cluster(config.as_deref(), &command),
         Command::Reload(Reload {

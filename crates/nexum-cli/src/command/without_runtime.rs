@@ -45,6 +45,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Module { .. } => "module",
         Command::Query { .. } => "query",
         Command::DeadLetter { .. } => "dead-letter",
+        Command::Effect { .. } => "effect",
         Command::Reload(_) => "reload",
         Command::Config { .. } => "config",
     };

@@ -9,6 +9,7 @@ pub(crate) mod audit;
 mod chains;
 mod config;
 mod dead_letters;
+mod effects;
 pub(crate) mod error;
 mod errors;
 pub(crate) mod extract;
@@ -89,6 +90,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(modules::routes())
         .merge(config::routes())
         .merge(dead_letters::routes())
+        .merge(effects::routes())
         .merge(state::routes())
         .merge(logs::routes())
         .merge(errors::routes())

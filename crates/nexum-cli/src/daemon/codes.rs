@@ -24,6 +24,7 @@ pub(super) fn code_of(error: &SteerError) -> ErrorCode {
             CommandError::Init(_) | CommandError::Withdrawn => ErrorCode::InitFailed,
             CommandError::Failed(_) => ErrorCode::EventFailed,
             CommandError::NoLetter(_) => ErrorCode::DeadLetterNotFound,
+            CommandError::NoEffect { .. } => ErrorCode::EffectNotFound,
             CommandError::NotRunning => ErrorCode::ModuleNotRunning,
             CommandError::Standby(_) => ErrorCode::ModuleElsewhere,
             CommandError::Dead => ErrorCode::ModuleDead,

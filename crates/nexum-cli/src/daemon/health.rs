@@ -135,18 +135,24 @@ impl HealthCheck {
         stopped.chain(absent).collect()
     }
 
-    /// The dead letters, and the endpoints that nexum cannot use while it uses others.
+    /// The dead letters, the effects in doubt, and the endpoints that nexum cannot use while it uses others.
     fn notes(&self, modules: &[Arc<ModuleStatus>]) -> Vec<Problem> {
         let mut notes = Vec::new();
         for status in modules {
-            let (name, letters) = (status.name(), status.dead_letters());
-            if letters > 0 {
-                notes.push(Problem {
-                    module: Some(name.to_string()),
-                    reason: format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")),
-                    ..Problem::default()
-                });
-            }
+            let (name, letters, effects) = (status.name(), status.dead_letters(), status.effects_in_doubt());
+            let letters =
+                (letters > 0).then(|| format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")));
+            let effects = (effects > 0).then(|| {
+                format!(
+                    "{} in doubt: `nexum effect list {name} --unknown`",
+                    count(effects, "effect")
+                )
+            });
+            notes.extend([letters, effects].into_iter().flatten().map(|reason| Problem {
+                module: Some(name.to_string()),
+                reason,
+                ..Problem::default()
+            }));
         }
         for chain in self.used_chains().into_iter().filter(|chain| chain.trouble.is_none()) {
             let (all, unusable) = (

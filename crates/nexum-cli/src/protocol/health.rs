@@ -13,7 +13,7 @@ pub(crate) struct Health {
     /// They are no problem.
     #[serde(default)]
     pub(crate) idle: Vec<Problem>,
-    /// Facts that are no problem of health, and may need the operator: dead letters, and endpoints that nexum cannot use while it
+    /// Facts that are no problem of health, and may need the operator: dead letters, effects in doubt, and endpoints that nexum cannot use while it
     /// uses another one.
     #[serde(default)]
     pub(crate) notes: Vec<Problem>,

@@ -50,6 +50,9 @@ pub(crate) struct Module {
     /// Failed handler calls. For a module that only answers queries, failed queries.
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
+    /// Effects about which only the operator can say whether they happened.
+    #[serde(default)]
+    pub(crate) effects_in_doubt: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
     /// The work of a module that handles events.

@@ -97,7 +97,7 @@ fn settings(dir: &Dir) -> Vec<Value> {
 }
 
 /// A table for each kind of table, with the required keys.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("engine", ""),
     ("engine.limits", ""),
     ("engine.restart", ""),
@@ -106,6 +106,7 @@ const TABLES: [(&str, &str); 14] = [
     ("query", ""),
     ("notify", "command = ['/bin/true']\n"),
     ("store", ""),
+    ("effects", ""),
     ("http", ""),
     ("chains.1", "rpc_url = 'http://localhost:8545'\n"),
     ("chains.2.endpoints", "url = 'http://localhost:8545'\n"),
@@ -187,7 +188,7 @@ fn the_defaults_are_those_of_the_example_file() {
         let Some(setting) = settings.iter().find(default) else {
             continue;
         };
-        if ["reads", "allow", "allow_http", "allow_private"].contains(&key) {
+        if ["reads", "allow", "allow_http", "allow_private", "idempotent"].contains(&key) {
             continue;
         }
         compared += 1;

@@ -189,6 +189,8 @@ const WITH_A_DAEMON: &[&[&str]] = &[
 /// The commands that also read the state while no daemon runs.
 const ON_THE_STATE: &[&[&str]] = &[
     &["dead-letter", "list", "keeper"],
+    &["effect", "list"],
+    &["effect", "list", "keeper", "--unknown"],
     &["state", "list"],
     &["state", "get", "keeper", "a"],
     &["state", "scan", "keeper"],

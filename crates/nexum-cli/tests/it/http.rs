@@ -91,3 +91,48 @@ fn what_is_wrong_with_the_lists_is_refused_with_its_place() {
     let expected = "http.allow[0]: is an address in an unusual form";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }
+
+#[test]
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+fn check_warns_of_effects_that_a_reorganisation_cannot_undo() {
+    let dir = Dir::new();
+    dir.guest("fetcher");
+    let check = |subscription: &str, engine: &str| {
+        let manifest = "[module]\nname = \"fetcher\"\n[capabilities]\nrequired = [\"http\", \"store\"]\n\
+                        [capabilities.http]\nallow = [\"api.example.com\", \"b.example.org\"]\n";
+        dir.write("nexum.toml", format!("{manifest}[[subscription]]\n{subscription}\n"));
+        let chain = "[chains.1]\nrpc_url = \"http://localhost:8545\"\n";
+        dir.write("engine.toml", format!("{chain}[http]\n{engine}"));
+        let ran = dir.nexum(&["check", "--format", "json", "fetcher.wasm"]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let warnings = found["modules"][0]["warnings"].as_array().expect("warnings");
+        let said = warnings
+            .iter()
+            .filter_map(|warning| warning.as_str())
+            .map(str::to_owned);
+        said.filter(|said| said.contains("a reorganisation cannot undo"))
+            .collect::<Vec<_>>()
+    };
+    let latest = "kind = \"block\"\nchain_id = 1";
+    let both = "allow = [\"api.example.com\", \"*.example.org\"]\n";
+    let expected = "the module subscribes to the latest blocks, and a reorganisation cannot undo what it posts to \
+                    `api.example.com`: consider `confirmations` or `finality` in its subscriptions";
+    assert_eq!(check(latest, both), [expected]);
+    let other = check(latest, &format!("{both}idempotent = [\"api.example.com\"]\n"));
+    assert!(
+        matches!(&*other, [warning] if warning.contains("`b.example.org`")),
+        "{other:?}"
+    );
+    for (subscription, engine) in [
+        (
+            latest,
+            format!("{both}idempotent = [\"api.example.com\", \"*.example.org\"]\n"),
+        ),
+        (latest, "allow = []\n".to_owned()),
+        ("kind = \"block\"\nchain_id = 1\nconfirmations = 3", both.to_owned()),
+        ("kind = \"cron\"\nschedule = \"0 0 * * *\"", both.to_owned()),
+    ] {
+        assert_eq!(check(subscription, &engine), [""; 0], "{subscription} {engine}");
+    }
+}

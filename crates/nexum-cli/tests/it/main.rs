@@ -39,6 +39,8 @@ mod developing;
 mod doctor;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod durable;
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+mod effects;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod ethflow;
 #[cfg(feature = "runtime")]

@@ -243,6 +243,8 @@ async fn everything_that_happens_moves_its_metric() {
         ("nexum_instance_restarts_total{module=\"noop\"}", 0.0),
         ("nexum_dead_letters{module=\"fuel-bomb\"}", 1.0),
         ("nexum_dead_letters{module=\"noop\"}", 0.0),
+        ("nexum_effects_unknown{module=\"noop\"}", 0.0),
+        ("nexum_effects_stranded_total{module=\"noop\"}", 0.0),
         ("nexum_event_handler_seconds_count{module=\"fuel-bomb\"}", 4.0),
         ("nexum_module_stored_bytes{module=\"keeper\"}", 101.0),
         ("nexum_module_memory_bytes{module=\"fuel-bomb\"}", 0.0),

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use nexum_config::document::{ConfigError, Located, Section};
 use nexum_config::hint::Hint;
-use nexum_config::manifest::{CapabilityRequests, UnknownCapabilities};
+use nexum_config::manifest::{CapabilityRequests, Subscription, UnknownCapabilities};
+use nexum_config::topic::{Finality, Topic};
 use wasmtime::component::{Component, Linker};
 
 use super::module_meta::ModuleMeta;
@@ -193,6 +194,28 @@ impl Grant {
     /// build serves yet.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The warning about effects that a reorganisation does not undo, if the module may have such effects and
+    /// subscribes to the latest blocks.
+    pub(crate) fn effects_warning(
+        &self,
+        settings: &BTreeMap<String, Section>,
+        subscriptions: &[Subscription],
+    ) -> Option<String> {
+        let is_latest = |topic: Topic| matches!(topic, Topic::Chain(topic) if topic.finality == Finality::Latest);
+        if !subscriptions.iter().any(|subscription| is_latest(subscription.topic())) {
+            return None;
+        }
+        let of_one = |(name, present): &(&'static str, Present)| present.unrepeatable(settings.get(*name));
+        let requests: Vec<_> = self.granted.iter().filter_map(of_one).collect();
+        (!requests.is_empty()).then(|| {
+            let requests = requests.join(" and ");
+            format!(
+                "the module subscribes to the latest blocks, and a reorganisation cannot undo {requests}: consider \
+                 `confirmations` or `finality` in its subscriptions"
+            )
+        })
     }
 
     /// Creates a linker with only the granted capabilities' interfaces.

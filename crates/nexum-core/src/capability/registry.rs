@@ -16,6 +16,7 @@ use crate::BoxError;
 trait Erased: Send + Sync {
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors>;
     fn warnings(&self, settings: &Section) -> Vec<String>;
+    fn unrepeatable(&self, settings: Option<&Section>) -> Option<String>;
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
     fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError>;
 }
@@ -27,6 +28,10 @@ impl<C: Capability> Erased for C {
 
     fn warnings(&self, settings: &Section) -> Vec<String> {
         Capability::warnings(self, settings)
+    }
+
+    fn unrepeatable(&self, settings: Option<&Section>) -> Option<String> {
+        Capability::unrepeatable(self, settings)
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
@@ -49,6 +54,10 @@ impl Present {
 
     pub(crate) fn warnings(&self, settings: &Section) -> Vec<String> {
         self.0.warnings(settings)
+    }
+
+    pub(crate) fn unrepeatable(&self, settings: Option<&Section>) -> Option<String> {
+        self.0.unrepeatable(settings)
     }
 
     pub(crate) fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

@@ -16,6 +16,7 @@ use crate::capability::module_meta::ModuleMeta;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::{EventId, Handler};
+use crate::state::scope::journal::{EarlierEffects, EffectError};
 use crate::state::scope::{BudgetExhausted, EventScope, Pending};
 use crate::state::{Change, Changes, DeadLetter, Usage};
 use crate::store::StoreError;
@@ -30,6 +31,8 @@ pub(crate) struct HandlerContext {
     pub(crate) pending: Option<Arc<Pending>>,
     /// The number of failed attempts so far.
     pub(crate) failures: u32,
+    /// The effects of these attempts, and those that the handler may adopt.
+    pub(crate) effects: EarlierEffects,
 }
 
 impl HandlerContext {
@@ -87,7 +90,14 @@ pub(super) fn open(
 ) -> Result<(), Failure> {
     let host = store.data_mut();
     let attempt = context.failures.saturating_add(1);
-    host.scope.open(handler, now, attempt, context.usage, context.pending);
+    let HandlerContext {
+        usage,
+        pending,
+        effects,
+        ..
+    } = context;
+    host.scope.open(handler, now, attempt, usage, pending);
+    host.scope.journal().open(attempt, effects);
     host.scope.reserve(context.letter_bytes);
     host.meta.recorder.open(handler);
     host.meta.activity.open(handler, attempt, now);
@@ -154,6 +164,14 @@ pub(super) fn used(store: &Store<HostState>) -> LimitUsage {
     used
 }
 
+/// The error of the state store that ended a call.
+fn store_error(error: &wasmtime::Error) -> Option<&StoreError> {
+    match error.downcast_ref::<EffectError>() {
+        Some(EffectError::Store(error)) => Some(error),
+        _ => error.downcast_ref::<StoreError>(),
+    }
+}
+
 /// Turns the end of a call into its result or the reason of its failure, with the first exceeded
 /// limit.
 pub(super) fn conclude<T>(
@@ -164,6 +182,10 @@ pub(super) fn conclude<T>(
     let refused = store.data_mut().limiter.take_refused();
     let host = store.data();
     host.meta.recorder.close();
+    // A guest may have caught the error of a request beside it.
+    if let Some(fault) = host.scope.journal().fault() {
+        return Err(Failure::Effect(fault));
+    }
     let exceeded = |limit: Limit, used: u64| LimitExceeded {
         limit,
         bound: host.meta.limits[limit],
@@ -198,7 +220,7 @@ pub(super) fn conclude<T>(
             let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
             match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
                 Some((limit, used)) => Err(Failure::Limit(exceeded(limit, used))),
-                None => Err(match error.downcast_ref::<StoreError>() {
+                None => Err(match store_error(&error) {
                     // The guest's backtrace does not help: the store failed, not the guest.
                     Some(error) => Failure::Store(Causes(error).to_string()),
                     None => Failure::Trap(describe(&error)),

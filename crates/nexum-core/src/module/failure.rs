@@ -6,6 +6,7 @@ use nexum_config::harmless::harmless_lines;
 
 use crate::bindings::nexum::host::types::HostError;
 use crate::engine::limiter::LimitExceeded;
+use crate::state::scope::journal::EffectFault;
 
 /// How long the text of a failure may be, in bytes: enough for the innermost frames of a trap. Logs, the status and every attempt of a
 /// dead letter contain the text.
@@ -26,6 +27,8 @@ pub enum Failure {
     Trap(String),
     /// The state store was unreadable, which is not the guest's fault.
     Store(String),
+    /// The handler asked for an effect that it may not have, because of an earlier attempt.
+    Effect(EffectFault),
     /// A capability was not able to serve the module.
     Prepare {
         /// The name of the capability.
@@ -61,6 +64,7 @@ impl fmt::Display for Failure {
             Self::Limit(exceeded) => exceeded.fmt(f),
             Self::Trap(text) => write!(f, "the guest trapped: {text}"),
             Self::Store(text) => write!(f, "nexum cannot read the module's state: {text}"),
+            Self::Effect(fault) => fault.fmt(f),
             Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
         }
     }

@@ -5,10 +5,12 @@
 //! unusable, and an instance whose event was rolled back would remember data that the state store
 //! has dropped.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::limits::{Limit, LimitUsage};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -22,13 +24,12 @@ use crate::bindings::functions::CallContext;
 use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::bindings::nexum::host::types::HostError;
 use crate::capability::HostState;
-use crate::capability::grant::Grant;
-use crate::capability::module_meta::ModuleMeta;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::state::scope::EventScope;
-use crate::state::{Changes, ModuleId};
-use crate::store::StateStore;
+use crate::state::scope::journal::{Intent, Journal};
+use crate::state::{Changes, Effect, EffectChanges, ModuleId};
+use crate::store::{StateStore, StoreError};
 
 /// A wasmtime store with a guest, ready for the next call.
 pub(crate) struct Instance {
@@ -36,6 +37,27 @@ pub(crate) struct Instance {
     /// Boxed, because it is large and a runner moves its instance.
     exports: Box<Exports>,
     scheduler: FairScheduler,
+    /// The intents of the handler's effects.
+    intents: Intents,
+}
+
+/// The intents of an instance's effects. `None` for one that has no effects.
+type Intents = Option<mpsc::Receiver<Intent>>;
+
+/// The runner's part of a handler's effects.
+pub(crate) trait CommitIntents: Send {
+    /// Makes an intent durable, with all earlier changes of the module. `None` for an effect without a record.
+    /// Returns whether that succeeded.
+    fn commit(&mut self, intent: Option<Effect>) -> impl Future<Output = bool> + Send;
+}
+
+/// For instances that have no effects.
+pub(crate) struct NoEffects;
+
+impl CommitIntents for NoEffects {
+    async fn commit(&mut self, _intent: Option<Effect>) -> bool {
+        false
+    }
 }
 
 /// A call of a function.
@@ -57,23 +79,33 @@ impl Instance {
         id: ModuleId,
         state: Arc<dyn StateStore>,
         context: HandlerContext,
+        commit: &mut impl CommitIntents,
     ) -> Result<(Self, Changes), Failure> {
-        let scope = EventScope::new(id, state, module.meta.limits);
-        let mut instance = Self::begin(
-            &module.exports,
+        let (journal, intents) = Journal::with_runner(state.clone());
+        let scope = EventScope::new(id, state, module.meta.limits).with_effects(journal);
+        let mut store = hold(
+            module.exports.engine(),
             &module.scheduler,
             &module.meta,
             &module.grant,
             scope,
+        )?;
+        let mut intents = Some(intents);
+        let exports = begin(
+            &mut store,
+            &module.exports,
+            &module.scheduler,
             context,
+            (&mut intents, commit),
         )
-        .await?;
+        .await;
+        let mut instance = Self::of(store, exports, &module.scheduler, intents).await?;
         let changes = close(&mut instance.store);
         Ok((instance, changes))
     }
 
     /// Creates an instance for queries and read-only functions, and calls its `init`. Neither `init`
-    /// nor a later call can change the module's state.
+    /// nor a later call can change the module's state, or have an effect.
     pub(crate) async fn start_query(
         module: &QueryModule,
         id: ModuleId,
@@ -82,35 +114,34 @@ impl Instance {
         let scope = EventScope::new(id, state, module.meta.limits).read_only(module.reads.clone());
         // Other instances of the module can run concurrently.
         let meta = Arc::new(module.meta.for_concurrent_instance());
+        let mut store = hold(module.exports.engine(), &module.scheduler, &meta, &module.grant, scope)?;
         let context = HandlerContext::default();
-        let mut instance =
-            Self::begin(&module.exports, &module.scheduler, &meta, &module.grant, scope, context).await?;
+        let none = (&mut None, &mut NoEffects);
+        let exports = begin(&mut store, &module.exports, &module.scheduler, context, none).await;
+        let mut instance = Self::of(store, exports, &module.scheduler, None).await?;
         close(&mut instance.store);
         Ok(instance)
     }
 
-    /// Creates an instance and calls its `init`, whose transaction stays open.
-    async fn begin(
-        exports: &ExportsPre,
+    /// The instance of a guest whose `init` returned ok. Frees the guest after a failure.
+    async fn of(
+        store: Store<HostState>,
+        exports: Result<Exports, Failure>,
         scheduler: &FairScheduler,
-        meta: &Arc<ModuleMeta>,
-        grant: &Grant,
-        scope: EventScope,
-        context: HandlerContext,
+        intents: Intents,
     ) -> Result<Self, Failure> {
-        let mut store = hold(exports.engine(), scheduler, meta, grant, scope)?;
-        open(&mut store, Handler::Init, Instant::now(), context)?;
-        let started = within_deadline(&mut store, scheduler, async |store| {
-            exports.start(store, &meta.config).await
-        })
-        .await;
-        let (store, exports) = started_by(store, started).await?;
-        let scheduler = scheduler.clone();
-        Ok(Self {
-            store,
-            exports: Box::new(exports),
-            scheduler,
-        })
+        match exports {
+            Ok(exports) => Ok(Self {
+                store,
+                exports: Box::new(exports),
+                scheduler: scheduler.clone(),
+                intents,
+            }),
+            Err(failure) => {
+                discard(store).await;
+                Err(failure)
+            }
+        }
     }
 
     /// Calls the handler with an event and returns the changes that it made. The caller must drop
@@ -120,10 +151,17 @@ impl Instance {
         id: EventId,
         event: &Event,
         context: HandlerContext,
+        commit: &mut impl CommitIntents,
     ) -> Result<Changes, Failure> {
         let call = async |store: &mut Store<HostState>, exports: &Exports| exports.on_event(store, id, event).await;
-        let ((), changes) = self.call(Handler::OnEvent(id), Instant::now(), context, call).await?;
+        let handler = Handler::OnEvent(id);
+        let ((), changes) = self.call(handler, Instant::now(), context, commit, call).await?;
         Ok(changes)
+    }
+
+    /// What remains of a handler call that failed: the changes of the records of its effects.
+    pub(crate) fn effects(&mut self) -> Option<Box<EffectChanges>> {
+        self.store.data_mut().scope.close_failed()
     }
 
     /// Calls the handler with a question and returns the answer. The caller must drop the instance
@@ -134,7 +172,8 @@ impl Instance {
             None => Err(missing("evaluate")),
         };
         let context = HandlerContext::default();
-        let (answer, _) = self.call(Handler::Evaluate(id), now, context, call).await?;
+        let handler = Handler::Evaluate(id);
+        let (answer, _) = self.call(handler, now, context, &mut NoEffects, call).await?;
         Ok(answer)
     }
 
@@ -145,6 +184,7 @@ impl Instance {
         call: FunctionCall<'_>,
         now: Instant,
         context: HandlerContext,
+        commit: &mut impl CommitIntents,
     ) -> Result<(String, Changes), Failure> {
         let handler = Handler::Invoke(call.request);
         let lent = CallContext {
@@ -160,7 +200,7 @@ impl Instance {
             }
             None => Err(missing("invoke")),
         };
-        let invoked = self.call(handler, now, context, invoke).await?;
+        let invoked = self.call(handler, now, context, commit, invoke).await?;
         // A guest that keeps the handle has trapped at its return. Without the entry, no later call
         // finds this one's context.
         let returned = self.store.data_mut().table.delete(lent);
@@ -174,15 +214,20 @@ impl Instance {
         handler: Handler,
         now: Instant,
         context: HandlerContext,
+        commit: &mut impl CommitIntents,
         call: impl AsyncFnOnce(&mut Store<HostState>, &Exports) -> wasmtime::Result<Result<T, HostError>>,
     ) -> Result<(T, Changes), Failure> {
         let Self {
             store,
             exports,
             scheduler,
+            intents,
         } = self;
         open(store, handler, now, context)?;
-        let called = within_deadline(store, scheduler, async |store| call(store, exports).await).await;
+        let journal = store.data().scope.journal().clone();
+        let called = within_deadline(store, scheduler, async |store| call(store, exports).await);
+        let called = committing(&journal, intents, commit, called).await;
+        let called = called.unwrap_or_else(|| Err(interrupted(store)));
         let result = conclude(store, handler, called)?.map_err(Failure::returned)?;
         Ok((result, close(store)))
     }
@@ -213,17 +258,63 @@ impl Instance {
     }
 }
 
-/// Returns a guest whose `init` returned ok, with its exports. Frees the guest after a failure.
-async fn started_by(
-    mut store: Store<HostState>,
-    started: Result<(Exports, Result<(), HostError>), Stop>,
-) -> Result<(Store<HostState>, Exports), Failure> {
-    let concluded = conclude(&mut store, Handler::Init, started);
-    match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::returned)) {
-        Ok(exports) => Ok((store, exports)),
-        Err(failure) => {
-            discard(store).await;
-            Err(failure)
+/// Calls the `init` of a guest, whose transaction stays open.
+async fn begin(
+    store: &mut Store<HostState>,
+    exports: &ExportsPre,
+    scheduler: &FairScheduler,
+    context: HandlerContext,
+    (intents, commit): (&mut Intents, &mut impl CommitIntents),
+) -> Result<Exports, Failure> {
+    open(store, Handler::Init, Instant::now(), context)?;
+    let journal = store.data().scope.journal().clone();
+    let meta = store.data().meta.clone();
+    let started = within_deadline(store, scheduler, async |store| exports.start(store, &meta.config).await);
+    let started = committing(&journal, intents, commit, started).await;
+    let started = started.unwrap_or_else(|| Err(interrupted(store)));
+    let (exports, result) = conclude(store, Handler::Init, started)?;
+    result.map_err(Failure::returned)?;
+    Ok(exports)
+}
+
+/// Runs a call, and makes the intents of its effects durable. Returns `None` if a commit fails: the call then
+/// ends at once.
+async fn committing<T>(
+    journal: &Journal,
+    intents: &mut Intents,
+    commit: &mut impl CommitIntents,
+    call: impl Future<Output = T>,
+) -> Option<T> {
+    let mut call = pin!(call);
+    let Some(intents) = intents else {
+        return Some(call.await);
+    };
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut call => return Some(result),
+            Some(intent) = intents.recv() => {
+                let Intent { effect, call, done } = intent;
+                // A task that outlived an earlier call learns that its intent has no record.
+                if call != journal.call() {
+                    continue;
+                }
+                if !commit.commit(effect).await {
+                    return None;
+                }
+                // The host function may have been cancelled.
+                let _ = done.send(());
+            }
         }
     }
+}
+
+/// Ends a call whose intent did not become durable. Its runner knows the reason.
+fn interrupted(store: &mut Store<HostState>) -> Stop {
+    let host = store.data_mut();
+    let now = Instant::now();
+    host.scope.end(now);
+    host.meta.activity.close(now);
+    let reason = "the commit of an effect's intent failed".into();
+    Stop::Error(StoreError::Backend(reason).into())
 }

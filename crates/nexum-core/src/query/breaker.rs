@@ -82,7 +82,7 @@ impl Verdict {
             QueryError::Returned(_) => Self::Works,
             QueryError::Start { failure } => match **failure {
                 Failure::Store(_) | Failure::Prepare { .. } => Self::Unknown,
-                Failure::Returned(_) | Failure::Limit(_) | Failure::Trap(_) => Self::Fails,
+                Failure::Returned(_) | Failure::Limit(_) | Failure::Trap(_) | Failure::Effect(_) => Self::Fails,
             },
             QueryError::Limit(_)
             | QueryError::Trapped { .. }

@@ -154,7 +154,7 @@ impl QueryError {
             Failure::Returned(error) => Self::Returned(error),
             Failure::Limit(exceeded) => Self::Limit(exceeded),
             Failure::Trap(text) => Self::Trapped { request, text },
-            failure @ (Failure::Store(_) | Failure::Prepare { .. }) => Self::Failed {
+            failure @ (Failure::Store(_) | Failure::Prepare { .. } | Failure::Effect(_)) => Self::Failed {
                 request,
                 reason: failure.to_string(),
             },

@@ -7,7 +7,7 @@ use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::event::{Handler, RequestId};
 use crate::module::call::HandlerContext;
 use crate::module::functions::{Function, ResultError, any_result};
-use crate::module::instance::{FunctionCall, Instance};
+use crate::module::instance::{FunctionCall, Instance, NoEffects};
 
 /// See [`QueryPool::INPUT_BYTES_MAX`](super::QueryPool::INPUT_BYTES_MAX).
 pub(super) const INPUT_BYTES_MAX: usize = 1 << 20;
@@ -63,7 +63,9 @@ impl Question<'_> {
                     args,
                     caller,
                 };
-                let invoked = instance.invoke(call, now, HandlerContext::default()).await;
+                let invoked = instance
+                    .invoke(call, now, HandlerContext::default(), &mut NoEffects)
+                    .await;
                 let (result, _) = invoked.map_err(failed)?;
                 let checked = function.map_or_else(|| any_result(&result), |function| function.result(&result));
                 Ok(checked.map_err(|error| of_result(request, error))?.into_bytes())

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::call::{Call, CallError, Invocation};
+use super::effects::Intents;
 use super::mailbox::{CommandError, Turn};
 use super::step::settled;
 use super::{ModuleStatus, Runner, Stage, StepError};
@@ -127,7 +128,12 @@ impl Runner {
             args,
             caller,
         };
-        let invoked = instance.invoke(invoked, Instant::now(), context).await;
+        let mut intents = Intents::new(&mut self.transaction, &self.feeds);
+        let invoked = instance.invoke(invoked, Instant::now(), context, &mut intents).await;
+        if let Some(error) = intents.failed {
+            let reason = error.to_string();
+            return Err(Halt::Step(error.into(), reason));
+        }
         self.status.ran(instance);
         let checked = invoked.map_err(CallError::Failed).and_then(|(result, changes)| {
             let result = function.result(&result).map_err(CallError::Result)?;

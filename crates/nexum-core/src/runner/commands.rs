@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use nexum_config::topic::ChainTopic;
 
+use super::effects::Intents;
 use super::failures::{attempt, report};
 use super::lifecycle::Life;
 use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
 use super::step::settled;
+use super::transaction::ResolveFailed;
 use super::{Condition, Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;
+use crate::capability::effects::EFFECT;
 use crate::event::{EventId, Handler};
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::module::loader::Module;
-use crate::state::{self, Changes, DeadLetter};
+use crate::state::{self, Changes, DeadLetter, Effect, Resolution};
 use crate::store::committer::CommitError;
 
 impl ModuleStatus {
@@ -100,6 +103,19 @@ impl ModuleStatus {
         self.mailbox.send(|done| Command::Skip(letter, done)).await
     }
 
+    /// Changes the record of an effect as the operator says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the module has no such record, or if the store fails.
+    pub async fn resolve_effect(&self, effect: Effect, resolution: Resolution) -> Result<(), CommandError> {
+        self.check_owned()?;
+        let effect = Box::new(effect);
+        self.mailbox
+            .send(|done| Command::Resolve(effect, resolution, done))
+            .await
+    }
+
     /// Replaces the module with another one, whose topics are in `followed`. The runner calls
     /// `switch` when it takes the new module, and drops it if it does not. With an `agreement`, it takes the
     /// module only if the other runners of the agreement take theirs.
@@ -144,6 +160,7 @@ impl Runner {
             Command::Reload(replacement, done) => (done, self.reload(replacement).await),
             Command::Retry(letter, done) => (done, self.retry(letter).await),
             Command::Skip(letter, done) => (done, self.skip(letter).await),
+            Command::Resolve(effect, resolution, done) => (done, self.resolve(*effect, resolution).await),
         };
         // The caller may have left.
         let _ = done.send(outcome);
@@ -179,10 +196,14 @@ impl Runner {
         }
         let context = self.transaction.context();
         let started = match is_running {
-            true => Some(self.start(module.clone(), context).await.map_err(|failure| {
-                report(&module, Handler::Init, &failure, 1);
-                CommandError::Init(Box::new(failure))
-            })?),
+            true => {
+                let started = self.start(module.clone(), context).await;
+                let started = self.begun(started).await?;
+                Some(started.map_err(|failure| {
+                    report(&module, Handler::Init, &failure, 1);
+                    CommandError::Init(Box::new(failure))
+                })?)
+            }
             false => None,
         };
         if let Some(agreement) = agreement
@@ -217,17 +238,25 @@ impl Runner {
             return Err(CommandError::NotRunning);
         }
         self.start_now().await?;
+        let context = self.transaction.context_of(id).await;
+        let context = HandlerContext {
+            failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
+            ..context.map_err(|error| CommandError::Store(error.into()))?
+        };
         let Some(instance) = self.life.instance() else {
             return Err(CommandError::NotRunning);
         };
-        let context = HandlerContext {
-            failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
-            ..self.transaction.context()
-        };
-        let result = instance.on_event(id, &letter.event, context).await;
+        let mut intents = Intents::new(&mut self.transaction, &self.feeds);
+        let result = instance.on_event(id, &letter.event, context, &mut intents).await;
+        if let Some(error) = intents.failed {
+            return self.committed(Err(error)).await;
+        }
         self.status.ran(instance);
         let (changes, outcome) = match result {
             Ok(changes) => {
+                if let Some(effects) = &changes.effects {
+                    self.count_effects(effects);
+                }
                 self.status.count_handled(id);
                 (changes.without_letter(&letter), Ok(()))
             }
@@ -237,6 +266,9 @@ impl Runner {
                 return Err(CommandError::Store(reason.into()));
             }
             Err(failure) => {
+                let effects = instance.effects();
+                let kept = self.commit_effects(effects).await;
+                self.committed(kept).await?;
                 self.discard_instance().await;
                 let attempt = u32::try_from(letter.attempts.len())
                     .unwrap_or(u32::MAX)
@@ -260,6 +292,7 @@ impl Runner {
         }
         let context = self.transaction.context();
         let started = self.start(self.module.clone(), context).await;
+        let started = self.begun(started).await?;
         let (instance, changes) = started.map_err(|failure| CommandError::Failed(Box::new(failure)))?;
         self.adopt(instance);
         self.commit(changes).await
@@ -274,6 +307,37 @@ impl Runner {
         let changes = self.transaction.context().with_letter(id, Some(&letter), None);
         self.commit(changes).await?;
         self.show_dead_letters();
+        Ok(())
+    }
+
+    async fn resolve(&mut self, effect: Effect, resolution: Resolution) -> Result<(), CommandError> {
+        if !self.life.is_ready() {
+            let reloaded = self.transaction.reload().await;
+            reloaded.map_err(|error| CommandError::Store(error.into()))?;
+        }
+        let Effect { event, number, .. } = effect;
+        let outcome = match &resolution {
+            Resolution::Done(_) => "it has happened",
+            Resolution::NotSent => "it has not happened",
+        };
+        let resolved = self
+            .transaction
+            .resolve_effect(effect, resolution, &settled(&self.feeds))
+            .await;
+        match resolved {
+            Ok(true) => {}
+            Ok(false) => return Err(CommandError::NoEffect { event, number }),
+            Err(ResolveFailed::Read(error)) => return Err(CommandError::Store(error.into())),
+            Err(ResolveFailed::Commit(error)) => return self.committed(Err(error)).await,
+        }
+        tracing::info!(
+            target: EFFECT,
+            module = self.module.meta.name.as_str(),
+            %event,
+            effect = number,
+            "the operator says about an effect: {outcome}"
+        );
+        self.show_effects();
         Ok(())
     }
 
@@ -299,6 +363,17 @@ impl Runner {
             .commit(changes, None, None, false, &settled(&self.feeds))
             .await;
         self.committed(committed).await
+    }
+
+    /// Handles a failed commit of `init`.
+    async fn begun<T>(&mut self, started: Result<T, CommitError>) -> Result<T, CommandError> {
+        match started {
+            Ok(started) => Ok(started),
+            Err(error) => match self.committed(Err(error)).await {
+                Err(error) => Err(error),
+                Ok(()) => Err(CommandError::NotRunning),
+            },
+        }
     }
 
     /// Handles the result of a commit. After a failed commit only the store has the true state, so

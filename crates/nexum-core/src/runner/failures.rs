@@ -71,9 +71,11 @@ pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
         error.kind,
         HostErrorKind::InvalidInput | HostErrorKind::Denied | HostErrorKind::Unsupported
     ));
-    match is_hopeless {
-        true => restart.attempts_max.min(HOPELESS_ATTEMPTS_MAX),
-        false => restart.attempts_max,
+    match failure {
+        // Only the operator can say what happened.
+        Failure::Effect(_) => 1,
+        _ if is_hopeless => restart.attempts_max.min(HOPELESS_ATTEMPTS_MAX),
+        _ => restart.attempts_max,
     }
 }
 

@@ -8,6 +8,7 @@ use nexum_config::causes::Causes;
 use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
 
+use super::effects::Intents;
 use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, TargetState};
@@ -22,6 +23,7 @@ use crate::module::loader::Module;
 use crate::outage::Outage;
 use crate::rate::Bucket;
 use crate::state::Changes;
+use crate::store::committer::CommitError;
 
 /// The number of events without changes after which a busy module passes its cursor to the
 /// committer.
@@ -124,6 +126,7 @@ impl Runner {
     /// its cursor is with the committer.
     pub(crate) async fn run(mut self) {
         self.show_dead_letters();
+        self.show_effects();
         loop {
             for command in self.mailbox.take_commands() {
                 self.apply(command).await;
@@ -250,7 +253,7 @@ impl Runner {
                 failures: self.failures.of_init,
                 ..self.transaction.context()
             };
-            match self.start(self.module.clone(), context).await {
+            match self.start(self.module.clone(), context).await? {
                 Ok((instance, changes)) => {
                     self.failures.of_init = 0;
                     tracing::debug!(
@@ -292,19 +295,16 @@ impl Runner {
     }
 
     /// Creates an instance of a module. Returns it after its `init` returned ok, with the changes
-    /// of `init`.
+    /// of `init`. The outer error is that of the store.
     pub(super) async fn start(
         &mut self,
         module: Arc<Module>,
         context: HandlerContext,
-    ) -> Result<(Instance, Changes), Failure> {
-        Instance::start(
-            &module,
-            self.transaction.id(),
-            self.transaction.store().clone(),
-            context,
-        )
-        .await
+    ) -> Result<Result<(Instance, Changes), Failure>, CommitError> {
+        let (id, store) = (self.transaction.id(), self.transaction.store().clone());
+        let mut intents = Intents::new(&mut self.transaction, &self.feeds);
+        let started = Instance::start(&module, id, store, context, &mut intents).await;
+        intents.failed.map_or(Ok(started), Err)
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {

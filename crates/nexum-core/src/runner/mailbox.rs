@@ -15,6 +15,7 @@ use crate::bus::source::TopicHandle;
 use crate::event::EventId;
 use crate::module::failure::Failure;
 use crate::module::loader::Module;
+use crate::state::{Effect, Resolution};
 
 /// The most waiting commands. An operator waits for the outcome of each, so few wait at once.
 const COMMANDS_MAX: usize = 16;
@@ -48,6 +49,7 @@ pub(super) enum Command {
     Retry(EventId, Done),
     /// Delete a dead letter.
     Skip(EventId, Done),
+    Resolve(Box<Effect>, Resolution, Done),
 }
 
 /// Another module for a runner.
@@ -123,6 +125,14 @@ pub enum CommandError {
     /// The module has no dead letter with this id.
     #[error("the module has no dead letter {0}")]
     NoLetter(EventId),
+    /// The module has no record of this effect.
+    #[error("the module has no effect {number} of {event}")]
+    NoEffect {
+        /// The event.
+        event: EventId,
+        /// The number of the effect.
+        number: u32,
+    },
     /// The module is dead, stopped, or waits for the state store.
     #[error("the module is not running")]
     NotRunning,
@@ -150,6 +160,7 @@ impl fmt::Debug for Command {
             Self::Reload(..) => "Reload",
             Self::Retry(..) => "Retry",
             Self::Skip(..) => "Skip",
+            Self::Resolve(..) => "Resolve",
         })
     }
 }

@@ -12,9 +12,9 @@ use nexum_config::topic::ChainTopic;
 use super::stage::Stage;
 use crate::event::EventKind;
 use crate::metrics::{
-    BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EVENT_HANDLER_SECONDS, EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED,
-    FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LAST_SUCCESS, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE,
-    REASON, STAGE, STORED_BYTES,
+    BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EFFECTS, EFFECTS_STRANDED, EFFECTS_UNKNOWN, EVENT_HANDLER_SECONDS,
+    EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED, FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LAST_SUCCESS,
+    LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, OUTCOME, REASON, STAGE, STORED_BYTES,
 };
 use crate::module::failure::Failure;
 
@@ -22,7 +22,7 @@ use crate::module::failure::Failure;
 const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];
 
 /// The failure reasons, the values of the label [`REASON`]. [`reason`] returns one of them.
-const REASONS: [&str; 5] = ["returned", "limit", "trap", "store", "prepare"];
+const REASONS: [&str; 6] = ["returned", "limit", "trap", "store", "prepare", "effect"];
 
 /// The metrics of one module.
 pub(crate) struct ModuleMetrics {
@@ -35,6 +35,8 @@ pub(crate) struct ModuleMetrics {
     /// Whether the module has had an instance.
     has_begun: AtomicBool,
     dead_letters: Gauge,
+    effects_in_doubt: Gauge,
+    stranded_effects: Counter,
     handler_seconds: Histogram,
     event_seconds: Histogram,
     rate_wait_seconds: Histogram,
@@ -61,6 +63,8 @@ impl ModuleMetrics {
             restarts: counter!(INSTANCE_RESTARTS, MODULE => module.clone()),
             has_begun: AtomicBool::new(false),
             dead_letters: gauge!(DEAD_LETTERS, MODULE => module.clone()),
+            effects_in_doubt: gauge!(EFFECTS_UNKNOWN, MODULE => module.clone()),
+            stranded_effects: counter!(EFFECTS_STRANDED, MODULE => module.clone()),
             handler_seconds: histogram!(EVENT_HANDLER_SECONDS, MODULE => module.clone()),
             event_seconds: histogram!(EVENT_SECONDS, MODULE => module.clone()),
             rate_wait_seconds: histogram!(EVENT_RATE_WAIT_SECONDS, MODULE => module.clone()),
@@ -126,6 +130,20 @@ impl ModuleMetrics {
         self.dead_letters.set(count as f64);
     }
 
+    /// Counts the outcome of an effect. `kind` is a capability's word.
+    pub(crate) fn effect(&self, kind: &str, outcome: &'static str) {
+        let module = self.module.as_str().to_owned();
+        counter!(EFFECTS, MODULE => module, KIND => kind.to_owned(), OUTCOME => outcome).increment(1);
+    }
+
+    pub(crate) fn effects_in_doubt(&self, count: u64) {
+        self.effects_in_doubt.set(count as f64);
+    }
+
+    pub(crate) fn stranded_effect(&self) {
+        self.stranded_effects.increment(1);
+    }
+
     pub(crate) fn memory(&self, bytes: u64) {
         self.memory_bytes.set(bytes as f64);
     }
@@ -142,7 +160,12 @@ impl ModuleMetrics {
 
     /// Clears the gauges of a removed module.
     pub(crate) fn retire(&self) {
-        for gauge in [&self.dead_letters, &self.memory_bytes, &self.stored_bytes] {
+        for gauge in [
+            &self.dead_letters,
+            &self.effects_in_doubt,
+            &self.memory_bytes,
+            &self.stored_bytes,
+        ] {
             gauge.set(0.0);
         }
         for (_, gauge) in &self.stages {
@@ -166,6 +189,7 @@ fn reason(failure: &Failure) -> &'static str {
         Failure::Trap(_) => "trap",
         Failure::Store(_) => "store",
         Failure::Prepare { .. } => "prepare",
+        Failure::Effect(_) => "effect",
     }
 }
 

@@ -52,6 +52,7 @@ pub struct ModuleStatus {
     handled: AtomicU64,
     failed: AtomicU64,
     dead_letters: AtomicU64,
+    effects_in_doubt: AtomicU64,
     memory_bytes: AtomicU64,
     used: Mutex<Consumption>,
     places: Mutex<Vec<Place>>,
@@ -85,6 +86,7 @@ impl ModuleStatus {
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
+            effects_in_doubt: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
             used: Mutex::default(),
             places: Mutex::default(),
@@ -344,6 +346,13 @@ impl ModuleStatus {
         self.metrics.dead_letters(now);
         if self.dead_letters() != now {
             self.count(&self.dead_letters, |_| now);
+        }
+    }
+
+    pub(super) fn set_effects_in_doubt(&self, now: u64) {
+        self.metrics.effects_in_doubt(now);
+        if self.effects_in_doubt() != now {
+            self.count(&self.effects_in_doubt, |_| now);
         }
     }
 

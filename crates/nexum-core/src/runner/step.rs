@@ -6,6 +6,7 @@ use nexum_config::limits::Limit;
 use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
+use super::effects::Intents;
 use super::failures::{attempt, attempts_max, report};
 use super::feed::{Delivery, Feed, Next};
 use super::transaction::RevertFailed;
@@ -243,20 +244,32 @@ impl Runner {
             return Ok(false);
         }
         self.ensure_instance().await?;
+        let context = self.transaction.context_of(id).await;
+        let context = HandlerContext {
+            failures: self.failures.of(id),
+            ..context.map_err(|error| StepError::Read(error.into()))?
+        };
         let Some(instance) = self.life.instance() else {
             return Ok(false);
         };
-        let context = HandlerContext {
-            failures: self.failures.of(id),
-            ..self.transaction.context()
-        };
-        let result = instance.on_event(id, event, context).await;
+        let mut intents = Intents::new(&mut self.transaction, &self.feeds);
+        let result = instance.on_event(id, event, context, &mut intents).await;
+        if let Some(error) = intents.failed {
+            return Err(error.into());
+        }
         let fuel = self.status.ran(instance)[Limit::Fuel];
         let took = instance.took();
+        let effects = match &result {
+            Ok(_) => None,
+            Err(_) => instance.effects(),
+        };
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {
             Ok(changes) => {
+                if let Some(effects) = &changes.effects {
+                    self.count_effects(effects);
+                }
                 let may_defer = self.feeds[index].is_replaying();
                 let committed = self
                     .transaction
@@ -266,6 +279,7 @@ impl Runner {
                     self.module.meta.activity.spent(TimeKind::Commit, waited);
                 }
                 committed?;
+                self.show_effects();
                 if let Some(arrived) = arrived {
                     self.status.metrics.committed(arrived.elapsed());
                 }
@@ -275,6 +289,7 @@ impl Runner {
                 return Err(StepError::Read(reason.into()));
             }
             Err(failure) => {
+                self.commit_effects(effects).await?;
                 let Some(letter) = self.failed_at(id, event, failure).await? else {
                     return Ok(false);
                 };
@@ -342,7 +357,8 @@ impl Runner {
         self.discard_instance().await;
         self.count_failed(Handler::OnEvent(id), &failure, attempts, Some(most));
         report(&self.module, Handler::OnEvent(id), &failure, attempts);
-        if attempts < most || self.has_chain_trouble() {
+        let is_final = matches!(failure, Failure::Effect(_));
+        if attempts < most || (self.has_chain_trouble() && !is_final) {
             self.back_off(attempts).await;
             return Ok(None);
         }

@@ -7,10 +7,15 @@ use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
 use crate::BoxError;
+use crate::clock::Clock;
 use crate::event::{EventId, Position};
 use crate::module::call::HandlerContext;
 use crate::state::scope::Pending;
-use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, Letters, ModuleId, ModuleState, RevertError, Settled};
+use crate::state::scope::journal::EarlierEffects;
+use crate::state::{
+    self, Changes, Cursor, Cursors, DeadLetter, Effect, EffectChanges, Letters, ModuleId, ModuleState, Resolution,
+    RevertError, Settled,
+};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::outage::StoreOutage;
 use crate::store::{self, Batch, StateStore, StoreError};
@@ -26,11 +31,14 @@ pub(crate) struct Transaction {
     store: Arc<dyn StateStore>,
     committer: Committer,
     policy: CommitPolicy,
+    clock: Arc<dyn Clock>,
     deferred: Deferred,
     /// Whether the cursors have moved since they were last given to the committer.
     moved: bool,
     /// The time that the runner has waited for commits since the last look.
     waited: Option<Duration>,
+    /// Stranded effects that no event adopts any more, since the last look.
+    lost: Vec<Effect>,
 }
 
 /// Events of a replay that share one commit.
@@ -48,15 +56,18 @@ impl Transaction {
         store: Arc<dyn StateStore>,
         committer: Committer,
         policy: CommitPolicy,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             state,
             store,
             committer,
             policy,
+            clock,
             deferred: Deferred::default(),
             moved: false,
             waited: None,
+            lost: Vec::new(),
         }
     }
 
@@ -108,14 +119,10 @@ impl Transaction {
         may_defer: bool,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
-        let may_defer = may_defer && !changes.effect;
+        let may_defer = may_defer && changes.effects.is_none();
         if changes.is_empty() {
             cursor.into_iter().for_each(|cursor| self.advance_cursor(cursor));
-            return if changes.effect {
-                self.write(settled).await
-            } else {
-                Ok(())
-            };
+            return Ok(());
         }
         if may_defer {
             let pending = Arc::make_mut(self.deferred.pending.get_or_insert_default());
@@ -135,6 +142,80 @@ impl Transaction {
             return Ok(());
         }
         self.write(settled).await
+    }
+
+    /// The context of an event's handler call, with the effects of earlier attempts at the event.
+    pub(super) async fn context_of(&self, event: EventId) -> Result<HandlerContext, StoreError> {
+        let (id, log) = (self.id(), self.state.effects());
+        let mut effects = EarlierEffects {
+            of_event: Vec::new(),
+            stranded: log.stranded(),
+        };
+        if log.has(id, &event) {
+            let read = move |store: &dyn StateStore| state::effects_of(&*store.view()?, id, &event);
+            effects.of_event = store::blocking(&self.store, read).await?;
+        }
+        Ok(HandlerContext {
+            effects,
+            ..self.context()
+        })
+    }
+
+    /// Makes the intent of an effect durable, with all earlier changes. `None` for an effect without a record.
+    pub(super) async fn commit_intent(
+        &mut self,
+        intent: Option<Effect>,
+        settled: &Settled<'_>,
+    ) -> Result<(), CommitError> {
+        match intent {
+            Some(effect) => {
+                let changes = EffectChanges {
+                    set: vec![effect],
+                    ..EffectChanges::default()
+                };
+                self.commit_effects(changes, settled).await
+            }
+            None if self.deferred.batch.is_empty() => Ok(()),
+            None => self.write(settled).await,
+        }
+    }
+
+    /// Commits changes of the records of effects, with all earlier changes.
+    pub(super) async fn commit_effects(
+        &mut self,
+        changes: EffectChanges,
+        settled: &Settled<'_>,
+    ) -> Result<(), CommitError> {
+        self.state.record_effects(changes, &mut self.deferred.batch);
+        self.write(settled).await
+    }
+
+    /// Changes the record of an effect as the operator says. Returns whether the module has it.
+    pub(super) async fn resolve_effect(
+        &mut self,
+        effect: Effect,
+        resolution: Resolution,
+        settled: &Settled<'_>,
+    ) -> Result<bool, ResolveFailed> {
+        self.flush(settled).await?;
+        let id = self.id();
+        let find = move |store: &dyn StateStore| state::effect(&*store.view()?, id, &effect);
+        let Some(effect) = store::blocking(&self.store, find).await? else {
+            return Ok(false);
+        };
+        let batch = self.state.resolve_effect(effect, resolution, self.clock.now_ms());
+        self.committer.commit(batch).await?;
+        Ok(true)
+    }
+
+    /// The number of the module's effects about which only the operator can say whether they happened.
+    pub(super) fn effects_in_doubt(&self) -> u64 {
+        self.state.effects().in_doubt() as u64
+    }
+
+    /// Takes the stranded effects that no event adopts any more, since the last look.
+    pub(super) fn take_lost_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Commits the waiting changes when there is no more work. Deferred events are durable when
@@ -214,7 +295,10 @@ impl Transaction {
 
     async fn write(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
         let mut deferred = std::mem::take(&mut self.deferred);
-        self.state.seal(settled, &mut deferred.batch);
+        let keep_ms = u64::try_from(self.policy.effects_keep.as_millis()).unwrap_or(u64::MAX);
+        let since_ms = self.clock.now_ms().saturating_sub(keep_ms);
+        let lost = self.state.seal(settled, since_ms, &mut deferred.batch);
+        self.lost.extend(lost);
         self.moved = false;
         let began = Instant::now();
         let committed = self.committer.commit(deferred.batch).await;
@@ -227,6 +311,15 @@ impl Transaction {
     pub(super) fn take_waited(&mut self) -> Option<Duration> {
         self.waited.take()
     }
+}
+
+/// An error of resolving an effect.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveFailed {
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// An error of reverting events.

@@ -15,7 +15,7 @@ use nexum_config::topic::ChainId;
 
 use super::module::ProgressRow;
 use super::rows::Kind;
-use super::{Cursors, DeadLetter, ModuleId, OperatorRow, Usage, rows};
+use super::{Cursors, DeadLetter, Effect, ModuleId, ModuleState, OperatorRow, Resolution, Usage, rows};
 use crate::event::{BlockHash, Position};
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
@@ -61,6 +61,8 @@ pub enum Row {
     },
     /// A dead letter, in the store's format.
     DeadLetter(Vec<u8>),
+    /// The record of an effect, in the store's format.
+    Effect(Vec<u8>),
     /// A header of one of the module's chains.
     Header {
         /// The chain id.
@@ -167,6 +169,71 @@ pub fn dead_letter(view: &dyn View, name: &ModuleName, event: &str) -> Result<Op
     }
 }
 
+/// Passes the records of a module's effects to `visit`, the stranded ones last, until it breaks off.
+///
+/// # Errors
+///
+/// Fails if the store is not readable or is damaged.
+pub fn effects(
+    view: &dyn View,
+    name: &ModuleName,
+    visit: &mut dyn FnMut(Effect) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    match find(view, name)? {
+        Some(id) => super::effects(view, id, visit),
+        None => Ok(()),
+    }
+}
+
+/// The record of a module's effect with this number, of the event with this id. If there are several, because a
+/// reorganisation has stranded one of them, an effect in doubt is first.
+///
+/// # Errors
+///
+/// Fails if the store is not readable or is damaged.
+pub fn effect(view: &dyn View, name: &ModuleName, event: &str, number: u32) -> Result<Option<Effect>, StoreError> {
+    let mut found: Option<Effect> = None;
+    effects(view, name, &mut |effect| {
+        if effect.number == number && effect.event.to_string() == event {
+            let is_in_doubt = effect.is_in_doubt();
+            if is_in_doubt || found.is_none() {
+                found = Some(effect);
+            }
+            if is_in_doubt {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Changes the record of an effect as the operator says, at this time in milliseconds since the Unix epoch. Returns
+/// whether the module has the record.
+///
+/// # Errors
+///
+/// Fails if the store is not usable.
+pub fn resolve_effect(
+    store: &dyn StateStore,
+    name: &ModuleName,
+    effect: &Effect,
+    resolution: Resolution,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    let view = store.view()?;
+    let Some(id) = find(&*view, name)? else {
+        return Ok(false);
+    };
+    let Some(effect) = super::effect(&*view, id, effect)? else {
+        return Ok(false);
+    };
+    let mut state = ModuleState::load(&*view, id)?;
+    drop(view);
+    store.write(&state.resolve_effect(effect, resolution, now_ms))?;
+    Ok(true)
+}
+
 /// Passes a module's keys that start with `prefix`, and their values, to `visit`, in order, until
 /// it breaks off.
 ///
@@ -196,7 +263,13 @@ pub fn export(
     let mut chains: Vec<ChainId> = cursors.iter().filter_map(|cursor| cursor.topic.chain_id()).collect();
     chains.sort_unstable();
     chains.dedup();
-    let mut prefixes = vec![rows::states(id), rows::undos(id), rows::dead_letters(id)];
+    let mut prefixes = vec![
+        rows::states(id),
+        rows::undos(id),
+        rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
+    ];
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
     let mut outcome = Ok(());
@@ -230,6 +303,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
             record: value.to_vec(),
         },
         Kind::DeadLetter => Row::DeadLetter(value.to_vec()),
+        Kind::Effect | Kind::Stranded => Row::Effect(value.to_vec()),
         Kind::Header => {
             let (chain_id, block) = rows::block_of(key)?;
             let parent = (!value.is_empty()).then(|| rows::hash(value)).transpose()?;
@@ -278,6 +352,8 @@ fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
         rows::states(id),
         rows::undos(id),
         rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
         rows::progress(id),
     ] {
         loop {

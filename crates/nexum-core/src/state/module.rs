@@ -9,6 +9,7 @@ use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::effect::{Effect, EffectLog, Resolution};
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
 use super::{Cursors, DeadLetter, Letters, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
@@ -30,9 +31,21 @@ pub(crate) struct Changes {
     pub(crate) dead_letters: Vec<(EventId, Change)>,
     /// The size of the module's state after these changes.
     pub(crate) usage: Usage,
-    /// Whether the event had an external effect, so that its cursor has to be durable before the
-    /// next event.
-    pub(crate) effect: bool,
+    /// The changes of the records of its effects. `None` if there are none.
+    pub(crate) effects: Option<Box<EffectChanges>>,
+}
+
+/// A handler call's changes of the records of effects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EffectChanges {
+    /// New and changed records.
+    pub(crate) set: Vec<Effect>,
+    /// Effects that have certainly not happened, whose records nexum removes.
+    pub(crate) refused: Vec<Effect>,
+    /// Effects of earlier attempts, of which the module's state does not know.
+    pub(crate) stranded: Vec<Effect>,
+    /// Stranded effects that the call has adopted.
+    pub(crate) adopted: Vec<Effect>,
 }
 
 impl Changes {
@@ -45,7 +58,7 @@ impl Changes {
 
     /// Whether the store needs no change.
     pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.dead_letters.is_empty()
+        self.keys.is_empty() && self.dead_letters.is_empty() && self.effects.is_none()
     }
 }
 
@@ -73,6 +86,7 @@ pub(crate) struct ModuleState {
     id: ModuleId,
     progress: ProgressRow,
     undo: UndoLog,
+    effects: EffectLog,
     /// The dead letters. Stored here, because a count reads all of them.
     dead_letters: Letters,
 }
@@ -93,6 +107,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::default(),
             undo: UndoLog::default(),
+            effects: EffectLog::default(),
             dead_letters: Letters::default(),
         }
     }
@@ -103,6 +118,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::read(view, id)?,
             undo: UndoLog::load(view, id)?,
+            effects: EffectLog::load(view, id)?,
             dead_letters: count_dead_letters(view, id)?,
         })
     }
@@ -137,6 +153,10 @@ impl ModuleState {
         self.dead_letters
     }
 
+    pub(crate) fn effects(&self) -> &EffectLog {
+        &self.effects
+    }
+
     /// The row with the module's cursors and usage.
     pub(crate) fn progress(&self) -> (Vec<u8>, Vec<u8>) {
         (rows::progress(self.id), rows::encode(&self.progress))
@@ -159,8 +179,13 @@ impl ModuleState {
         for (letter, change) in changes.dead_letters {
             let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
             self.dead_letters = self.dead_letters.after(bytes(&change.old), bytes(&change.new));
+            self.effects
+                .hold(self.id, &rows::event_key(&letter), change.new.is_some());
             batch.put(rows::dead_letter(self.id, &letter), change.new);
             dead_letters.push((letter, change.old.map(ByteBuf::from)));
+        }
+        if let Some(effects) = changes.effects {
+            self.record_effects(*effects, batch);
         }
         let undo = Undo {
             event,
@@ -174,12 +199,42 @@ impl ModuleState {
         self.progress.usage = changes.usage;
     }
 
-    /// Completes a batch with the current cursors.
-    pub(crate) fn seal(&mut self, settled: &Settled<'_>, batch: &mut Batch) {
+    /// Adds the changes of the records of effects to a batch.
+    pub(crate) fn record_effects(&mut self, changes: EffectChanges, batch: &mut Batch) {
+        let (id, effects) = (self.id, &mut self.effects);
+        changes
+            .refused
+            .iter()
+            .for_each(|effect| effects.remove(id, effect, batch));
+        changes
+            .adopted
+            .iter()
+            .for_each(|effect| effects.adopted(id, effect, batch));
+        changes.set.iter().for_each(|effect| effects.set(id, effect, batch));
+        changes
+            .stranded
+            .into_iter()
+            .for_each(|effect| effects.strand(id, effect, batch));
+    }
+
+    /// Changes the stored record of an effect as the operator says, at this time in milliseconds since the Unix epoch.
+    pub(crate) fn resolve_effect(&mut self, old: Effect, resolution: Resolution, now_ms: u64) -> Batch {
+        let mut batch = Batch::default();
+        let new = old.clone().resolved(resolution, now_ms);
+        self.effects.resolve(self.id, &old, new, &mut batch);
+        batch
+    }
+
+    /// Completes a batch with the current cursors. Removes the records of effects that are older than
+    /// `effects_since_ms`, in milliseconds since the Unix epoch. Returns the stranded effects that no event will
+    /// adopt any more.
+    pub(crate) fn seal(&mut self, settled: &Settled<'_>, effects_since_ms: u64, batch: &mut Batch) -> Vec<Effect> {
         let forgotten = self.undo.prune(self.id, settled, batch);
         self.forget(forgotten);
+        let lost = self.effects.prune(self.id, settled, effects_since_ms, batch);
         let (key, row) = self.progress();
         batch.set(key, row);
+        lost
     }
 
     /// Reverts every event that can depend on a block of `topic` after the block `to`. The caller
@@ -206,14 +261,20 @@ impl ModuleState {
             batch.remove(row);
             (progress.cursors, progress.usage) = (undo.before, undo.usage);
         }
-        let mut dead_letters = self.dead_letters;
+        let (mut dead_letters, mut held) = (self.dead_letters, Vec::new());
         for (row, old) in letters {
             let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
             dead_letters = dead_letters.after(bytes(&view.get(&row)?), bytes(&old));
+            held.push((rows::event_of_letter(&row).to_vec(), old.is_some()));
             batch.put(row, old);
         }
+        let mut effects = self.effects.clone();
+        effects.revert(view, self.id, (topic, to), &mut batch)?;
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
-        (self.progress, self.dead_letters) = (progress, dead_letters);
+        for (event, is_held) in held {
+            effects.hold(self.id, &event, is_held);
+        }
+        (self.progress, self.dead_letters, self.effects) = (progress, dead_letters, effects);
         if let Some(&first) = sequences.last() {
             self.undo.truncate(first);
         }

@@ -32,6 +32,10 @@ const STATE: u8 = b's';
 const UNDO: u8 = b'u';
 /// A module's number, an event's id -> the dead letter.
 const DEAD_LETTER: u8 = b'd';
+/// A module's number, an event's id, a number -> the record of an effect.
+const EFFECT: u8 = b'e';
+/// A module's number, a digest, an event's id, a number -> the record of a stranded effect.
+const STRANDED: u8 = b'x';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
@@ -106,19 +110,78 @@ pub(crate) fn dead_letters(id: ModuleId) -> Vec<u8> {
 
 /// The key of a dead letter. The keys are in the order of the topics, blocks and events.
 pub(crate) fn dead_letter(id: ModuleId, event: &EventId) -> Vec<u8> {
+    dead_letter_of(id, &event_key(event))
+}
+
+/// [`dead_letter`] for an event's part of a key.
+pub(crate) fn dead_letter_of(id: ModuleId, event: &[u8]) -> Vec<u8> {
+    key(DEAD_LETTER, &[&id.0.to_be_bytes(), event])
+}
+
+/// The event's part of the key of a dead letter.
+pub(crate) fn event_of_letter(row: &[u8]) -> &[u8] {
+    row.get(1 + size_of::<u32>()..).unwrap_or_default()
+}
+
+/// The bytes of an event in the keys of a module's rows.
+pub(crate) const EVENT_KEY_BYTES: usize = TOPIC_KEY_BYTES + 8 + 1 + 32;
+
+/// The bytes of a topic in the key of an event.
+const TOPIC_KEY_BYTES: usize = 1 + 8 + 8;
+
+/// The event's part of a key. Its order is the order of the topics, blocks and events.
+pub(crate) fn event_key(event: &EventId) -> [u8; EVENT_KEY_BYTES] {
     let EventId { topic, position, kind } = event;
+    let mut bytes = [0; EVENT_KEY_BYTES];
+    let (of_topic, of_block) = bytes.split_at_mut(TOPIC_KEY_BYTES);
+    of_topic.copy_from_slice(&topic_key(*topic));
+    of_block[..8].copy_from_slice(&position.number.to_be_bytes());
+    of_block[8] = *kind as u8;
+    of_block[9..].copy_from_slice(&position.hash);
+    bytes
+}
+
+/// The topic's part of an event's key.
+fn topic_key(topic: Topic) -> [u8; TOPIC_KEY_BYTES] {
     let (what, of, rest) = match topic {
         Topic::Chain(ChainTopic { chain_id, finality }) => match finality {
-            Finality::Latest => (0, *chain_id, 0),
-            Finality::Confirmations(count) => (0, *chain_id, count.get()),
-            Finality::Safe => (0, *chain_id, u64::MAX - 1),
-            Finality::Finalized => (0, *chain_id, u64::MAX),
+            Finality::Latest => (0, chain_id, 0),
+            Finality::Confirmations(count) => (0, chain_id, count.get()),
+            Finality::Safe => (0, chain_id, u64::MAX - 1),
+            Finality::Finalized => (0, chain_id, u64::MAX),
         },
-        Topic::Schedule(ScheduleId(id)) => (1, *id, 0),
+        Topic::Schedule(ScheduleId(id)) => (1, id, 0),
     };
-    let topic = [&[what][..], &of.to_be_bytes(), &rest.to_be_bytes()].concat();
-    let (id, number) = (id.0.to_be_bytes(), position.number.to_be_bytes());
-    key(DEAD_LETTER, &[&id, &topic, &number, &[*kind as u8], &position.hash])
+    let mut bytes = [what; TOPIC_KEY_BYTES];
+    bytes[1..9].copy_from_slice(&of.to_be_bytes());
+    bytes[9..].copy_from_slice(&rest.to_be_bytes());
+    bytes
+}
+
+/// The prefix of the records of a module's effects.
+pub(crate) fn effects(id: ModuleId) -> Vec<u8> {
+    key(EFFECT, &[&id.0.to_be_bytes()])
+}
+
+/// The prefix of the records of one event's effects. `event` is an event's part of a key.
+pub(crate) fn effects_of(id: ModuleId, event: &[u8]) -> Vec<u8> {
+    key(EFFECT, &[&id.0.to_be_bytes(), event])
+}
+
+pub(crate) fn effect(id: ModuleId, event: &EventId, number: u32) -> Vec<u8> {
+    key(EFFECT, &[&id.0.to_be_bytes(), &event_key(event), &number.to_be_bytes()])
+}
+
+/// The prefix of the records of a module's stranded effects.
+pub(crate) fn all_stranded(id: ModuleId) -> Vec<u8> {
+    key(STRANDED, &[&id.0.to_be_bytes()])
+}
+
+pub(crate) fn stranded(id: ModuleId, digest: &[u8; 32], event: &EventId, number: u32) -> Vec<u8> {
+    key(
+        STRANDED,
+        &[&id.0.to_be_bytes(), digest, &event_key(event), &number.to_be_bytes()],
+    )
 }
 
 /// The prefix of a chain's headers.
@@ -170,6 +233,8 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&STATE) => Kind::State,
         Some(&UNDO) => Kind::Undo,
         Some(&DEAD_LETTER) => Kind::DeadLetter,
+        Some(&EFFECT) => Kind::Effect,
+        Some(&STRANDED) => Kind::Stranded,
         Some(&HEADER) => Kind::Header,
         Some(&ORPHAN) => Kind::Orphan,
         Some(&OPERATOR) => Kind::Operator,
@@ -187,6 +252,8 @@ pub(crate) enum Kind {
     State,
     Undo,
     DeadLetter,
+    Effect,
+    Stranded,
     Header,
     Orphan,
     Operator,

@@ -1,5 +1,6 @@
 //! One event, one transaction: the uncommitted changes of a handler call, over the committed state.
 
+pub(crate) mod journal;
 mod keys;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use nexum_config::names::ModuleName;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Changes, ModuleId, Usage};
+use self::journal::Journal;
+use super::{Changes, EffectChanges, ModuleId, Usage};
 use crate::event::Handler;
 use crate::store::{StateStore, StoreError, View};
 
@@ -46,6 +48,7 @@ pub struct EventScope {
     /// The changes of earlier events that are not yet in the store.
     pending: Option<Arc<Pending>>,
     changes: Changes,
+    journal: Journal,
     /// Bytes of `state_bytes` that the module's dead letters take.
     reserved: u64,
     used: LimitUsage,
@@ -92,6 +95,7 @@ pub enum SetError {
 impl EventScope {
     pub(crate) fn new(module: ModuleId, store: Arc<dyn StateStore>, limits: Limits) -> Self {
         Self {
+            journal: Journal::without_runner(store.clone()),
             rows_of: Some(module),
             store,
             limits,
@@ -108,6 +112,11 @@ impl EventScope {
             reserved: 0,
             used: LimitUsage::default(),
         }
+    }
+
+    /// Gives the transaction a journal, so that its handlers may have effects.
+    pub(crate) fn with_effects(self, journal: Journal) -> Self {
+        Self { journal, ..self }
     }
 
     /// Makes the transaction read-only. With `reads`, it reads the rows of the module of this name.
@@ -160,7 +169,18 @@ impl EventScope {
         if !changes.keys.is_empty() {
             changes.keys.retain(|_, change| change.old != change.new);
         }
+        changes.effects = self.journal.close(true);
         changes
+    }
+
+    /// Ends a failed transaction, and returns what remains of it: the changes of the records of its effects.
+    pub(crate) fn close_failed(&mut self) -> Option<Box<EffectChanges>> {
+        self.journal.close(false)
+    }
+
+    /// The effects of the current handler call.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// The current handler, with its event.
@@ -210,19 +230,6 @@ impl EventScope {
     /// The duration of the handler call so far, including waits in host calls.
     pub(crate) fn elapsed(&self) -> Duration {
         self.took.unwrap_or_else(|| self.began.elapsed())
-    }
-
-    /// Records that the handler is about to have an external effect. nexum then makes the event's cursor
-    /// durable before the module's next event, even if the event changed no key.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Fenced`] if another process may run the module by now. The calling host function returns the
-    /// error as its trap, before the effect.
-    pub fn begin_effect(&mut self) -> Result<(), StoreError> {
-        self.store.check_lease()?;
-        self.changes.effect = true;
-        Ok(())
     }
 
     /// Subtracts `amount` from the handler's budget for the host's work.

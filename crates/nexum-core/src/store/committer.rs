@@ -38,6 +38,8 @@ pub struct CommitPolicy {
     pub cursor_flush: Duration,
     /// The most events of a replay in one commit. Default 64.
     pub replay_commit_events: usize,
+    /// How long the record of an effect stays after no reorganisation can revert its event. Default a week.
+    pub effects_keep: Duration,
 }
 
 impl Default for CommitPolicy {
@@ -45,6 +47,7 @@ impl Default for CommitPolicy {
         Self {
             cursor_flush: Duration::from_secs(1),
             replay_commit_events: 64,
+            effects_keep: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }

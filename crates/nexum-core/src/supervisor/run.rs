@@ -88,7 +88,8 @@ impl Run {
                 status.waits_in(chain_id, &trouble.text);
             }
             let name = status.name().clone();
-            let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
+            let (store, committer) = (self.store.clone(), self.committer.clone());
+            let transaction = Transaction::new(state, store, committer, self.policy, self.clock.clone());
             let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);

@@ -21,6 +21,7 @@ use crate::capability::pin::Pin;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
+use crate::methods;
 use crate::modules::ModuleCounts;
 use crate::probe::{self, EndpointProbe};
 use crate::rpc::endpoints::Endpoints;
@@ -293,6 +294,12 @@ impl CountedChains {
         self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
     }
 
+    /// Whether a method may change something, and the operator allows it on the chain.
+    pub(crate) fn allows_change(&self, chain_id: ChainId, method: &str) -> bool {
+        let chain = self.chains.chain(chain_id);
+        chain.is_ok_and(|chain| chain.allows_change(method))
+    }
+
     /// As [`Chains::endpoints`].
     pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
         self.chains.endpoints(chain_id)
@@ -325,6 +332,19 @@ impl Capability for Chain {
 
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
         Pin::from_section(settings).map(drop)
+    }
+
+    /// A signed transaction has a hash, by which every node recognises it.
+    fn unrepeatable(&self, _settings: Option<&Section>) -> Option<String> {
+        let of_chain = |(chain_id, chain): (&ChainId, &ConfiguredChain)| {
+            let config = chain.current().config;
+            let is_once = |method: &&String| methods::may_change(method) && *method != methods::SEND_RAW;
+            let method = config.extra_methods.iter().find(is_once)?;
+            Some(format!(
+                "the calls that `extra_methods` of chain {chain_id} allows it (`{method}`)"
+            ))
+        };
+        self.chains.by_id.iter().find_map(of_chain)
     }
 
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {

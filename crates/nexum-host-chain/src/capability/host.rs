@@ -14,6 +14,8 @@ use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::bindings::trigger;
 use crate::bindings::trigger::nexum::host::chain::ChainError;
 use crate::capability::chains::{CountedChains, ModuleChains};
+use crate::capability::effects::Change;
+use crate::capability::requests::check_batch;
 use crate::error::RequestError;
 use crate::methods;
 
@@ -41,27 +43,11 @@ impl chain::Host for View<'_, ModuleChains> {
         requests: Vec<RpcRequest>,
     ) -> wasmtime::Result<Result<Vec<RpcResult>, HostError>> {
         self.scope.spend(Limit::ChainRequests, requests.len() as u64)?;
-        let call = self.host_call(HostCallKind::Chain, BATCH);
         let requests: Vec<_> = requests
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
-        if !requests.iter().all(|(method, _)| methods::is_read(method)) {
-            self.scope.begin_effect()?;
-        }
-        let block = self.state.pin.block(self, chain_id);
-        let left = self.scope.left(Limit::ResponseBytes);
-        let chains = &self.state.chains;
-        let answers = chains.request_batch_at(block, chain_id, &requests, left);
-        let method = requests.first().map_or("", |(method, _)| *method);
-        let answers = naming(&call, chains, (chain_id, method), answers);
-        let answers = within(self.scope.answer_by(), answers).await;
-        let received = match &answers {
-            // Ends the event: the guest would take a part of the results for all of them.
-            Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
-            answers => answers.iter().flatten().map(bytes).sum(),
-        };
-        self.scope.spend(Limit::ResponseBytes, received)?;
+        let answers = batch(self, chain_id, &requests).await?;
         let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
@@ -87,15 +73,97 @@ async fn request(
     params: &str,
 ) -> wasmtime::Result<Result<String, RequestError>> {
     view.scope.spend(Limit::ChainRequests, 1)?;
-    let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
-    if !methods::is_read(method) {
-        view.scope.begin_effect()?;
+    if view.state.chains.allows_change(chain_id, method) {
+        return change(view, chain_id, method, params).await;
     }
+    let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
     let block = view.state.pin.block(view, chain_id);
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
     let answer = within(view.scope.answer_by(), answer).await;
+    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
+    Ok(answer)
+}
+
+/// Sends a batch. Requests that change something go out first, one by one; the others follow together.
+async fn batch(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    requests: &[(&str, &str)],
+) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+    if let Err(error) = check_batch(requests) {
+        return Ok(Err(error));
+    }
+    let mut changed = Vec::with_capacity(requests.len());
+    for (method, params) in requests {
+        changed.push(match view.state.chains.allows_change(chain_id, method) {
+            true => Some(change(view, chain_id, method, params).await?),
+            false => None,
+        });
+    }
+    let reads = requests.iter().zip(&changed).filter(|(_, changed)| changed.is_none());
+    let reads: Vec<_> = reads.map(|(request, _)| *request).collect();
+    let answers = read_batch(view, chain_id, &reads).await?;
+    Ok(answers.map(|answers| {
+        let mut answers = answers.into_iter();
+        let answer = |changed: Option<_>| changed.or_else(|| answers.next());
+        let answers = changed.into_iter().map(answer);
+        answers
+            .map(|answer| answer.unwrap_or(Err(RequestError::Internal)))
+            .collect()
+    }))
+}
+
+/// Sends reads together.
+async fn read_batch(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    requests: &[(&str, &str)],
+) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+    let call = view.host_call(HostCallKind::Chain, BATCH);
+    let block = view.state.pin.block(view, chain_id);
+    let left = view.scope.left(Limit::ResponseBytes);
+    let chains = &view.state.chains;
+    let answers = chains.request_batch_at(block, chain_id, requests, left);
+    let method = requests.first().map_or("", |(method, _)| *method);
+    let answers = naming(&call, chains, (chain_id, method), answers);
+    let answers = within(view.scope.answer_by(), answers).await;
+    let received = match &answers {
+        // Ends the event: the guest would take a part of the results for all of them.
+        Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
+        answers => answers.iter().flatten().map(bytes).sum(),
+    };
+    view.scope.spend(Limit::ResponseBytes, received)?;
+    Ok(answers)
+}
+
+/// Sends a request that changes something, once.
+async fn change(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    method: &str,
+    params: &str,
+) -> wasmtime::Result<Result<String, RequestError>> {
+    let change = match Change::new(chain_id, method, params) {
+        Ok(change) => change,
+        Err(error) => return Ok(Err(error)),
+    };
+    let call = view.host_call(HostCallKind::Chain, OTHER_METHOD);
+    let journal = view.effect()?;
+    let answer = match change.begin(&journal).await? {
+        Err(answer) => answer,
+        Ok(sending) => {
+            let chains = &view.state.chains;
+            let answer = chains.request_at(None, chain_id, method, params);
+            let answer = naming(&call, chains, (chain_id, method), answer);
+            let answer = within(view.scope.answer_by(), answer).await;
+            let concluded = change.conclude(chains, answer, sending.is_repeated());
+            let (answer, outcome) = concluded.await;
+            journal.settle(sending, outcome);
+            answer
+        }
+    };
     view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
     Ok(answer)
 }

@@ -33,6 +33,21 @@ pub(crate) struct ChainRequests {
     extra_methods: BTreeSet<String>,
 }
 
+/// Refuses a batch above its bounds.
+pub(crate) fn check_batch(requests: &[(&str, &str)]) -> Result<(), RequestError> {
+    if requests.len() > BATCH_REQUESTS_MAX {
+        return Err(RequestError::invalid(format!(
+            "a batch holds at most {BATCH_REQUESTS_MAX} requests"
+        )));
+    }
+    if requests.iter().map(|(_, params)| params.len()).sum::<usize>() > PARAMS_BYTES_MAX {
+        return Err(RequestError::invalid(format!(
+            "the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(())
+}
+
 /// A request that is allowed.
 enum Allowed {
     /// The event contains the answer.
@@ -77,16 +92,7 @@ impl ChainRequests {
         pin: Option<Position>,
         bytes_max: u64,
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        if requests.len() > BATCH_REQUESTS_MAX {
-            return Err(RequestError::invalid(format!(
-                "a batch holds at most {BATCH_REQUESTS_MAX} requests"
-            )));
-        }
-        if requests.iter().map(|(_, params)| params.len()).sum::<usize>() > PARAMS_BYTES_MAX {
-            return Err(RequestError::invalid(format!(
-                "the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes"
-            )));
-        }
+        check_batch(requests)?;
         let (mut reads, mut others) = (Vec::new(), Vec::new());
         let mut sources = Vec::with_capacity(requests.len());
         for (method, params) in requests {
@@ -126,6 +132,12 @@ impl ChainRequests {
             answers.push(answer);
         }
         Ok(answers)
+    }
+
+    /// Whether a method may change something, and the operator allows it.
+    pub(crate) fn allows_change(&self, method: &str) -> bool {
+        let is_allowed = methods::is_among(&self.extra_methods, method);
+        is_allowed && methods::may_change(method) && !methods::CONNECTION_METHODS.contains(&method)
     }
 
     fn check(&self, method: &str, params: &str, pin: Option<Position>) -> Result<Allowed, RequestError> {

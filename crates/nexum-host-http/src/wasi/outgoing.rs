@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt as _, Full};
 use nexum_config::limits::Limit;
-use nexum_core::capability::{HostCallKind, View};
+use nexum_core::capability::{EffectJournal, HostCallKind, View};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 use wasmtime_wasi::runtime::spawn;
@@ -30,25 +30,25 @@ impl outgoing_handler::Host for Guest<'_> {
         request: Resource<OutgoingRequest>,
         options: Option<Resource<RequestOptions>>,
     ) -> HttpResult<Resource<FutureIncomingResponse>> {
+        let view = &mut self.0;
+        view.scope.spend(Limit::HttpFetches, 1).map_err(HttpError::trap)?;
+        let outgoing = view.table.delete(request)?;
+        let options = options.map(|options| view.table.delete(options)).transpose()?;
+        let request = read(&outgoing, options.unwrap_or_default());
+        let request = request.map_err(|error| error.to_error_code())?;
+        let announced = announced(&outgoing.headers).map_err(|error| error.to_error_code())?;
+        let permits = view.state.permits.clone();
+        let permit = permits
+            .try_acquire_owned()
+            .map_err(|_| ErrorCode::ConnectionLimitReached)?;
+        let journal = request.has_effect().then(|| view.effect()).transpose();
+        let journal = journal.map_err(HttpError::trap)?;
         let View {
             state,
             scope,
             table,
             meta,
-        } = &mut self.0;
-        scope.spend(Limit::HttpFetches, 1).map_err(HttpError::trap)?;
-        let outgoing = table.delete(request)?;
-        let options = options.map(|options| table.delete(options)).transpose()?;
-        let request = read(&outgoing, options.unwrap_or_default());
-        let request = request.map_err(|error| error.to_error_code())?;
-        let announced = announced(&outgoing.headers).map_err(|error| error.to_error_code())?;
-        let permits = state.permits.clone();
-        let permit = permits
-            .try_acquire_owned()
-            .map_err(|_| ErrorCode::ConnectionLimitReached)?;
-        if request.has_effect() {
-            scope.begin_effect().map_err(HttpError::trap)?;
-        }
+        } = view;
         let to = request.to.to_string();
         let call = meta
             .activity
@@ -60,6 +60,7 @@ impl outgoing_handler::Host for Guest<'_> {
             body: outgoing.body,
             announced,
             permit,
+            journal,
         };
         let ended = scope.ended();
         // Dropping the resource aborts the task.
@@ -133,6 +134,8 @@ struct Exchange {
     announced: Option<u64>,
     time: Time,
     permit: OwnedSemaphorePermit,
+    /// The journal of a request that may change something at the server.
+    journal: Option<EffectJournal>,
 }
 
 impl Exchange {
@@ -150,7 +153,9 @@ impl Exchange {
         if let Some(body) = body {
             request = request.with_body(body)?;
         }
-        let answer = self.fetcher.fetch_within(request, self.time).await?;
+        let answer = self.fetcher.fetch_once(request, self.time, self.journal).await;
+        // A fault of the journal fails the handler, whatever the guest does with this error.
+        let answer = answer.map_err(|_| FetchError::Cancelled)??;
         Ok(respond(answer, self.permit)?)
     }
 }

@@ -40,6 +40,7 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ]),
         allow_http: patterns(&["plain.example.com"]),
         allow_private: Vec::new(),
+        ..Policy::default()
     };
     let config = {
         let mut config = HttpConfig::default();
@@ -155,6 +156,7 @@ fn no_spelling_of_an_address_hides_what_it_is() {
         allow: patterns(&entries),
         allow_http: patterns(&entries),
         allow_private: Vec::new(),
+        ..Policy::default()
     };
     let open = Policy {
         allow_private: patterns(&entries),
@@ -220,6 +222,7 @@ fn an_exception_is_for_its_host_and_port_alone() {
         allow: patterns(&all),
         allow_http: patterns(&["localhost:8080"]),
         allow_private: patterns(&["localhost:8080"]),
+        ..Policy::default()
     };
     for (url, expected) in [
         ("http://localhost:8080/", "ok"),

@@ -22,6 +22,7 @@ pub(crate) fn open(entries: &[&str]) -> HttpConfig {
         allow: entries.clone(),
         allow_http: entries.clone(),
         allow_private: entries,
+        ..Policy::default()
     };
     config
 }

@@ -82,7 +82,7 @@ pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// The reason of the stage in one line, if the stage needs one, and what to do about dead letters.
+/// The reason of the stage in one line, if the stage needs one, and what to do about dead letters and effects in doubt.
 fn why(module: &Module, now_ms: u64) -> String {
     let mut parts = Vec::new();
     if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
@@ -110,6 +110,7 @@ fn why(module: &Module, now_ms: u64) -> String {
         parts.push(text);
     }
     parts.extend(dead_letters(module));
+    parts.extend(effects_in_doubt(module));
     match parts.is_empty() {
         true => "-".to_owned(),
         false => parts.join("; "),
@@ -122,6 +123,13 @@ fn dead_letters(module: &Module) -> Option<String> {
     (letters > 0).then(|| format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")))
 }
 
+/// The effects in doubt of the module, with the command that lists them.
+fn effects_in_doubt(module: &Module) -> Option<String> {
+    let (effects, name) = (module.effects_in_doubt, harmless(&module.name));
+    let command = format!("`nexum effect list {name} --unknown`");
+    (effects > 0).then(|| format!("{} in doubt: {command}", count(effects, "effect")))
+}
+
 /// Whether the table cuts a reason of the module.
 pub(super) fn is_cut(module: &Module) -> bool {
     let suspension = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref());
@@ -132,7 +140,7 @@ pub(super) fn is_cut(module: &Module) -> bool {
     texts.any(|text| text.lines().count() > 1 || text.chars().count() > WHY_CHARS_MAX)
 }
 
-/// The whole reasons of a module that does not work as usual, and its dead letters.
+/// The whole reasons of a module that does not work as usual, its dead letters and its effects in doubt.
 pub(super) fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
     let safe = |text: &str| harmless_lines(text, "  ").into_owned();
     let mut lines = Vec::new();
@@ -163,7 +171,13 @@ pub(super) fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
             safe(&suspension.reason)
         ));
     }
-    lines.extend(dead_letters(module).map(|letters| format!("{} has {letters}", safe(&module.name))));
+    let needs = [dead_letters(module), effects_in_doubt(module)];
+    lines.extend(
+        needs
+            .into_iter()
+            .flatten()
+            .map(|needs| format!("{} has {needs}", safe(&module.name))),
+    );
     lines
 }
 

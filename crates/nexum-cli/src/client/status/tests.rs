@@ -98,11 +98,12 @@ fn the_table_of_an_installation_has_the_nodes() {
 }
 
 #[test]
-fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters() {
+fn a_module_needs_the_operator_if_it_does_not_work_or_has_dead_letters_or_effects_in_doubt() {
     let needs: Vec<_> = modules().iter().map(|module| needs_operator(module, NOW_MS)).collect();
     assert_eq!(needs, [false, true, true, true, true]);
     let needs = |stage, more| needs_operator(&module("one", stage, more), NOW_MS);
     assert!(needs("running", json!({ "dead_letters": 1 })));
+    assert!(needs("running", json!({ "effects_in_doubt": 1 })));
     assert!(!needs("stopped", json!({})));
 }
 

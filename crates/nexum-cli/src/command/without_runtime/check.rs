@@ -20,8 +20,8 @@ use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
-    ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served,
-    contract,
+    ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION,
+    STORE_SECTION, Served, contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -138,6 +138,7 @@ impl Findings {
             if [
                 ADMIN_SECTION,
                 CLUSTER_SECTION,
+                EFFECTS_SECTION,
                 NOTIFY_SECTION,
                 QUERY_SECTION,
                 STORE_SECTION,
@@ -162,6 +163,7 @@ impl Findings {
                         "modules",
                         ADMIN_SECTION,
                         CLUSTER_SECTION,
+                        EFFECTS_SECTION,
                         NOTIFY_SECTION,
                         QUERY_SECTION,
                     ]);

@@ -87,14 +87,15 @@ impl IntoResponse for ApiError {
 }
 
 /// The words of remedies that stand for a parameter of the path.
-const PARAMETERS: [(&str, &str); 4] = [
+const PARAMETERS: [(&str, &str); 5] = [
     ("name", "MODULE"),
     ("module", "MODULE"),
     ("event", "EVENT"),
+    ("number", "NUMBER"),
     ("function", "FUNCTION"),
 ];
 
-/// Names the module, the event and the function of a request in the hint of its error.
+/// Names the module, the event, the number of the effect and the function of a request in the hint of its error.
 pub(super) async fn name_subjects(
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use nexum_config::names::ModuleName;
-use nexum_core::state::DeadLetter;
+use nexum_core::state::{DeadLetter, Effect};
 use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
 use nexum_core::{HostHandle, Lasts, ModuleStatus, Stage};
@@ -22,7 +22,7 @@ use crate::daemon::reload::ReloadHandle;
 use crate::error_code::ErrorCode;
 use crate::protocol::modules::{Changed, Module};
 use crate::report::Refusal;
-use crate::state::letters;
+use crate::state::{effects, letters};
 
 /// The running daemon, for the handlers of the API.
 #[derive(Clone)]
@@ -111,6 +111,14 @@ impl ApiState {
         let read = move |store: &dyn StateStore| letters::letter(store, &module, &wanted);
         let letter = store::blocking(&self.store, read).await?;
         letter.ok_or_else(|| ApiError::refused(ErrorCode::DeadLetterNotFound, letters::no_letter(name, event)))
+    }
+
+    /// The effect of an event with this number.
+    pub(super) async fn effect(&self, name: &ModuleName, event: &str, number: u32) -> Result<Effect, ApiError> {
+        let (module, wanted) = (name.clone(), event.to_owned());
+        let read = move |store: &dyn StateStore| effects::effect(store, &module, &wanted, number);
+        let effect = store::blocking(&self.store, read).await?;
+        effect.ok_or_else(|| ApiError::refused(ErrorCode::EffectNotFound, effects::no_effect(name, event, number)))
     }
 
     /// The oldest dead letters of a module, without the log records of their attempts: as many as

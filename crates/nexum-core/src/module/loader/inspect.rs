@@ -149,6 +149,7 @@ impl Loader {
         };
         warnings.extend_from_slice(grant.warnings());
         warnings.extend(grant::warnings(&self.capabilities, &settings));
+        warnings.extend(grant.effects_warning(&settings, &subscriptions));
         let recorder = Recorder::new(
             name.clone(),
             self.seams.clock.clone(),

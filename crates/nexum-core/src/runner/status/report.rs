@@ -1,5 +1,7 @@
 //! The report of a running module, for the operator.
 
+use std::sync::atomic::Ordering;
+
 use nexum_config::names::ModuleName;
 
 use super::{Condition, FailureRecord, ModuleStatus, Replaying, SubscriptionMatch};
@@ -35,6 +37,8 @@ pub struct ModuleReport {
     pub failed: u64,
     /// The dead letters.
     pub dead_letters: u64,
+    /// The effects about which only the operator can say whether they happened.
+    pub effects_in_doubt: u64,
     /// The size of the linear memories of the module's instance after the last event, in bytes.
     pub memory_bytes: u64,
     /// The use of the module's time in the last one to two minutes.
@@ -70,11 +74,17 @@ impl ModuleStatus {
             handled: self.handled(),
             failed: self.failed(),
             dead_letters: self.dead_letters(),
+            effects_in_doubt: self.effects_in_doubt(),
             memory_bytes: self.memory_bytes(),
             time_use: self.time_use(),
             matches: self.matches(),
             limits_over_half: self.consumption().over_half(&self.module().meta),
         }
+    }
+
+    /// The number of effects about which only the operator can say whether they happened.
+    pub fn effects_in_doubt(&self) -> u64 {
+        self.effects_in_doubt.load(Ordering::Acquire)
     }
 
     /// The position in each of the module's topics, in no order.

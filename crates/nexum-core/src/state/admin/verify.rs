@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{DeadLetter, ModuleId, Usage, operator, undo};
+use crate::state::{DeadLetter, Effect, ModuleId, Usage, operator, owner, undo};
 use crate::store::{StoreError, View};
 
 /// The most reported faults. A longer list does not help to repair the store.
@@ -79,6 +79,7 @@ impl Check {
             Kind::State => self.state(key, value),
             Kind::Undo => self.undo(key, value),
             Kind::DeadLetter => self.dead_letter(key, value),
+            Kind::Effect | Kind::Stranded => self.effect(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
@@ -86,9 +87,7 @@ impl Check {
             Kind::Unknown => Err(StoreError::Damaged("a row of unknown kind".to_owned())),
         };
         if let Err(error) = checked {
-            let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter)
-                .then(|| rows::id_of(key).ok());
-            self.fault(module.flatten(), error.to_string());
+            self.fault(owner(key), error.to_string());
         }
     }
 
@@ -139,6 +138,20 @@ impl Check {
         Ok(())
     }
 
+    fn effect(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let id = rows::id_of(key)?;
+        let effect = Effect::decode(value)?;
+        if effect.row(id) != key {
+            let Effect { event, number, .. } = effect;
+            self.fault(
+                Some(id),
+                format!("the record of effect {number} of {event} has the key of another one"),
+            );
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
     fn end(mut self) -> Vec<Fault> {
         let found = std::mem::take(&mut self.found);
         for (id, usage) in &found {
@@ -177,5 +190,76 @@ impl Check {
     fn fault(&mut self, id: Option<ModuleId>, what: String) {
         let module = id.and_then(|id| self.names.get(&id).cloned());
         self.faults.push(Fault { module, what });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexum_config::topic::{ChainTopic, Topic};
+
+    use super::*;
+    use crate::event::{EventId, EventKind, Position};
+    use crate::state::{EffectClass, EffectState, intern};
+    use crate::store::{Batch, MemoryStore, StateStore};
+
+    fn effect() -> Effect {
+        let position = Position {
+            number: 7,
+            hash: [1; 32],
+        };
+        Effect {
+            event: EventId {
+                topic: Topic::Chain(ChainTopic::latest(1)),
+                position,
+                kind: EventKind::Block,
+            },
+            number: 1,
+            kind: "http".to_owned(),
+            target: "https://api.example.org".to_owned(),
+            digest: [2; 32],
+            class: EffectClass::Once,
+            request: b"POST".to_vec().into(),
+            request_bytes: 4,
+            key: [3; 16],
+            attempt: 1,
+            at_ms: 5,
+            state: EffectState::Intent,
+            is_over: false,
+            is_stranded: false,
+            is_reported: false,
+        }
+    }
+
+    #[test]
+    fn the_record_of_an_effect_has_the_key_of_its_event_and_number() {
+        let module = "m".parse().unwrap();
+        let (right, other) = (effect(), Effect { number: 2, ..effect() });
+        let stranded = Effect {
+            is_stranded: true,
+            ..effect()
+        };
+        let of_another = "the record of effect 1 of 1:7:block has the key of another one";
+        for (key_of, row, expected) in [
+            (&right, right.encode(), None),
+            (&stranded, stranded.encode(), None),
+            (&other, right.encode(), Some(of_another)),
+            (&stranded, right.encode(), Some(of_another)),
+            (&right, vec![0xff], Some("the record of an effect")),
+        ] {
+            let store = MemoryStore::new();
+            let id = intern(&store, std::slice::from_ref(&module)).unwrap()[0];
+            let mut batch = Batch::default();
+            batch.set(key_of.row(id), row);
+            store.write(&batch).unwrap();
+            let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
+            assert!(
+                faults
+                    .iter()
+                    .all(|fault| expected.is_some_and(|expected| fault.contains(expected))),
+                "{faults:?}"
+            );
+        }
     }
 }

@@ -146,7 +146,7 @@ impl World {
         cursor
             .into_iter()
             .for_each(|cursor| self.state.cursors_mut().set(cursor));
-        self.state.seal(&settled, &mut batch);
+        self.state.seal(&settled, 0, &mut batch);
         batch
     }
 }
