@@ -52,26 +52,25 @@ impl Fetcher {
             })),
             EffectPlan::Send(sending) => {
                 let request = with_key(request, &sending);
-                let fetched = self.fetch_within(request, time).await;
-                journal.settle(sending, outcome(&fetched));
+                let mut last_method = request.method.clone();
+                let is_read = |method: &Method| *method == Method::GET;
+                let fetched = self.follow(request, time, &mut last_method).await;
+                journal.settle(sending, outcome(&fetched, is_read(&last_method)));
                 Ok(fetched)
             }
         }
     }
 
-    /// Who can tell a repetition of a writing request.
+    /// What a repetition of a writing request does.
     fn class(&self, request: &Request) -> EffectClass {
-        let is_idempotent = match request.method {
-            Method::POST | Method::PATCH => {
-                request.headers.contains_key(&IDEMPOTENCY_KEY) || self.policy().is_idempotent(&request.to)
+        let has_key = request.headers.contains_key(&IDEMPOTENCY_KEY);
+        match request.method {
+            Method::POST | Method::PATCH if has_key || self.policy().is_idempotent(&request.to) => {
+                EffectClass::Repeatable
             }
             // RFC 9110, 9.2.2.
-            Method::PUT | Method::DELETE => true,
-            _ => false,
-        };
-        match is_idempotent {
-            true => EffectClass::Repeatable,
-            false => EffectClass::Once,
+            Method::PUT | Method::DELETE => EffectClass::Idempotent,
+            _ => EffectClass::Once,
         }
     }
 }
@@ -96,14 +95,16 @@ fn with_key(mut request: Request, sending: &Sending) -> Request {
     request
 }
 
-fn outcome(fetched: &Result<Answer, FetchError>) -> EffectOutcome {
+/// The outcome of a writing request. If a redirect has turned it into a read, the server has accepted it, and the
+/// fetch ends with the outcome of the read.
+fn outcome(fetched: &Result<Answer, FetchError>, is_accepted: bool) -> EffectOutcome {
     match fetched {
-        Ok(answer) if is_refusal(answer.status) => EffectOutcome::Refused,
-        Ok(answer) if answer.status >= 500 => {
+        Ok(answer) if is_refusal(answer.status) && !is_accepted => EffectOutcome::Refused,
+        Ok(answer) if answer.status >= 500 || answer.status == StatusCode::REQUEST_TIMEOUT.as_u16() => {
             EffectOutcome::Unknown(format!("the server answered with status {}", answer.status))
         }
         Ok(answer) => EffectOutcome::Done(message(answer)),
-        Err(error) if error.is_unsent() => EffectOutcome::Refused,
+        Err(error) if error.is_unsent() && !is_accepted => EffectOutcome::Refused,
         Err(error) => EffectOutcome::Unknown(error.to_string()),
     }
 }
@@ -126,6 +127,7 @@ fn is_refusal(status: u16) -> bool {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         StatusCode::EXPECTATION_FAILED,
         StatusCode::MISDIRECTED_REQUEST,
+        StatusCode::TOO_EARLY,
         StatusCode::UPGRADE_REQUIRED,
         StatusCode::PRECONDITION_REQUIRED,
         StatusCode::TOO_MANY_REQUESTS,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Response;
+use reqwest::{Method, Response};
 use tokio::time::Instant;
 
 use crate::client::{Clients, headers};
@@ -87,6 +87,18 @@ impl Fetcher {
 
     /// As [`fetch`](Self::fetch), within this time.
     pub(crate) async fn fetch_within(&self, request: Request, time: Time) -> Result<Answer, FetchError> {
+        let mut last_method = request.method.clone();
+        self.follow(request, time, &mut last_method).await
+    }
+
+    /// As [`fetch_within`](Self::fetch_within). Sets `last_method` to the method of the last request: a redirect
+    /// can turn a request into a read.
+    pub(crate) async fn follow(
+        &self,
+        request: Request,
+        time: Time,
+        last_method: &mut Method,
+    ) -> Result<Answer, FetchError> {
         let mut request = request;
         for followed in 0.. {
             let hop = self.hop(&request, time);
@@ -101,6 +113,7 @@ impl Fetcher {
                 Err(error) => Err(error),
             };
             request = next.inspect_err(|error| self.tell(&request, error))?;
+            last_method.clone_from(&request.method);
         }
         Err(FetchError::Internal)
     }

@@ -249,6 +249,7 @@ impl Runner {
         let mut intents = Intents::new(&mut self.transaction, &self.feeds);
         let result = instance.on_event(id, &letter.event, context, &mut intents).await;
         if let Some(error) = intents.failed {
+            self.transaction.save_later(instance.effects().as_deref());
             return self.committed(Err(error)).await;
         }
         self.status.ran(instance);
@@ -262,6 +263,9 @@ impl Runner {
             }
             Err(Failure::Store(reason)) => {
                 // The store failed, not the module, so this does not count as an attempt.
+                let effects = instance.effects();
+                let kept = self.commit_effects(effects).await;
+                self.committed(kept).await?;
                 self.discard_instance().await;
                 return Err(CommandError::Store(reason.into()));
             }
@@ -282,6 +286,7 @@ impl Runner {
         };
         self.commit(changes).await?;
         self.show_dead_letters();
+        self.show_effects();
         outcome
     }
 

@@ -39,7 +39,9 @@ impl Runner {
     pub(super) async fn commit_effects(&mut self, effects: Option<Box<EffectChanges>>) -> Result<(), CommitError> {
         let Some(effects) = effects else { return Ok(()) };
         self.count_effects(&effects);
-        self.transaction.commit_effects(*effects, &settled(&self.feeds)).await
+        let committed = self.transaction.commit_effects(*effects, &settled(&self.feeds)).await;
+        self.show_effects();
+        committed
     }
 
     /// Counts the outcomes of a handler call's effects, and reports those of earlier attempts that the module's

@@ -215,6 +215,7 @@ impl Runner {
             }
         }
         self.show_dead_letters();
+        self.show_effects();
         self.show_places();
         tracing::info!(
             name: logged::REVERTED,
@@ -244,6 +245,8 @@ impl Runner {
             return Ok(false);
         }
         self.ensure_instance().await?;
+        let abandoned = self.transaction.abandon_effects(id).await;
+        abandoned.map_err(|error| StepError::Read(error.into()))?;
         let context = self.transaction.context_of(id).await;
         let context = HandlerContext {
             failures: self.failures.of(id),
@@ -255,6 +258,7 @@ impl Runner {
         let mut intents = Intents::new(&mut self.transaction, &self.feeds);
         let result = instance.on_event(id, event, context, &mut intents).await;
         if let Some(error) = intents.failed {
+            self.transaction.save_later(instance.effects().as_deref());
             return Err(error.into());
         }
         let fuel = self.status.ran(instance)[Limit::Fuel];
@@ -286,6 +290,7 @@ impl Runner {
             }
             Err(Failure::Store(reason)) => {
                 self.status.metrics.failed(&Failure::Store(reason.clone()));
+                self.transaction.save_later(effects.as_deref());
                 return Err(StepError::Read(reason.into()));
             }
             Err(failure) => {

@@ -39,6 +39,8 @@ pub(crate) struct Transaction {
     waited: Option<Duration>,
     /// Stranded effects that no event adopts any more, since the last look.
     lost: Vec<Effect>,
+    /// The outcomes of effects that the store may not have, because a commit failed.
+    unsaved: EffectChanges,
 }
 
 /// Events of a replay that share one commit.
@@ -68,6 +70,7 @@ impl Transaction {
             moved: false,
             waited: None,
             lost: Vec::new(),
+            unsaved: EffectChanges::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Transaction {
             cursor.into_iter().for_each(|cursor| self.advance_cursor(cursor));
             return Ok(());
         }
+        self.save_later(changes.effects.as_deref());
         if may_defer {
             let pending = Arc::make_mut(self.deferred.pending.get_or_insert_default());
             pending.extend(
@@ -142,6 +146,18 @@ impl Transaction {
             return Ok(());
         }
         self.write(settled).await
+    }
+
+    /// Strands the effects of events that will not come again, now that `event` does.
+    pub(super) async fn abandon_effects(&mut self, event: EventId) -> Result<(), StoreError> {
+        let keys = self.state.effects().abandoned(&event);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let read = move |store: &dyn StateStore| state::read_effects(&*store.view()?, &keys);
+        let effects = store::blocking(&self.store, read).await?;
+        self.state.strand_effects(effects, &mut self.deferred.batch);
+        Ok(())
     }
 
     /// The context of an event's handler call, with the effects of earlier attempts at the event.
@@ -173,11 +189,22 @@ impl Transaction {
                     set: vec![effect],
                     ..EffectChanges::default()
                 };
-                self.commit_effects(changes, settled).await
+                self.state.record_effects(changes, &mut self.deferred.batch);
+                self.write(settled).await
             }
             None if self.deferred.batch.is_empty() => Ok(()),
             None => self.write(settled).await,
         }
+    }
+
+    /// Keeps the outcomes of effects until a commit succeeds, so that they survive a [`Self::reload`]. The event
+    /// has not ended for the store.
+    pub(super) fn save_later(&mut self, changes: Option<&EffectChanges>) {
+        let Some(changes) = changes else { return };
+        let is_over = false;
+        let set = changes.set.iter().cloned();
+        self.unsaved.set.extend(set.map(|effect| Effect { is_over, ..effect }));
+        self.unsaved.refused.extend(changes.refused.iter().cloned());
     }
 
     /// Commits changes of the records of effects, with all earlier changes.
@@ -186,6 +213,7 @@ impl Transaction {
         changes: EffectChanges,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
+        self.save_later(Some(&changes));
         self.state.record_effects(changes, &mut self.deferred.batch);
         self.write(settled).await
     }
@@ -279,17 +307,33 @@ impl Transaction {
         .await
     }
 
-    /// Discards all uncommitted changes and loads the stored state.
+    /// Discards all uncommitted changes and loads the stored state. The outcomes of effects stay.
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
         let (key, _) = self.state.progress();
         self.committer.lazy().cancel(&key);
-        let id = self.id();
-        self.state = store::blocking(&self.store, move |store| {
-            ModuleState::load_to_run(store, &*store.view()?, id)
+        let (id, unsaved) = (self.id(), self.unsaved.clone());
+        let (state, unsaved) = store::blocking(&self.store, move |store| {
+            let view = store.view()?;
+            let state = ModuleState::load_to_run(store, &*view, id)?;
+            let is_open = |effect: &Effect| -> Result<bool, StoreError> {
+                let stored = state::effect(&*view, id, effect)?;
+                Ok(stored.is_some_and(|stored| stored.key == effect.key && !stored.is_over))
+            };
+            let mut open = EffectChanges::default();
+            for (from, to) in [(unsaved.set, &mut open.set), (unsaved.refused, &mut open.refused)] {
+                for effect in from {
+                    if is_open(&effect)? {
+                        to.push(effect);
+                    }
+                }
+            }
+            Ok((state, open))
         })
         .await?;
+        self.state = state;
         self.deferred = Deferred::default();
         self.moved = false;
+        self.state.record_effects(unsaved, &mut self.deferred.batch);
         Ok(())
     }
 
@@ -302,6 +346,9 @@ impl Transaction {
         self.moved = false;
         let began = Instant::now();
         let committed = self.committer.commit(deferred.batch).await;
+        if committed.is_ok() {
+            self.unsaved = EffectChanges::default();
+        }
         self.waited = Some(self.waited.unwrap_or_default() + began.elapsed());
         committed
     }

@@ -20,8 +20,8 @@ use super::{ModuleId, rows};
 use crate::event::EventId;
 use crate::store::{StoreError, View};
 
-pub(crate) use log::EffectLog;
 pub use log::{EFFECTS_MAX, STRANDED_MAX};
+pub(crate) use log::{EffectLog, read as read_effects};
 
 /// The bytes of a request that a record keeps. An operator sees them, and nothing else needs them: the
 /// digest tells requests apart.
@@ -30,13 +30,16 @@ pub const EFFECT_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// The bytes of an answer that a record keeps. It is the largest answer that most modules read.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// Who can tell that a request is repeated.
+/// What a repetition of a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EffectClass {
-    /// The receiver can. nexum sends the request again if it does not know the outcome.
+    /// Nothing: the receiver recognises it. nexum sends the request again if it does not know the outcome.
     Repeatable,
-    /// Nobody can. nexum sends the request at most once, and asks the operator if it does not know the
-    /// outcome.
+    /// It replaces what is there by the same content (RFC 9110, 9.2.2). nexum sends the request again if it
+    /// does not know the outcome, and for each further event: there may be another content by then.
+    Idempotent,
+    /// It may do everything twice. nexum sends the request at most once, and asks the operator if it does not
+    /// know the outcome.
     Once,
 }
 
@@ -45,6 +48,7 @@ impl EffectClass {
     pub fn name(self) -> &'static str {
         match self {
             Self::Repeatable => "repeatable",
+            Self::Idempotent => "idempotent",
             Self::Once => "once",
         }
     }
@@ -63,8 +67,10 @@ pub struct Effect {
     pub target: String,
     /// The SHA-256 of kind, target and request. Equal effects have equal digests.
     pub digest: [u8; 32],
-    /// Who can tell a repetition.
+    /// What a repetition does.
     pub class: EffectClass,
+    /// Whether another attempt at the event must make the same request.
+    pub is_strict: bool,
     /// The request: its first [`EFFECT_REQUEST_BYTES_MAX`] bytes.
     pub request: ByteBuf,
     /// The length of the whole request, in bytes.
@@ -77,12 +83,12 @@ pub struct Effect {
     pub at_ms: u64,
     /// What nexum knows about the outcome.
     pub state: EffectState,
-    /// Whether the event has ended ok. The module then knows what nexum knows about the outcome.
+    /// Whether the event has ended ok with this effect. The module then knows what nexum knows about the outcome.
     pub is_over: bool,
     /// Whether the module's state does not know the effect any more, because a reorganisation has removed its
     /// event, or because a later attempt at the event went another way.
     pub is_stranded: bool,
-    /// Whether the log has a warning about the stranded effect.
+    /// Whether the log has a warning about the stranded effect, which no further event adopts.
     pub is_reported: bool,
 }
 

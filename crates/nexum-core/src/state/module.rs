@@ -38,14 +38,31 @@ pub(crate) struct Changes {
 /// A handler call's changes of the records of effects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EffectChanges {
-    /// New and changed records.
+    /// The records of requests that the call has sent or tried to send.
     pub(crate) set: Vec<Effect>,
+    /// The records of earlier requests, whose answers the call had.
+    pub(crate) answered: Vec<Effect>,
     /// Effects that have certainly not happened, whose records nexum removes.
     pub(crate) refused: Vec<Effect>,
     /// Effects of earlier attempts, of which the module's state does not know.
     pub(crate) stranded: Vec<Effect>,
     /// Stranded effects that the call has adopted.
     pub(crate) adopted: Vec<Effect>,
+}
+
+impl EffectChanges {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            set,
+            answered,
+            refused,
+            stranded,
+            adopted,
+        } = self;
+        [set, answered, refused, stranded, adopted]
+            .iter()
+            .all(|effects| effects.is_empty())
+    }
 }
 
 impl Changes {
@@ -210,11 +227,19 @@ impl ModuleState {
             .adopted
             .iter()
             .for_each(|effect| effects.adopted(id, effect, batch));
-        changes.set.iter().for_each(|effect| effects.set(id, effect, batch));
-        changes
-            .stranded
-            .into_iter()
-            .for_each(|effect| effects.strand(id, effect, batch));
+        let set = changes.set.iter().chain(&changes.answered);
+        set.for_each(|effect| effects.set(id, effect, batch));
+        // The log has a warning about them at once.
+        let is_reported = true;
+        let stranded = changes.stranded.into_iter();
+        let stranded = stranded.map(|effect| Effect { is_reported, ..effect });
+        stranded.for_each(|effect| effects.strand(id, effect, batch));
+    }
+
+    /// Strands effects whose events will not come again.
+    pub(crate) fn strand_effects(&mut self, effects: Vec<Effect>, batch: &mut Batch) {
+        let effects = effects.into_iter();
+        effects.for_each(|effect| self.effects.strand(self.id, effect, batch));
     }
 
     /// Changes the stored record of an effect as the operator says, at this time in milliseconds since the Unix epoch.

@@ -50,6 +50,7 @@ fixtures! {
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
+    "effects" => effects_is_refused_without_http,
     "fetcher" => fetcher_is_refused_without_http,
     "files-reader" => files_reader_reads_its_files_and_nothing_else,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
@@ -391,6 +392,10 @@ async fn cow_submitter_is_refused_without_an_order_book() {
     let refused = setup.load().await.expect_err("a refusal");
     let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
     assert!(said.iter().any(|error| error.contains("`cow`")), "{said:?}");
+}
+
+async fn effects_is_refused_without_http() {
+    is_refused_without_http("effects").await;
 }
 
 async fn fetcher_is_refused_without_http() {

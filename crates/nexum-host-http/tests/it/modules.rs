@@ -1,5 +1,6 @@
 //! Modules that use HTTP, in a whole host.
 
+mod effects;
 mod host;
 mod wasi;
 

@@ -12,8 +12,8 @@ use crate::state::undo::Settled;
 use crate::state::{ModuleId, rows};
 use crate::store::{Batch, StoreError, View};
 
-/// The most records of a module's effects, without the stranded ones. At an effect per block, they are more
-/// than a day of twelve-second blocks.
+/// The most records of a module's effects, without the stranded ones and those that nexum still needs: see
+/// [`Mark::is_needed`]. At an effect per block, they are more than a day of twelve-second blocks.
 pub const EFFECTS_MAX: usize = 10_000;
 
 /// The most bytes of these records: a start of the module reads them all.
@@ -22,6 +22,9 @@ const EFFECT_BYTES_MAX: usize = 16 << 20;
 /// The most records of stranded effects of a module. Each of them is a request that the module's state
 /// does not know, so an operator has looked at them long before there are so many.
 pub const STRANDED_MAX: usize = 1_024;
+
+/// The most bytes of the requests and answers of stranded effects, which are in memory.
+const STRANDED_BYTES_MAX: usize = 16 << 20;
 
 /// The most records that one commit looks at for removal. An event adds fewer by default.
 const LOOKS_PER_COMMIT_MAX: usize = 16;
@@ -33,9 +36,8 @@ pub(crate) struct EffectLog {
     marks: BTreeMap<Vec<u8>, Mark>,
     /// The keys, oldest first. A key may be gone.
     order: VecDeque<Vec<u8>>,
-    bytes: usize,
-    /// The number of marks that are in doubt.
-    in_doubt: usize,
+    /// The numbers of these marks.
+    counts: Counts,
     /// Shared with the handler that runs.
     stranded: Arc<Vec<Effect>>,
 }
@@ -43,13 +45,52 @@ pub(crate) struct EffectLog {
 /// The facts about a record that decide whether nexum still needs it.
 #[derive(Clone, Debug)]
 struct Mark {
-    topic: Topic,
-    number: u64,
+    event: EventId,
     at_ms: u64,
     bytes: usize,
     is_in_doubt: bool,
     /// The event is a dead letter, whose retry needs the record.
     is_held: bool,
+    /// The event has ended ok with the effect.
+    is_over: bool,
+}
+
+impl Mark {
+    /// Whether an attempt at the event is still to come, which must find the record.
+    fn is_needed(&self) -> bool {
+        self.is_held || !self.is_over
+    }
+}
+
+/// Sums over all marks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    in_doubt: usize,
+    /// The records of events that have neither ended nor become dead letters.
+    open: usize,
+    /// The records that nexum does not need, and their bytes.
+    spare: usize,
+    spare_bytes: usize,
+}
+
+impl Counts {
+    fn add(&mut self, mark: &Mark) {
+        self.in_doubt += usize::from(mark.is_in_doubt);
+        self.open += usize::from(!mark.is_held && !mark.is_over);
+        self.spare += usize::from(!mark.is_needed());
+        self.spare_bytes += if mark.is_needed() { 0 } else { mark.bytes };
+    }
+
+    fn remove(&mut self, mark: &Mark) {
+        self.in_doubt -= usize::from(mark.is_in_doubt);
+        self.open -= usize::from(!mark.is_held && !mark.is_over);
+        self.spare -= usize::from(!mark.is_needed());
+        self.spare_bytes -= if mark.is_needed() { 0 } else { mark.bytes };
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.spare > EFFECTS_MAX || self.spare_bytes > EFFECT_BYTES_MAX
+    }
 }
 
 impl EffectLog {
@@ -92,7 +133,7 @@ impl EffectLog {
 
     /// The number of effects about which only the operator can say whether they happened.
     pub(crate) fn in_doubt(&self) -> usize {
-        self.in_doubt + self.stranded.iter().filter(|effect| effect.is_in_doubt()).count()
+        self.counts.in_doubt + self.stranded.iter().filter(|effect| effect.is_in_doubt()).count()
     }
 
     /// Adds or replaces a record.
@@ -119,12 +160,7 @@ impl EffectLog {
             effect.state = EffectState::Unknown("nexum ended before it knew the outcome".to_owned());
         }
         batch.set(effect.row(id), effect.encode());
-        let stranded = Arc::make_mut(&mut self.stranded);
-        stranded.push(effect);
-        if stranded.len() > STRANDED_MAX {
-            let oldest = stranded.remove(0);
-            batch.remove(oldest.row(id));
-        }
+        Arc::make_mut(&mut self.stranded).push(effect);
     }
 
     /// Removes the record of a stranded effect, which another event has adopted.
@@ -157,9 +193,24 @@ impl EffectLog {
         let keys: Vec<_> = self.keys_of(id, event).cloned().collect();
         for key in keys {
             if let Some(mark) = self.marks.get_mut(&key) {
+                self.counts.remove(mark);
                 mark.is_held = is_held;
+                self.counts.add(mark);
             }
         }
+    }
+
+    /// The keys of the records of abandoned events of `event`'s topic: no further attempt at them will come,
+    /// now that `event` does. A reorganisation has removed them while nexum tried again or did not run, or the
+    /// operator has skipped them.
+    pub(crate) fn abandoned(&self, event: &EventId) -> Vec<Vec<u8>> {
+        if self.counts.open == 0 {
+            return Vec::new();
+        }
+        self.keys_where(|mark| {
+            let is_open = !mark.is_held && !mark.is_over;
+            is_open && mark.event.topic == event.topic && mark.event.position != event.position
+        })
     }
 
     /// Strands the effects of the events of `topic` after the block `to`. After an error nothing has changed.
@@ -170,22 +221,21 @@ impl EffectLog {
         (topic, to): (Topic, Position),
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
-        let is_reverted = |mark: &Mark| mark.topic == topic && mark.number > to.number;
-        let keys = self.marks.iter().filter(|(_, mark)| is_reverted(mark));
-        let keys: Vec<_> = keys.map(|(key, _)| key.clone()).collect();
-        let mut reverted = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let row = view.get(key)?;
-            let row = row.ok_or_else(|| StoreError::Damaged("the record of an effect is missing".to_owned()))?;
-            reverted.push(Effect::decode(&row)?);
-        }
+        let reverted = self.keys_where(|mark| mark.event.topic == topic && mark.event.position.number > to.number);
+        let reverted = read(view, &reverted)?;
         reverted.into_iter().for_each(|effect| self.strand(id, effect, batch));
         Ok(())
     }
 
+    /// The keys of the rows with such marks.
+    fn keys_where(&self, is_it: impl Fn(&Mark) -> bool) -> Vec<Vec<u8>> {
+        let marks = self.marks.iter().filter(|(_, mark)| is_it(mark));
+        marks.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Removes some of the records that nexum no longer needs: those that are older than `kept_since_ms` in
-    /// milliseconds since the Unix epoch, or more than the bounds, and not those of a dead letter. Returns the
-    /// stranded effects that no event will adopt any more, once.
+    /// milliseconds since the Unix epoch, or more than the bounds. Returns the stranded effects that no event will
+    /// adopt any more, once.
     pub(crate) fn prune(
         &mut self,
         id: ModuleId,
@@ -196,11 +246,10 @@ impl EffectLog {
         for _ in 0..LOOKS_PER_COMMIT_MAX {
             let Some(key) = self.order.pop_front() else { break };
             let Some(mark) = self.marks.get(&key) else { continue };
-            let too_much = self.marks.len() > EFFECTS_MAX || self.bytes > EFFECT_BYTES_MAX;
-            let is_old = mark.at_ms < kept_since_ms && is_settled(mark.topic, mark.number, settled);
-            if mark.is_held {
+            let is_old = mark.at_ms < kept_since_ms && is_settled(&mark.event, settled);
+            if mark.is_needed() {
                 self.order.push_back(key);
-            } else if too_much || is_old {
+            } else if is_old || self.counts.are_too_many() {
                 self.drop_mark(&key);
                 batch.remove(key);
             } else {
@@ -218,24 +267,31 @@ impl EffectLog {
         kept_since_ms: u64,
         batch: &mut Batch,
     ) -> Vec<Effect> {
-        let is_lost = |effect: &Effect| is_settled(effect.event.topic, effect.event.position.number, settled);
-        let needs_none = |effect: &Effect| !is_lost(effect) || (effect.is_reported && effect.at_ms >= kept_since_ms);
-        if self.stranded.iter().all(needs_none) {
+        let mut count = self.stranded.len();
+        let mut bytes: usize = self.stranded.iter().map(size_of_stranded).sum();
+        let is_too_much = |count, bytes| count > STRANDED_MAX || bytes > STRANDED_BYTES_MAX;
+        let is_lost = |effect: &Effect| effect.is_reported || is_settled(&effect.event, settled);
+        let is_old = |effect: &Effect| is_settled(&effect.event, settled) && effect.at_ms < kept_since_ms;
+        let stays = |effect: &Effect| !is_lost(effect) || (effect.is_reported && !is_old(effect));
+        if !is_too_much(count, bytes) && self.stranded.iter().all(stays) {
             return Vec::new();
         }
         let mut lost = Vec::new();
+        // The oldest come first.
         Arc::make_mut(&mut self.stranded).retain_mut(|effect| {
-            if !is_lost(effect) {
-                return true;
-            }
-            let is_old = effect.is_reported && effect.at_ms < kept_since_ms;
-            if is_old {
+            let goes = is_too_much(count, bytes) || (effect.is_reported && is_old(effect));
+            if goes {
+                (count, bytes) = (count - 1, bytes - size_of_stranded(effect));
                 batch.remove(effect.row(id));
-            } else if !std::mem::replace(&mut effect.is_reported, true) {
-                batch.set(effect.row(id), effect.encode());
-                lost.push(effect.clone());
             }
-            !is_old
+            if !effect.is_reported && (goes || is_lost(effect)) {
+                effect.is_reported = true;
+                lost.push(effect.clone());
+                if !goes {
+                    batch.set(effect.row(id), effect.encode());
+                }
+            }
+            !goes
         });
         lost
     }
@@ -245,16 +301,15 @@ impl EffectLog {
         let key = effect.row(id);
         let is_held = self.marks.get(&key).is_some_and(|mark| mark.is_held);
         let is_new = !self.drop_mark(&key);
-        self.bytes += bytes;
-        self.in_doubt += usize::from(effect.is_in_doubt());
         let mark = Mark {
-            topic: effect.event.topic,
-            number: effect.event.position.number,
+            event: effect.event,
             at_ms: effect.at_ms,
             bytes,
             is_in_doubt: effect.is_in_doubt(),
             is_held,
+            is_over: effect.is_over,
         };
+        self.counts.add(&mark);
         self.marks.insert(key, mark);
         is_new
     }
@@ -264,8 +319,7 @@ impl EffectLog {
         let Some(mark) = self.marks.remove(key) else {
             return false;
         };
-        self.bytes -= mark.bytes;
-        self.in_doubt -= usize::from(mark.is_in_doubt);
+        self.counts.remove(&mark);
         true
     }
 
@@ -283,6 +337,26 @@ fn event_of(key: &[u8]) -> &[u8] {
     key.get(start..start + rows::EVENT_KEY_BYTES).unwrap_or_default()
 }
 
-fn is_settled(topic: Topic, number: u64, settled: &Settled<'_>) -> bool {
-    settled(topic).is_none_or(|settled| number <= settled)
+/// Reads the records with these keys, which the log has.
+pub(crate) fn read(view: &dyn View, keys: &[Vec<u8>]) -> Result<Vec<Effect>, StoreError> {
+    let read = |key: &Vec<u8>| {
+        let row = view.get(key)?;
+        let row = row.ok_or_else(|| StoreError::Damaged("the record of an effect is missing".to_owned()))?;
+        Effect::decode(&row)
+    };
+    keys.iter().map(read).collect()
+}
+
+/// The bytes of a stranded effect in memory, about.
+fn size_of_stranded(effect: &Effect) -> usize {
+    let answer = match &effect.state {
+        EffectState::Done(Some(answer)) => answer.len(),
+        _ => 0,
+    };
+    effect.request.len() + answer
+}
+
+/// Whether no reorganisation can remove the event.
+fn is_settled(event: &EventId, settled: &Settled<'_>) -> bool {
+    settled(event.topic).is_none_or(|settled| event.position.number <= settled)
 }

@@ -187,7 +187,7 @@ impl Drop for Host {
 }
 
 /// Compiles the part of the module that handles events.
-async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
+pub(super) async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
     *load_all(loader, config).await.events.expect("a module with events")
 }
 

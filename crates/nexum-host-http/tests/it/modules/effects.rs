@@ -1,0 +1,12 @@
+//! The journal of effects, with a guest that writes to a server: what the server handles, and what the
+//! module's state says about it.
+
+mod attempts;
+mod histories;
+mod ledger;
+mod reorganisations;
+mod sends;
+mod world;
+
+use self::ledger::Treatment;
+use self::world::{Settings, World};
