@@ -21,9 +21,6 @@ use text::AddressText;
 /// The name of the section with the accounts.
 pub const ACCOUNTS_SECTION: &str = "accounts";
 
-/// The name of the section with the rules of modules.
-pub const IDENTITY_SECTION: &str = "identity";
-
 /// The most accounts, and the most modules with rules. No operator reviews more.
 pub const ACCOUNTS_MAX: usize = 1_000;
 
@@ -74,6 +71,13 @@ impl AccountsConfig {
             };
             names.push(name.clone());
             if let Some(account) = account(&table, &mut errors) {
+                let twin = config
+                    .accounts
+                    .iter()
+                    .find(|(_, other)| other.address == account.address);
+                if let Some((twin, _)) = twin {
+                    errors.push(table.error("address", format!("the account {twin} has this address too")));
+                }
                 config.accounts.insert(name, account);
             }
         }

@@ -36,7 +36,7 @@ pub use config::rules::{
     OnRevert, PER_HOUR, Rules, SelectorRule, SendRule, Target, TypedDataRule,
 };
 pub use config::signer::{KeySource, SignerConfig, SignerUrl};
-pub use config::{ACCOUNTS_MAX, ACCOUNTS_SECTION, AccountConfig, AccountsConfig, IDENTITY_SECTION};
+pub use config::{ACCOUNTS_MAX, ACCOUNTS_SECTION, AccountConfig, AccountsConfig};
 pub use name::{AccountName, AccountNameError};
 pub use policy::transaction::{TransactionKind, TransactionRequest};
 pub use policy::{Allowed, Refusal};

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::configure;
 use crate::contract::{
-    ADMIN_SECTION, CLUSTER_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, CLUSTER_SECTION, IDENTITY, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION,
+    STORE_SECTION, Served, contract,
 };
 use crate::report::findings::Finding;
 
@@ -40,7 +41,13 @@ pub(crate) struct Fact {
 
 impl Composition {
     #[cfg_attr(
-        not(any(feature = "chain", feature = "cow", feature = "http", feature = "store")),
+        not(any(
+            feature = "chain",
+            feature = "cow",
+            feature = "http",
+            feature = "identity",
+            feature = "store"
+        )),
         allow(dead_code, reason = "a build without capabilities adds none")
     )]
     fn add(&mut self, extension: impl Extension) {
@@ -62,7 +69,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         facts: Vec::new(),
         chains: ChainsInUse::default(),
     };
-    for add in [chain::add, cow::add, http::add, store::add] {
+    for add in [chain::add, cow::add, http::add, identity::add, store::add] {
         add(config, &mut composition, errors);
     }
     let known = errors.len();
@@ -106,6 +113,10 @@ fn read<T: Default>(
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &Section)| {
         let location = section.location("");
+        let name = match name.as_str() {
+            ACCOUNTS_SECTION => IDENTITY,
+            name => name,
+        };
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => location
                 .error(format!("this build lacks the capability `{name}`"))
@@ -129,6 +140,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
+        identity::SECTIONS,
         &[
             ADMIN_SECTION,
             CLUSTER_SECTION,
@@ -148,6 +160,8 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
 use absent as cow;
 #[cfg(not(feature = "http"))]
 use absent as http;
+#[cfg(not(feature = "identity"))]
+use absent as identity;
 
 #[cfg(feature = "chain")]
 mod chain {
@@ -341,8 +355,56 @@ mod http {
     }
 }
 
+#[cfg(feature = "identity")]
+mod identity {
+    use std::sync::Arc;
+
+    use nexum_accounts::{Accounts, AccountsConfig};
+    use nexum_config::document::ConfigError;
+    use nexum_config::engine::Config;
+    use nexum_host_identity::Identity;
+
+    use super::{Composition, Fact};
+    use crate::contract::{ACCOUNTS_SECTION, IDENTITY};
+
+    pub(super) const FEATURES: &[&str] = &["identity"];
+    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
+    pub(super) const SECTIONS: &[&str] = &[ACCOUNTS_SECTION, IDENTITY];
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_identity::SILENCED_LOG_TARGETS;
+    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_identity::metrics::describe;
+
+    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+        let section = |name| config.sections.get(name);
+        let read = AccountsConfig::from_sections(section(ACCOUNTS_SECTION), section(IDENTITY));
+        let accounts = Accounts::new(read.unwrap_or_else(|found| {
+            errors.extend(found);
+            AccountsConfig::default()
+        }));
+        composition.facts.extend(facts(&accounts).map(|text| Fact {
+            capability: IDENTITY,
+            text,
+        }));
+        composition.add(Identity::new(Arc::new(accounts)));
+    }
+
+    /// A sentence for each grant.
+    fn facts(accounts: &Accounts) -> impl Iterator<Item = String> {
+        let grants = accounts
+            .modules()
+            .flat_map(|(module, grants)| grants.iter().map(move |grant| (module, grant)));
+        grants.map(|(module, grant)| {
+            let (account, allowed) = (grant.account(), grant.rules().summary());
+            format!(
+                "{module} may sign with {} ({}): {allowed}",
+                account.name(),
+                account.address()
+            )
+        })
+    }
+}
+
 /// A capability that this build lacks. Its section stays unclaimed, and is therefore refused.
-#[cfg(not(all(feature = "cow", feature = "http")))]
+#[cfg(not(all(feature = "cow", feature = "http", feature = "identity")))]
 mod absent {
     use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
@@ -419,6 +481,7 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
         http::SILENCED_LOG_TARGETS,
+        identity::SILENCED_LOG_TARGETS,
     ];
     targets.into_iter().flatten().copied()
 }
@@ -428,7 +491,7 @@ type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 
 /// The default values of the keys in the tables of this build's capabilities, and of a back-end.
 pub(crate) fn defaults(backend: Backend) -> impl Iterator<Item = (&'static str, Defaults)> {
-    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS, identity::DEFAULTS];
     let tables = tables.into_iter().flat_map(|defaults| defaults());
     let store = StoreConfig::defaults(backend).into_iter();
     store
@@ -442,6 +505,7 @@ pub(crate) fn describe_metrics() {
         chain::DESCRIBE_METRICS,
         cow::DESCRIBE_METRICS,
         http::DESCRIBE_METRICS,
+        identity::DESCRIBE_METRICS,
         DESCRIBE_CLUSTER_METRICS,
     ] {
         describe();
@@ -456,6 +520,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         chain::FEATURES,
         cow::FEATURES,
         http::FEATURES,
+        identity::FEATURES,
         store::FEATURES,
         POSTGRES,
         SLED,

@@ -9,11 +9,11 @@ use crate::compose;
 use crate::configure::{
     AdminConfig, ConfigFile, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig, level_variables, set,
 };
-use crate::contract::CLUSTER_SECTION;
+use crate::contract::{ACCOUNTS_SECTION, CLUSTER_SECTION, IDENTITY};
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 12] = [
     "engine",
     "metrics",
     "query",
@@ -24,6 +24,8 @@ const ORDER: [&str; 10] = [
     "chains",
     "cow",
     "http",
+    ACCOUNTS_SECTION,
+    IDENTITY,
 ];
 
 /// The tables of the modules, which the command line can replace.

@@ -22,6 +22,8 @@ pub enum Limit {
     OrderBookRequests,
     /// HTTP fetches.
     HttpFetches,
+    /// Signatures with the operator's accounts. Refused ones count too.
+    Signatures,
     /// Calls to the local store.
     StoreOperations,
     /// Bytes of keys and values written to the local store. Every write counts, also to an existing
@@ -92,6 +94,8 @@ static SPECS: [Spec; COUNT] = [
     ),
     // One or two prices, each with a retry.
     spec(Limit::HttpFetches, "max_http_fetches_per_event", 8, 1..=10_000),
+    // An order and a permit for each of eight accounts. A keystore signs the maximum in seconds.
+    spec(Limit::Signatures, "max_signatures_per_event", 16, 1..=10_000),
     // The maximum takes seconds of the host's time.
     spec(
         Limit::StoreOperations,
