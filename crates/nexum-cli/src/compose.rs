@@ -163,6 +163,12 @@ use absent as http;
 #[cfg(not(feature = "identity"))]
 use absent as identity;
 
+#[cfg(feature = "identity")]
+mod identity;
+
+#[cfg(feature = "identity")]
+pub(crate) use identity::{AccountEntry, accounts};
+
 #[cfg(feature = "chain")]
 mod chain {
     use nexum_config::document::ConfigError;
@@ -352,54 +358,6 @@ mod http {
     pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
         let http = super::read(config, "http", HttpConfig::from_section, errors);
         composition.add(Http::new(http));
-    }
-}
-
-#[cfg(feature = "identity")]
-mod identity {
-    use std::sync::Arc;
-
-    use nexum_accounts::{Accounts, AccountsConfig};
-    use nexum_config::document::ConfigError;
-    use nexum_config::engine::Config;
-    use nexum_host_identity::Identity;
-
-    use super::{Composition, Fact};
-    use crate::contract::{ACCOUNTS_SECTION, IDENTITY};
-
-    pub(super) const FEATURES: &[&str] = &["identity"];
-    pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
-    pub(super) const SECTIONS: &[&str] = &[ACCOUNTS_SECTION, IDENTITY];
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_identity::SILENCED_LOG_TARGETS;
-    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_identity::metrics::describe;
-
-    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let section = |name| config.sections.get(name);
-        let read = AccountsConfig::from_sections(section(ACCOUNTS_SECTION), section(IDENTITY));
-        let accounts = Accounts::new(read.unwrap_or_else(|found| {
-            errors.extend(found);
-            AccountsConfig::default()
-        }));
-        composition.facts.extend(facts(&accounts).map(|text| Fact {
-            capability: IDENTITY,
-            text,
-        }));
-        composition.add(Identity::new(Arc::new(accounts)));
-    }
-
-    /// A sentence for each grant.
-    fn facts(accounts: &Accounts) -> impl Iterator<Item = String> {
-        let grants = accounts
-            .modules()
-            .flat_map(|(module, grants)| grants.iter().map(move |grant| (module, grant)));
-        grants.map(|(module, grant)| {
-            let (account, allowed) = (grant.account(), grant.rules().summary());
-            format!(
-                "{module} may sign with {} ({}): {allowed}",
-                account.name(),
-                account.address()
-            )
-        })
     }
 }
 
