@@ -35,14 +35,14 @@ pub use config::rules::{
     CallLimits, DAY_COUNT_MAX, ENTRIES_MAX, IN_FLIGHT, MAX_GAS, MESSAGE_BYTES, MESSAGE_BYTES_MAX, MessageRule,
     OnRevert, PER_HOUR, Rules, SelectorRule, SendRule, Target, TypedDataRule,
 };
-pub use config::signer::{KeySource, SignerConfig, SignerUrl};
+pub use config::signer::{InlineKey, KeySource, SignerConfig, SignerUrl, TIMEOUT_MS};
 pub use config::{ACCOUNTS_MAX, ACCOUNTS_SECTION, AccountConfig, AccountsConfig};
 pub use name::{AccountName, AccountNameError};
 pub use policy::transaction::{TransactionKind, TransactionRequest};
 pub use policy::{Allowed, Refusal};
 pub use preimage::Preimage;
 pub use signer::keystore::{KEYSTORE_BYTES_MAX, KeystoreError, PASSWORD_BYTES_MAX, SCRYPT_MEMORY_BYTES_MAX};
-pub use signer::web3signer::{ANSWER_BYTES_MAX, KEYS_BYTES_MAX, REQUEST_TIMEOUT_MS};
+pub use signer::web3signer::{ANSWER_BYTES_MAX, KEYS_BYTES_MAX};
 pub use signer::{SignError, SignerKind};
 pub use typed_data::bounds::{
     ARRAYS_MAX, EXPANDED_FIELDS_MAX, FIELDS_MAX, NAME_BYTES_MAX, TYPES_BYTES_MAX, TYPES_MAX, VALUES_MAX,

@@ -79,7 +79,9 @@ impl Signer {
             SignerConfig::Keystore(source) => {
                 Self::Keystore(Keystore::new(name.clone(), config.address, source.clone()))
             }
-            SignerConfig::Web3Signer(url) => Self::Web3Signer(Web3Signer::new(config.address, url.clone())),
+            SignerConfig::Web3Signer { url, timeout_ms } => {
+                Self::Web3Signer(Web3Signer::new(config.address, url.clone(), *timeout_ms))
+            }
         }
     }
 

@@ -39,7 +39,7 @@ const GAS_RANGE: RangeInclusive<u64> = 21_000..=1_000_000_000;
 /// The range of `max_fee_gwei`: above any fee that was ever paid.
 const FEE_GWEI_RANGE: RangeInclusive<u64> = 1..=1_000_000;
 
-/// What a module may sign with an account. No rule, no signature.
+/// The signatures that a module may get with an account. No rule, no signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The full path of the table, for refusals.
@@ -52,7 +52,7 @@ pub struct Rules {
     pub send: Vec<SendRule>,
     /// The limits of all transactions together. Present if [`Self::send`] has a rule.
     pub limits: Option<CallLimits>,
-    /// What happens to a transaction whose event was reverted.
+    /// The treatment of a transaction whose event was reverted.
     pub on_revert: OnRevert,
 }
 
@@ -122,7 +122,7 @@ pub enum SelectorRule {
     Any,
 }
 
-/// The limits of all transactions of a module with an account. Who sends transactions counts them.
+/// The limits of all transactions of a module with an account. The capability that sends transactions counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallLimits {
     /// The most fee per gas, in gwei.
@@ -137,7 +137,7 @@ pub struct CallLimits {
     pub in_flight: u64,
 }
 
-/// What happens to a transaction whose event was reverted.
+/// The treatment of a transaction whose event was reverted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum OnRevert {

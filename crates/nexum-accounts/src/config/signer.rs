@@ -1,6 +1,7 @@
 //! The key `signer` of an account.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use nexum_config::document::{ConfigError, Section, deserialize_text};
@@ -24,6 +25,13 @@ const PLAIN: [&str; 7] = [
 /// The longest URL of a signer, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
 
+/// Default of `timeout_ms`, for one request: half of an event's default deadline. A signer with a
+/// hardware module needs a tenth of that.
+pub const TIMEOUT_MS: u64 = 5_000;
+
+/// The range of `timeout_ms`: up to an hour, the longest deadline of an event.
+const TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
+
 /// The holder of an account's key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -31,7 +39,12 @@ pub enum SignerConfig {
     /// An encrypted keystore.
     Keystore(KeySource),
     /// A Web3Signer over HTTP.
-    Web3Signer(SignerUrl),
+    Web3Signer {
+        /// The base URL.
+        url: SignerUrl,
+        /// The time limit of one request, in milliseconds. Default [`TIMEOUT_MS`].
+        timeout_ms: u64,
+    },
 }
 
 /// The places of a keystore and of its password.
@@ -69,6 +82,7 @@ struct RawSigner {
     keystore_json: Option<Secret>,
     password: Option<Secret>,
     web3signer: Option<SignerUrl>,
+    timeout_ms: Option<u64>,
 }
 
 impl SignerConfig {
@@ -89,19 +103,24 @@ impl SignerConfig {
             errors.push(error);
             return None;
         }
-        let raw = table.parse_all::<RawSigner>(errors)?;
+        let raw = table.parse_bounded::<RawSigner>(&[("timeout_ms", TIMEOUT_MS_RANGE)], errors)?;
         match raw {
             RawSigner {
                 web3signer: Some(url),
+                timeout_ms,
                 keystore: None,
                 password_file: None,
                 keystore_json: None,
                 password: None,
-            } => Some(Self::Web3Signer(url)),
+            } => Some(Self::Web3Signer {
+                url,
+                timeout_ms: timeout_ms.unwrap_or(TIMEOUT_MS),
+            }),
             RawSigner {
                 keystore: Some(keystore),
                 password_file: Some(password),
                 web3signer: None,
+                timeout_ms: None,
                 keystore_json: None,
                 password: None,
             } => Some(Self::Keystore(KeySource::Files {
@@ -112,6 +131,7 @@ impl SignerConfig {
                 keystore_json: Some(keystore),
                 password: Some(password),
                 web3signer: None,
+                timeout_ms: None,
                 keystore: None,
                 password_file: None,
             } => {

@@ -18,10 +18,6 @@ use super::SignError;
 use crate::config::signer::SignerUrl;
 use crate::preimage::Preimage;
 
-/// The time limit of one request, in milliseconds: half of an event's default deadline. A signer with
-/// a hardware module needs a tenth of that.
-pub const REQUEST_TIMEOUT_MS: u64 = 5_000;
-
 /// The most bytes of an answer with a signature: ten times its size.
 pub const ANSWER_BYTES_MAX: usize = 1_024;
 
@@ -41,6 +37,8 @@ const SIGN_PATH: &str = "api/v1/eth1/sign";
 pub(crate) struct Web3Signer {
     address: Address,
     url: SignerUrl,
+    /// The time limit of one request.
+    timeout_ms: u64,
     /// Created at the first use, because it reads the trusted certificates.
     client: OnceLock<Option<Client>>,
     /// The public key as the signer names it, after the first request.
@@ -48,10 +46,11 @@ pub(crate) struct Web3Signer {
 }
 
 impl Web3Signer {
-    pub(crate) fn new(address: Address, url: SignerUrl) -> Self {
+    pub(crate) fn new(address: Address, url: SignerUrl, timeout_ms: u64) -> Self {
         Self {
             address,
             url,
+            timeout_ms,
             client: OnceLock::new(),
             key: Mutex::new(None),
         }
@@ -106,12 +105,11 @@ impl Web3Signer {
                 _ => SignError::Lost,
             })
         };
-        let timeout = Duration::from_millis(REQUEST_TIMEOUT_MS);
+        let timeout_ms = self.timeout_ms;
+        let timeout = Duration::from_millis(timeout_ms);
         match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => answer,
-            Err(_) => Err(SignError::Timeout {
-                timeout_ms: REQUEST_TIMEOUT_MS,
-            }),
+            Err(_) => Err(SignError::Timeout { timeout_ms }),
         }
     }
 

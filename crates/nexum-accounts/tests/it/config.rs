@@ -26,7 +26,7 @@ on_revert = "cancel"
     ))
     .unwrap();
     let remote = &config.accounts.values().nth(1).unwrap().signer;
-    assert!(matches!(remote, SignerConfig::Web3Signer(_)));
+    assert!(matches!(remote, SignerConfig::Web3Signer { timeout_ms: 5_000, .. }));
     let shown = format!("{config:?}");
     assert!(
         shown.contains("https://signer.example:9000") && !shown.contains("hunter2"),
@@ -72,7 +72,7 @@ fn no_section_has_no_account() {
 fn errors_name_the_place_and_the_remedy() {
     let text = format!(
         r#"[accounts.keeper]
-adress = "{ADDRESS}"
+addr = "{ADDRESS}"
 signer = {{ keystore = "keeper.json" }}
 [accounts.Keeper]
 [accounts.wrong]
@@ -81,6 +81,9 @@ signer = {{ web3signer = "ftp://signer" }}
 [accounts.both]
 address = "{OTHER}"
 signer = {{ keystore = "k", password_file = "p", web3signer = "http://signer" }}
+[accounts.late]
+address = "{OTHER}"
+signer = {{ web3signer = "http://signer", timeout_ms = 0 }}
 [identity.m.keper]
 [identity.m.keeper]
 messages = {{ prefixes = [""], max_bytes = 0 }}
@@ -111,7 +114,7 @@ fn a_plain_private_key_is_refused_and_not_shown() {
         format!("private_key = \"0x{KEY}\""),
         format!("signer = {{ keystore_json = \"{KEY}\", password = \"{KEY}\" }}\nallow_env_key = true"),
         format!("signer = {{ web3signer = \"{KEY}\" }}"),
-        format!("signer = {{ keystore = \"k\", pasword = \"{KEY}\" }}"),
+        format!("signer = {{ keystore = \"k\", pass_word = \"{KEY}\" }}"),
     ] {
         let text = format!("[accounts.keeper]\naddress = \"{ADDRESS}\"\n{signer}\n");
         let shown = errors_of(&text, &[]);

@@ -1,12 +1,10 @@
 //! A signer that answers as a test says, over loopback.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy_primitives::{Signature, hex};
 use k256::ecdsa::SigningKey;
-use nexum_accounts::{Account, Preimage, REQUEST_TIMEOUT_MS, SignError, SignerKind};
+use nexum_accounts::{Account, Preimage, SignError, SignerKind};
 use nexum_config::causes::Causes;
 use nexum_testing::WAIT_MAX;
 use parking_lot::Mutex;
@@ -51,8 +49,13 @@ impl Server {
     }
 
     fn account(&self) -> Arc<Account> {
+        self.account_with("")
+    }
+
+    /// An account whose `signer` has these keys too.
+    fn account_with(&self, keys: &str) -> Arc<Account> {
         let url = format!("http://user:hunter2@127.0.0.1:{}/base/", self.port);
-        let text = format!("[accounts.keeper]\naddress = \"{ADDRESS}\"\nsigner = {{ web3signer = \"{url}\" }}\n");
+        let text = format!("[accounts.keeper]\naddress = \"{ADDRESS}\"\nsigner = {{ web3signer = \"{url}\"{keys} }}\n");
         account_in("".as_ref(), &text, &[])
     }
 }
@@ -271,30 +274,10 @@ async fn a_signer_that_hangs_is_a_timeout() {
             false => list(),
         })
         .await;
-        let account = server.account();
-        let message = Preimage::of_message(b"hello");
-        let mut sign = pin!(account.sign(&message));
-        let mut turns = tokio::time::interval(Duration::from_millis(1));
-        while server.heard.lock().len() < requests {
-            tokio::select! {
-                signed = &mut sign => panic!("{signed:?}"),
-                _ = turns.tick() => {}
-            }
-        }
-        // Only the signer is waited for now.
-        tokio::time::pause();
-        tokio::time::advance(Duration::from_millis(REQUEST_TIMEOUT_MS)).await;
-        let error = sign.await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                SignError::Timeout {
-                    timeout_ms: REQUEST_TIMEOUT_MS
-                }
-            ),
-            "{error}"
-        );
-        tokio::time::resume();
+        let account = server.account_with(", timeout_ms = 300");
+        let error = failure(&account).await;
+        assert!(matches!(error, SignError::Timeout { timeout_ms: 300 }), "{error}");
+        assert_eq!(server.heard.lock().len(), requests);
     }
 }
 
