@@ -166,6 +166,15 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             rule(Forbidden::Named(WASMTIME), "file checks run without the runtime"),
             gpl_free("its licence is free of the GPL"),
         ],
+        "nexum-accounts" => vec![
+            rule(Forbidden::Named(CORE), "rules and keys are independent of the core"),
+            rule(Forbidden::Named(HOST), "several capabilities share the accounts"),
+            rule(
+                Forbidden::Named(WASMTIME),
+                "rules and keys are independent of the runtime",
+            ),
+            gpl_free("its licence is free of the GPL"),
+        ],
         BUILD => vec![
             rule(Forbidden::Named(CORE), "a module is built without the core"),
             rule(Forbidden::Named(HOST), "a module is built without capabilities"),

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "identity")]
+mod account;
 #[cfg(feature = "author")]
 mod author;
 #[cfg(feature = "store-postgres")]
@@ -23,6 +25,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "identity")]
+pub(crate) use account::Account;
 #[cfg(feature = "author")]
 pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
@@ -232,6 +236,16 @@ nexum query [OPTIONS] <MODULE> <FUNCTION> [--args <JSON>]
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: Cluster,
+    },
+    /// Inspect the accounts that modules may sign with
+    #[cfg(feature = "identity")]
+    #[command(after_help = help::ACCOUNT)]
+    Account {
+        /// The configuration file [default: that of `nexum run`]
+        #[arg(long, short, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        command: Account,
     },
     /// Reload the configuration of the running daemon
     #[command(after_help = help::RELOAD)]

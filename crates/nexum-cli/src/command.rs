@@ -1,5 +1,7 @@
 //! The commands of the command line. Each runs in this process or asks the running daemon.
 
+#[cfg(feature = "identity")]
+mod account;
 #[cfg(feature = "runtime")]
 mod bundle;
 #[cfg(feature = "runtime")]

@@ -1,6 +1,6 @@
 //! Puts this build's capabilities together. Only this file and those below it name capabilities.
 
-#[cfg(not(all(feature = "cow", feature = "http", feature = "store")))]
+#[cfg(not(all(feature = "cow", feature = "http", feature = "identity", feature = "store")))]
 mod absent;
 #[cfg(feature = "chain")]
 mod chain;
@@ -8,6 +8,8 @@ mod chain;
 mod cow;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "identity")]
+mod identity;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(not(feature = "chain"))]
@@ -23,8 +25,8 @@ use serde::Serialize;
 
 use crate::configure::{self, EffectsConfig};
 use crate::contract::{
-    ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION,
-    Served, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION, NOTIFY_SECTION,
+    QUERY_SECTION, STORE_SECTION, Served, contract,
 };
 use crate::report::findings::Finding;
 
@@ -32,10 +34,15 @@ use crate::report::findings::Finding;
 use absent as cow;
 #[cfg(not(feature = "http"))]
 use absent as http;
+#[cfg(not(feature = "identity"))]
+use absent as identity;
 #[cfg(not(feature = "store"))]
 use absent as store;
 #[cfg(not(feature = "chain"))]
 use without_chain as chain;
+
+#[cfg(feature = "identity")]
+pub(crate) use identity::{AccountEntry, accounts};
 
 pub(crate) use chain::{InUse as ChainsInUse, Prepared as PreparedChains};
 
@@ -65,7 +72,13 @@ pub(crate) struct Fact {
 
 impl Composition {
     #[cfg_attr(
-        not(any(feature = "chain", feature = "cow", feature = "http", feature = "store")),
+        not(any(
+            feature = "chain",
+            feature = "cow",
+            feature = "http",
+            feature = "identity",
+            feature = "store"
+        )),
         allow(dead_code, reason = "a build without capabilities adds none")
     )]
     fn add(&mut self, extension: impl Extension) {
@@ -85,7 +98,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         facts: Vec::new(),
         chains: ChainsInUse::default(),
     };
-    for add in [chain::add, cow::add, http::add, store::add] {
+    for add in [chain::add, cow::add, http::add, identity::add, store::add] {
         add(config, &mut composition, errors);
     }
     let known = errors.len();
@@ -130,6 +143,10 @@ fn read<T: Default>(
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &Section)| {
         let location = section.location("");
+        let name = match name.as_str() {
+            ACCOUNTS_SECTION => IDENTITY,
+            name => name,
+        };
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => location
                 .error(format!("this build lacks the capability `{name}`"))
@@ -154,6 +171,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
+        identity::SECTIONS,
         &[
             ADMIN_SECTION,
             CLUSTER_SECTION,
@@ -204,6 +222,7 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
         http::SILENCED_LOG_TARGETS,
+        identity::SILENCED_LOG_TARGETS,
     ];
     targets.into_iter().flatten().copied()
 }
@@ -213,7 +232,7 @@ type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 
 /// The default values of the keys in the tables of this build's capabilities, and of a back-end.
 pub(crate) fn defaults(backend: Backend) -> impl Iterator<Item = (&'static str, Defaults)> {
-    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS];
+    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS, identity::DEFAULTS];
     let tables = tables.into_iter().flat_map(|defaults| defaults());
     let store = StoreConfig::defaults(backend).into_iter();
     store
@@ -227,6 +246,7 @@ pub(crate) fn describe_metrics() {
         chain::DESCRIBE_METRICS,
         cow::DESCRIBE_METRICS,
         http::DESCRIBE_METRICS,
+        identity::DESCRIBE_METRICS,
         DESCRIBE_CLUSTER_METRICS,
     ] {
         describe();
@@ -241,6 +261,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         chain::FEATURES,
         cow::FEATURES,
         http::FEATURES,
+        identity::FEATURES,
         store::FEATURES,
         POSTGRES,
         SLED,

@@ -20,14 +20,18 @@ pub(crate) type Known = (&'static str, &'static [&'static str], Served);
 pub(crate) fn contract() -> impl Iterator<Item = Known> + Clone {
     CAPABILITIES.into_iter().map(|(name, interfaces)| {
         let served = match name {
-            // The module has no keys, so an empty list of accounts is true.
-            "identity" => Unserved(&["accounts"]),
             "messaging" | "remote-store" => Unserved(&[]),
             feature => By(feature),
         };
         (name, interfaces, served)
     })
 }
+
+/// The section of the accounts, which belongs to the capability [`IDENTITY`].
+pub(crate) const ACCOUNTS_SECTION: &str = "accounts";
+
+/// The capability that signs with accounts, and its section.
+pub(crate) const IDENTITY: &str = "identity";
 
 /// The section of the TCP port for commands. The binary reads it.
 pub(crate) const ADMIN_SECTION: &str = "admin";

@@ -10,11 +10,11 @@ use crate::configure::{
     AdminConfig, ConfigFile, EffectsConfig, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig,
     level_variables, set,
 };
-use crate::contract::{CLUSTER_SECTION, EFFECTS_SECTION};
+use crate::contract::{ACCOUNTS_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY};
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 13] = [
     "engine",
     "metrics",
     "query",
@@ -26,6 +26,8 @@ const ORDER: [&str; 11] = [
     "chains",
     "cow",
     "http",
+    ACCOUNTS_SECTION,
+    IDENTITY,
 ];
 
 /// The tables of the modules, which the command line can replace.

@@ -24,6 +24,8 @@ pub enum Limit {
     HttpFetches,
     /// Effects: requests that change something outside nexum.
     Effects,
+    /// Signatures with the operator's accounts. Refused ones count too.
+    Signatures,
     /// Calls to the local store.
     StoreOperations,
     /// Bytes of keys and values written to the local store. Every write counts, also to an existing
@@ -96,6 +98,8 @@ static SPECS: [Spec; COUNT] = [
     spec(Limit::HttpFetches, "max_http_fetches_per_event", 8, 1..=10_000),
     // An effect costs a durable commit and a request, so the default takes about a second.
     spec(Limit::Effects, "max_effects_per_event", 16, 1..=1_000),
+    // An order and a permit for each of eight accounts. A keystore signs the maximum in seconds.
+    spec(Limit::Signatures, "max_signatures_per_event", 16, 1..=10_000),
     // The maximum takes seconds of the host's time.
     spec(
         Limit::StoreOperations,

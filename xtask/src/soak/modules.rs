@@ -85,7 +85,7 @@ fn module(directory: &Path, name: &str, guest: &str) -> Result<String> {
         &manifest,
         format!(
             "[module]\nname = \"{name}\"\n[module.resources]\n{wish}\n[capabilities]\n\
-             optional = [\"chain\", \"cow\", \"http\", \"store\"]\n\
+             optional = [\"chain\", \"cow\", \"http\", \"identity\", \"store\"]\n\
              [[subscription]]\nkind = \"block\"\nchain_id = {CHAIN_ID}\nfrom_block = 1\n"
         ),
     )?;

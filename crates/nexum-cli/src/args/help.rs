@@ -312,6 +312,16 @@ Examples:
 
 Exit codes: 0 written, 2 refused.";
 
+#[cfg(feature = "identity")]
+pub(super) const ACCOUNT: &str = "\
+Examples:
+  nexum account list                 the accounts, and what modules may sign
+  nexum account list --format json
+
+The command opens no key and needs no daemon.
+
+Exit codes: 0 shown, 2 the tables [accounts] or [identity] have errors.";
+
 #[cfg(feature = "store-postgres")]
 pub(super) const CLUSTER: &str = "\
 Examples:

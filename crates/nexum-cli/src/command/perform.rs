@@ -61,6 +61,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Effect { running, command } => effect::effect(&running, &command),
         #[cfg(feature = "store-postgres")]
         Command::Cluster { config, command } => super::cluster::cluster(config.as_deref(), &command),
+        #[cfg(feature = "identity")]
+        Command::Account { config, command } => super::account::account(config.as_deref(), &command),
         Command::Reload(Reload {
             running,
             dry_run,

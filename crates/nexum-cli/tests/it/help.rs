@@ -65,7 +65,11 @@ fn every_command_has_a_help_of_80_columns() {
     let commands = subcommands(&help(&dir, &[], COLUMNS));
     assert!(commands.iter().any(|name| name == "run"), "{commands:?}");
     // Other builds have fewer commands.
-    if cfg!(all(feature = "author", feature = "store-postgres")) {
+    if cfg!(all(
+        feature = "author",
+        feature = "identity",
+        feature = "store-postgres"
+    )) {
         insta::assert_snapshot!("help", help(&dir, &[], COLUMNS));
     }
     // `check --online` needs the runtime.

@@ -16,7 +16,7 @@ use crate::running::terminate;
 /// The work of the host in the last three draws on the fuel. Without that, the loops of their guests
 /// would use it up only after the deadline, and `values` would first reach
 /// `store_operations_per_event`.
-const MEALS: [(&str, &str, u64, u64); 14] = [
+const MEALS: [(&str, &str, u64, u64); 15] = [
     ("fuel", "fuel_per_event", 1_000_000, 0),
     ("time", "event_deadline_ms", 200, u64::MAX),
     ("memory", "memory_bytes", 4 << 20, 3 << 20),
@@ -24,6 +24,7 @@ const MEALS: [(&str, &str, u64, u64); 14] = [
     ("batches", "chain_requests_per_event", 20, 7),
     ("order-book", "order_book_requests_per_event", 3, 1),
     ("http", "http_fetches_per_event", 3, 1),
+    ("signatures", "signatures_per_event", 3, 1),
     ("reads", "store_operations_per_event", 100, 1),
     ("writes", "store_bytes_written_per_event", 10_500, 1_000),
     ("answers", "response_bytes_per_event", 3_000, 4_000),
@@ -56,7 +57,7 @@ async fn server(tasks: &mut JoinSet<()>) -> u16 {
 fn module(dir: &Dir, (eats, limit, bound, _): (&str, &str, u64, u64), port: u16) -> String {
     let manifest = format!(
         "[module]\nname = \"{eats}\"\n[module.resources]\nmax_{limit} = {bound}\n[capabilities]\n\
-         required = [\"chain\", \"http\", \"store\"]\noptional = [\"cow\"]\n[capabilities.http]\nallow = [\"localhost:{port}\"]\n\
+         required = [\"chain\", \"http\", \"store\"]\noptional = [\"cow\", \"identity\"]\n[capabilities.http]\nallow = [\"localhost:{port}\"]\n\
          [[subscription]]\nkind = \"block\"\nchain_id = 11155111\n"
     );
     let manifest = dir.write(&format!("{eats}.toml"), manifest);
@@ -74,9 +75,14 @@ async fn each_limit_trips_alone_and_harms_nobody() {
     let mut tasks = JoinSet::new();
     let port = server(&mut tasks).await;
     let dir = Dir::new();
-    // Without the feature, a call to the order book is refused and uses nothing.
+    // Without the feature, a call to the capability is refused and uses nothing.
     let has_cow = cfg!(feature = "cow");
-    let meals = || MEALS.into_iter().filter(|(eats, ..)| has_cow || *eats != "order-book");
+    let has = |eats: &str| match eats {
+        "order-book" => has_cow,
+        "signatures" => cfg!(feature = "identity"),
+        _ => true,
+    };
+    let meals = || MEALS.into_iter().filter(|(eats, ..)| has(eats));
     let mut modules = format!(
         "[http]\nallow = [\"localhost:{port}\"]\nallow_http = [\"localhost:{port}\"]\nallow_private = [\"localhost:{port}\"]\n\
          [[modules]]\npath = {:?}\n",

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(feature = "identity")]
+mod accounts;
 #[cfg(feature = "store")]
 mod api;
 #[cfg(all(feature = "author", feature = "chain"))]

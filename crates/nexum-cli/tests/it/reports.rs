@@ -21,11 +21,23 @@ fn check_shows_imports_exports_and_the_world() {
 }
 
 /// The warning about `all-imports` without a manifest, whose imports all count as required.
-#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
-const UNSERVED: &str = "no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`";
+#[cfg(all(
+    feature = "chain",
+    feature = "cow",
+    feature = "http",
+    feature = "identity",
+    feature = "store"
+))]
+const UNSERVED: &str = "no version of nexum serves nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`";
 
 #[test]
-#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+#[cfg(all(
+    feature = "chain",
+    feature = "cow",
+    feature = "http",
+    feature = "identity",
+    feature = "store"
+))]
 fn check_and_run_say_once_what_no_build_serves() {
     let dir = Dir::new();
     dir.guest("all-imports");
@@ -158,6 +170,7 @@ fn the_version_names_the_features() {
         ("chain", cfg!(feature = "chain")),
         ("cow", cfg!(feature = "cow")),
         ("http", cfg!(feature = "http")),
+        ("identity", cfg!(feature = "identity")),
         ("store", cfg!(feature = "store")),
         ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),

@@ -105,7 +105,7 @@ fn warns_of_what_no_version_serves() {
     let dir = Dir::new();
     dir.write("engine.toml", ENGINE);
     let manifest = MANIFEST
-        .replace("\"chain\", \"logging\"", "\"chain\", \"identity\", \"messaging\"")
+        .replace("\"chain\", \"logging\"", "\"chain\", \"remote-store\", \"messaging\"")
         .replace("\"local-store\"", "\"local-store\", \"wasi-env\"");
     dir.write(
         "nexum.toml",
@@ -114,7 +114,7 @@ fn warns_of_what_no_version_serves() {
     let ran = dir.nexum(&["check"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for part in [
-        "warning: watcher.wasm: no version of nexum serves identity, messaging yet: the calls return `unsupported`\n",
+        "warning: watcher.wasm: no version of nexum serves remote-store, messaging yet: the calls return `unsupported`\n",
         "warning: watcher.wasm: no version of nexum delivers messages yet: the module gets none\n",
         "capabilities.optional[1]: there is no such capability, found \"wasi-env\", the nearest known one is wasi\n",
     ] {
@@ -176,8 +176,8 @@ fn finds_what_is_wrong_with_what_was_written() {
         (engine("path = \"watcher.wasm\"", "pat = \"watcher.wasm\""), "pat"),
         (engine("[store]", "[stroke]"), "unknown section"),
         (
-            engine("[store]\nbackend = \"redb\"", "[identity]"),
-            "no build of this version has the capability `identity`",
+            engine("[store]\nbackend = \"redb\"", "[messaging]"),
+            "no build of this version has the capability `messaging`",
         ),
         (
             engine("[chains.1]", "[chains.2]"),

@@ -20,7 +20,7 @@ pub(super) const CONFIG: &str = "config";
 
 /// Parts of key names that mark a secret in addition to those of [`show::SECRET_NAMES`]. A command's
 /// arguments and a webhook's path are often the only credential.
-const SECRET_NAMES: [&str; 6] = ["command", "cookie", "hook", "private", "seed", "signature"];
+const SECRET_NAMES: [&str; 5] = ["command", "cookie", "hook", "private", "signature"];
 
 /// The names among them whose value is a URL, which keeps its scheme, host and port.
 const URL_NAMES: [&str; 4] = ["endpoint", "hook", "uri", "url"];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::de;
+use super::environment::is_reference;
 use super::key::{KeyPath, join};
 use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
@@ -167,6 +168,13 @@ impl Section {
         };
         let interpolated = self.origin.interpolate(text).ok()?;
         (!interpolated.taken.is_empty()).then_some(text)
+    }
+
+    /// Whether the value of `key` is exactly one reference without a default, such as `${VAR}`: the
+    /// file then contains no part of the value.
+    pub fn is_reference(&self, key: &str) -> bool {
+        let value = self.table.get(key).map(|entry| &entry.node.value);
+        matches!(value, Some(Value::String(text)) if is_reference(text))
     }
 
     /// The table at `key`, if the key is present.

@@ -15,8 +15,9 @@ pub(super) const HOST_CHARS_MAX: usize = 253;
 
 /// Parts of key names that mark a secret. An error shows only the scheme and host of such a value
 /// if it is a URL, or the text if it is a reference to a variable. `url` is in the list because a
-/// URL without its scheme does not look like a URL.
-pub(super) const SECRET_NAMES: [&str; 10] = [
+/// URL without its scheme does not look like a URL, and `signer` because an operator may write a
+/// private key in place of its table.
+pub(super) const SECRET_NAMES: [&str; 12] = [
     "auth",
     "credential",
     "endpoint",
@@ -24,6 +25,8 @@ pub(super) const SECRET_NAMES: [&str; 10] = [
     "mnemonic",
     "pass",
     "secret",
+    "seed",
+    "signer",
     "token",
     "uri",
     "url",

@@ -68,6 +68,7 @@ fixtures! {
     "recorder" => recorder_gets_what_happened,
     "requests" => requests_asks_for_each_balance,
     "sdk-alloy" => sdk_alloy_reads_ten_balances_in_one_batch,
+    "signer" => signer_is_refused_without_accounts,
     "slow-host" => slow_host_is_ended_by_the_deadline,
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
@@ -334,7 +335,7 @@ async fn all_imports_answer_or_say_unsupported() {
     messaging.publish: unsupported
     messaging.query: unsupported
     http.fetch: unsupported
-    identity.accounts: ok
+    identity.accounts: unsupported
     identity.sign: unsupported
     identity.sign-typed-data: unsupported
     cow-api.request: unsupported
@@ -347,6 +348,7 @@ async fn all_imports_answer_or_say_unsupported() {
     let mut setup = Setup::new();
     let capabilities = setup.capabilities.with(chain).with(LocalStore);
     let capabilities = capabilities.unserved("http", &["nexum:host/http@0.2.0"], &[]);
+    let capabilities = capabilities.unserved("identity", &["nexum:host/identity@0.2.0"], &["accounts"]);
     setup.capabilities = with_the_contract(capabilities.unserved("cow", &["shepherd:cow/cow-api@0.2.0"], &[]));
     insta::assert_snapshot!(answers_of_all_imports(setup, "no-table", "").await, @r"
     logging.log: ok
@@ -396,6 +398,14 @@ async fn cow_submitter_is_refused_without_an_order_book() {
 
 async fn effects_is_refused_without_http() {
     is_refused_without_http("effects").await;
+}
+
+async fn signer_is_refused_without_accounts() {
+    let mut setup = Setup::new().module("signer");
+    setup.capabilities = with_the_contract(setup.capabilities);
+    let refused = setup.load().await.expect_err("a refusal");
+    let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|error| error.contains("`identity`")), "{said:?}");
 }
 
 async fn fetcher_is_refused_without_http() {

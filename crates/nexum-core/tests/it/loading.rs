@@ -118,8 +118,8 @@ fn an_import_that_no_build_serves_is_one_warning() {
             "[capabilities]\nrequired = [{required}]\noptional = [\"chain\", \"cow\", \"http\", \"store\"{optional}]\n{SUBSCRIPTION}"
         )
     };
-    let required = manifest("\"identity\", \"messaging\", \"remote-store\"", "");
-    insta::assert_snapshot!(warned("unserved", &bytes, &required), @"no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
+    let required = manifest("\"messaging\", \"remote-store\"", ", \"identity\"");
+    insta::assert_snapshot!(warned("unserved", &bytes, &required), @"no version of nexum serves nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
     let mixed = manifest("\"messaging\"", ", \"identity\", \"remote-store\"");
     insta::assert_snapshot!(warned("unserved-mixed", &bytes, &mixed), @"no version of nexum serves nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
     let optional = manifest("", ", \"identity\", \"messaging\", \"remote-store\"");

@@ -389,7 +389,7 @@ pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
             ],
             "http",
         )
-        .unserved("identity", &["nexum:host/identity@0.2.0"], &["accounts"])
+        .absent("identity", &["nexum:host/identity@0.2.0"], "identity")
         .unserved("messaging", &["nexum:host/messaging@0.2.0"], &[])
         .unserved("remote-store", &["nexum:host/remote-store@0.2.0"], &[])
 }

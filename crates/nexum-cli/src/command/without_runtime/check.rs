@@ -20,8 +20,8 @@ use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
-    ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION,
-    STORE_SECTION, Served, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION,
+    QUERY_SECTION, STORE_SECTION, Served, contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -136,6 +136,7 @@ impl Findings {
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
             if [
+                ACCOUNTS_SECTION,
                 ADMIN_SECTION,
                 CLUSTER_SECTION,
                 EFFECTS_SECTION,

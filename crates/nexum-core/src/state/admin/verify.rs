@@ -218,6 +218,7 @@ mod tests {
             target: "https://api.example.org".to_owned(),
             digest: [2; 32],
             class: EffectClass::Once,
+            is_strict: false,
             request: b"POST".to_vec().into(),
             request_bytes: 4,
             key: [3; 16],

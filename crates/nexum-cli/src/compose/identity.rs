@@ -1,0 +1,94 @@
+//! The capability `identity`, and the accounts for a command that shows them.
+
+use std::sync::Arc;
+
+use nexum_accounts::{Account, Accounts, AccountsConfig};
+use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::engine::Config;
+use nexum_host_identity::Identity;
+use serde::Serialize;
+
+use super::{Composition, Fact};
+use crate::contract::{ACCOUNTS_SECTION, IDENTITY};
+
+/// An account of the configuration. It has no path and no URL.
+#[derive(Serialize)]
+pub(crate) struct AccountEntry {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    /// The kind of the signer.
+    pub(crate) signer: String,
+    pub(crate) modules: Vec<AccountUse>,
+}
+
+/// A module that may use an account.
+#[derive(Serialize)]
+pub(crate) struct AccountUse {
+    pub(crate) module: String,
+    /// The kinds of values that the rules allow, such as `messages, typed data`.
+    pub(crate) may_sign: String,
+}
+
+pub(super) const FEATURES: &[&str] = &["identity"];
+pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
+pub(super) const SECTIONS: &[&str] = &[ACCOUNTS_SECTION, IDENTITY];
+pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_identity::SILENCED_LOG_TARGETS;
+pub(super) const DESCRIBE_METRICS: fn() = nexum_host_identity::metrics::describe;
+
+pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+    let accounts = read(config).unwrap_or_else(|found| {
+        errors.extend(found);
+        Accounts::default()
+    });
+    composition.facts.extend(facts(&accounts).map(|text| Fact {
+        capability: IDENTITY,
+        text,
+    }));
+    composition.add(Identity::new(Arc::new(accounts)));
+}
+
+fn read(config: &Config) -> Result<Accounts, ConfigErrors> {
+    let section = |name| config.sections.get(name);
+    let read = AccountsConfig::from_sections(section(ACCOUNTS_SECTION), section(IDENTITY));
+    read.map(Accounts::new)
+}
+
+/// Reads the accounts alone, for a command that shows them.
+///
+/// # Errors
+///
+/// All errors in their sections.
+pub(crate) fn accounts(config: &Config) -> Result<Vec<AccountEntry>, ConfigErrors> {
+    let accounts = read(config)?;
+    let entry = |account: &Arc<Account>| {
+        let uses = accounts.modules().flat_map(|(module, grants)| {
+            let of_this = grants.iter().filter(|grant| grant.account().name() == account.name());
+            of_this.map(move |grant| AccountUse {
+                module: module.to_string(),
+                may_sign: grant.rules().summary(),
+            })
+        });
+        AccountEntry {
+            name: account.name().to_string(),
+            address: account.address().to_string(),
+            signer: account.signer().to_string(),
+            modules: uses.collect(),
+        }
+    };
+    Ok(accounts.all().map(entry).collect())
+}
+
+/// A sentence for each grant.
+fn facts(accounts: &Accounts) -> impl Iterator<Item = String> {
+    let grants = accounts
+        .modules()
+        .flat_map(|(module, grants)| grants.iter().map(move |grant| (module, grant)));
+    grants.map(|(module, grant)| {
+        let (account, allowed) = (grant.account(), grant.rules().summary());
+        format!(
+            "{module} may sign with {} ({}): {allowed}",
+            account.name(),
+            account.address()
+        )
+    })
+}

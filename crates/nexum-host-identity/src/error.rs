@@ -1,0 +1,64 @@
+//! The errors of a signature, and the part that a guest sees.
+
+use alloy_primitives::Address;
+use nexum_accounts::{Refusal, SignError, TypedDataError};
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+
+/// The `domain` of every host error of this crate: the interface.
+const DOMAIN: &str = "identity";
+
+/// Why a module gets no signature.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The account is not an address.
+    #[error("the account has {bytes} bytes, and an address has 20")]
+    NotAnAddress {
+        /// The length of the account.
+        bytes: usize,
+    },
+    /// The operator does not give the account to the module.
+    #[error("the operator does not allow the module to use the account {0}")]
+    NoGrant(Address),
+    /// A query asks for a signature.
+    #[error("a query may not sign")]
+    Query,
+    /// The typed data is malformed.
+    #[error(transparent)]
+    TypedData(#[from] TypedDataError),
+    /// No rule allows the message or the data.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The signer failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The event is about to end.
+    #[error("the signer did not answer before the end of the event")]
+    Deadline,
+}
+
+impl IdentityError {
+    fn kind(&self) -> HostErrorKind {
+        match self {
+            Self::NotAnAddress { .. } | Self::TypedData(_) => HostErrorKind::InvalidInput,
+            Self::NoGrant(_) | Self::Query | Self::Refused(_) => HostErrorKind::Denied,
+            Self::Deadline | Self::Sign(SignError::Timeout { .. }) => HostErrorKind::Timeout,
+            Self::Sign(_) => HostErrorKind::Unavailable,
+        }
+    }
+
+    /// The label of the outcome in metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.kind() {
+            HostErrorKind::InvalidInput => "invalid",
+            HostErrorKind::Denied => "denied",
+            HostErrorKind::Timeout => "timeout",
+            _ => "unavailable",
+        }
+    }
+
+    /// The error that a guest sees. No other place maps errors for guests.
+    pub fn to_host_error(&self) -> HostError {
+        HostError::new(DOMAIN, self.kind(), self.to_string())
+    }
+}
