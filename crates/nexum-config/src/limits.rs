@@ -96,8 +96,8 @@ static SPECS: [Spec; COUNT] = [
     ),
     // One or two prices, each with a retry.
     spec(Limit::HttpFetches, "max_http_fetches_per_event", 8, 1..=10_000),
-    // An effect costs a durable commit and a request, so the default takes about a second.
-    spec(Limit::Effects, "max_effects_per_event", 16, 1..=1_000),
+    // As many as requests to the order book: an event may post as many orders.
+    spec(Limit::Effects, "max_effects_per_event", 100, 1..=100_000),
     // An order and a permit for each of eight accounts. A keystore signs the maximum in seconds.
     spec(Limit::Signatures, "max_signatures_per_event", 16, 1..=10_000),
     // The maximum takes seconds of the host's time.
