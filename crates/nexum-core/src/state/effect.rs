@@ -125,9 +125,13 @@ impl Effect {
         self.class == EffectClass::Once && !is_known && (!self.is_over || self.is_stranded)
     }
 
-    /// The key as text, as the receiver of a request may have it.
+    /// The key as text, as the receiver of the request has it: a UUID of version 4 (RFC 9562, 5.4).
     pub fn key_text(&self) -> String {
-        key_text(self.key)
+        let mut bytes = self.key;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
     /// The change of the record when the operator resolves the effect at this time in milliseconds since the Unix
@@ -165,15 +169,6 @@ impl Effect {
     pub(crate) fn decode(row: &[u8]) -> Result<Self, StoreError> {
         rows::decode(row, "the record of an effect")
     }
-}
-
-/// A random key in the form of a UUID of version 4 (RFC 9562, 5.4).
-pub(in crate::state) fn key_text(key: [u8; 16]) -> String {
-    let mut bytes = key;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Shows no content: a request may have a secret of the module.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::effect::{ANSWER_BYTES_MAX, EFFECT_REQUEST_BYTES_MAX, Effect, EffectClass, EffectState, key_text};
+use super::super::effect::{ANSWER_BYTES_MAX, EFFECT_REQUEST_BYTES_MAX, Effect, EffectClass, EffectState};
 use super::super::module::EffectChanges;
 use crate::event::{EventId, Handler};
 use crate::store::{StateStore, StoreError};
@@ -20,7 +20,7 @@ const IN_QUERY: &str = "a query may change nothing";
 /// A request that changes something outside nexum.
 #[derive(Clone, Copy)]
 pub struct EffectCall<'a> {
-    /// What it is, in one word: `order-book`, `http`, `transaction` or `rpc`.
+    /// What it is, in one word: `order`, `http`, `transaction`.
     pub kind: &'static str,
     /// The receiver, without secrets.
     pub target: &'a str,
@@ -58,7 +58,11 @@ pub struct Sending {
 impl Sending {
     /// A random text in the form of a UUID of version 4 (RFC 9562, 5.4). Each repetition of the request has the same one.
     pub fn key(&self) -> String {
-        key_text(self.key)
+        let mut bytes = self.key;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
     /// Whether an earlier attempt may have sent the request.
