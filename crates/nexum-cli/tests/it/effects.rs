@@ -126,6 +126,8 @@ async fn a_payment_in_doubt_is_resolved_as_done_and_never_sent_again() {
     let status = dir.nexum(&["status"]);
     assert_eq!(status.code, Some(1));
     assert!(status.stdout.contains(command), "{}", status.stdout);
+    let of_module = dir.nexum(&["status", "fetcher"]);
+    assert!(of_module.stdout.contains(command), "{}", of_module.stdout);
     let health = dir.nexum(&["health"]);
     assert_eq!(health.code, Some(0), "{}", health.stdout);
     assert!(

@@ -65,6 +65,9 @@ fn event_lines(module: &Module, events: &EventPart, now_ms: u64, lines: &mut Vec
             count(module.dead_letters, "dead letter")
         ),
     );
+    if let Some(effects) = effects_in_doubt(module) {
+        fact("effects", effects);
+    }
     let success = events.last_success.as_ref();
     fact(
         "last success",

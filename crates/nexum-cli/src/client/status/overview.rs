@@ -124,7 +124,7 @@ fn dead_letters(module: &Module) -> Option<String> {
 }
 
 /// The effects in doubt of the module, with the command that lists them.
-fn effects_in_doubt(module: &Module) -> Option<String> {
+pub(super) fn effects_in_doubt(module: &Module) -> Option<String> {
     let (effects, name) = (module.effects_in_doubt, harmless(&module.name));
     let command = format!("`nexum effect list {name} --unknown`");
     (effects > 0).then(|| format!("{} in doubt: {command}", count(effects, "effect")))
