@@ -40,6 +40,11 @@ impl Account {
         self.signer.kind()
     }
 
+    /// The server that signs: scheme, host and port. `None` for a keystore.
+    pub fn endpoint(&self) -> Option<String> {
+        self.signer.endpoint()
+    }
+
     /// Begins to open the keystore, so that the first signature does not wait for the decryption, and
     /// the log has the error of a wrong password at the start. Returns at once. The caller is on a
     /// thread of a tokio runtime.

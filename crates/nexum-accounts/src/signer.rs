@@ -92,6 +92,13 @@ impl Signer {
         }
     }
 
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        match self {
+            Self::Keystore(_) => None,
+            Self::Web3Signer(signer) => Some(signer.endpoint()),
+        }
+    }
+
     pub(crate) fn open(&self) {
         match self {
             Self::Keystore(keystore) => keystore.open(),

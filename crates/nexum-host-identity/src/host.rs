@@ -1,7 +1,7 @@
 //! The WIT implementation.
 
 use alloy_primitives::{Address, B256};
-use nexum_accounts::{Allowed, Grant, Preimage, TypedMessage};
+use nexum_accounts::{Allowed, Grant, MESSAGE_BYTES_MAX, Preimage, TypedMessage};
 use nexum_config::causes::Causes;
 use nexum_config::hint::Hint as _;
 use nexum_config::limits::Limit;
@@ -24,13 +24,13 @@ impl identity::Host for View<'_, IdentityState> {
     async fn sign(&mut self, account: Vec<u8>, message: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         self.spend_call(message.len())?;
         self.scope.spend(Limit::Signatures, 1)?;
-        let _call = self.host_call(HostCallKind::Other, "sign");
         let signed = signed(self, &account, Kind::Message, |grant| {
-            let preimage = Preimage::of_message(&message);
             let checked = grant.check_message(&message).map_err(IdentityError::from);
+            // No rule allows a longer message, and its digest would take the host's time.
+            let is_short = message.len() as u64 <= MESSAGE_BYTES_MAX;
             Decoded {
-                digest: Some(preimage.digest()),
-                checked: checked.map(|allowed| (allowed, preimage)),
+                digest: is_short.then(|| Preimage::of_message(&message).digest()),
+                checked: checked.map(|allowed| (allowed, Preimage::of_message(&message))),
             }
         });
         Ok(signed.await.map_err(|error| error.to_host_error()))
@@ -43,7 +43,6 @@ impl identity::Host for View<'_, IdentityState> {
     ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         self.spend_call(typed_data.len())?;
         self.scope.spend(Limit::Signatures, 1)?;
-        let _call = self.host_call(HostCallKind::Other, "sign-typed-data");
         let signed = signed(self, &account, Kind::TypedData, |grant| {
             match TypedMessage::parse(&typed_data) {
                 Ok(data) => Decoded {
@@ -76,6 +75,14 @@ impl Kind {
         match self {
             Self::Message => "message",
             Self::TypedData => "typed_data",
+        }
+    }
+
+    /// The function of the interface.
+    fn method(self) -> &'static str {
+        match self {
+            Self::Message => "sign",
+            Self::TypedData => "sign-typed-data",
         }
     }
 }
@@ -117,12 +124,16 @@ async fn attempt(
     decode: impl FnOnce(&Grant) -> Decoded,
     record: &mut Record<'_>,
 ) -> Result<Vec<u8>, IdentityError> {
+    let call = view.host_call(HostCallKind::Other, record.kind.method());
     let grant = granted(view, account)?;
     record.account = Some(grant.account().name().to_string());
     let decoded = decode(&grant);
     record.digest = decoded.digest;
     let (allowed, preimage) = decoded.checked?;
     record.rule = Some(allowed.rule);
+    if let Some(endpoint) = grant.account().endpoint() {
+        call.endpoint(&endpoint);
+    }
     match timeout_at(view.scope.answer_by(), grant.account().sign(&preimage)).await {
         Ok(signature) => Ok(signature?.as_bytes().to_vec()),
         Err(_) => Err(IdentityError::Deadline),

@@ -56,6 +56,11 @@ impl Web3Signer {
         }
     }
 
+    /// The scheme, host and port of the signer.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("{:?}", self.url)
+    }
+
     pub(crate) async fn sign(&self, preimage: &Preimage) -> Result<Signature, SignError> {
         let key = match self.known_key() {
             Some(key) => key,

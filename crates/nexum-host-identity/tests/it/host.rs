@@ -109,8 +109,8 @@ impl Host {
     /// Waits for the host call of the module.
     pub(crate) async fn current_call(&self) -> CurrentCall {
         let call = || self.status.handling().and_then(|handling| handling.host_call);
-        self.until(|| call().is_some_and(|call| call.method.starts_with("sign")))
-            .await;
+        // The call names its endpoint after its begin.
+        self.until(|| call().is_some_and(|call| call.endpoint.is_some())).await;
         call().expect("a host call")
     }
 

@@ -118,6 +118,7 @@ async fn a_signer_that_hangs_is_a_timeout_before_the_event_ends() {
     let host = Host::start(&rules, &config, limits).await;
     let (said, call) = tokio::join!(host.said_of_next(), host.current_call());
     assert_eq!((call.kind, call.method), (HostCallKind::Other, "sign"));
+    assert_eq!(call.endpoint.as_deref(), Some(&*format!("http://127.0.0.1:{port}")));
     assert_eq!(
         said[1],
         "timeout 0 (identity: the signer did not answer before the end of the event)"
