@@ -2,7 +2,7 @@
 
 use nexum_config::harmless::{harmless, harmless_lines};
 
-use super::overview::{cells, or_dash};
+use super::overview::{cells, effects_in_doubt, or_dash};
 use crate::client::show::stage;
 use crate::protocol::event_part::{EventPart, FailedCall, HandlerCall};
 use crate::protocol::modules::Module;
