@@ -20,8 +20,8 @@ use super::{ModuleId, rows};
 use crate::event::EventId;
 use crate::store::{StoreError, View};
 
-pub(crate) use log::{EffectLog, read as read_effects};
 pub use log::{EFFECTS_MAX, STRANDED_MAX};
+pub(crate) use log::{EffectLog, read as read_effects};
 
 /// The bytes of a request that a record keeps. An operator sees them, and nothing else needs them: the
 /// digest tells requests apart.
@@ -110,6 +110,9 @@ pub enum EffectState {
     Unknown(String),
     /// The receiver accepted the request, with this answer. `None` if the answer was too large to keep.
     Done(Option<ByteBuf>),
+    /// The receiver has certainly not acted on the request: it has refused it, or the request has not left
+    /// nexum. Another attempt at the event may send it.
+    Refused,
 }
 
 impl EffectState {
@@ -119,6 +122,7 @@ impl EffectState {
             Self::Intent => "intent",
             Self::Unknown(_) => "unknown",
             Self::Done(_) => "done",
+            Self::Refused => "refused",
         }
     }
 }
@@ -127,7 +131,7 @@ impl Effect {
     /// Whether only the operator can say what happened: nexum does not send the request again, and the
     /// module does not know that the outcome is unknown.
     pub fn is_in_doubt(&self) -> bool {
-        let is_known = matches!(self.state, EffectState::Done(_));
+        let is_known = matches!(self.state, EffectState::Done(_) | EffectState::Refused);
         self.class == EffectClass::Once && !is_known && (!self.is_over || self.is_stranded)
     }
 

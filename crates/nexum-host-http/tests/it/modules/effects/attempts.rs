@@ -20,7 +20,11 @@ async fn a_further_attempt_has_the_answers_of_the_first_one() {
     // The module asks for one of them twice.
     let handled = ["POST /post/0", "PUT /put/0"].map(|identity| world.ledger.handled(identity));
     assert_eq!(handled, [2, 1]);
-    assert!(world.effects().iter().all(|effect| effect.is_over), "{:?}", world.effects());
+    assert!(
+        world.effects().iter().all(|effect| effect.is_over),
+        "{:?}",
+        world.effects()
+    );
 }
 
 #[tokio::test]
@@ -33,7 +37,10 @@ async fn a_post_without_an_answer_is_a_dead_letter_at_the_next_attempt() {
         let letters = world.dead_letters();
         assert_eq!(letters[0].attempts.len(), 2, "{treatment:?}");
         let reason = &letters[0].attempts[1].reason;
-        assert!(reason.starts_with("nobody knows whether effect 1 of this event, http to http"), "{reason}");
+        assert!(
+            reason.starts_with("nobody knows whether effect 1 of this event, http to http"),
+            "{reason}"
+        );
         assert_eq!(world.ledger.heard("POST /post/0").len(), 1);
         // The module goes on.
         world.next().await;
@@ -65,7 +72,10 @@ async fn an_operator_resolves_an_unknown_outcome() {
         let letter = world.dead_letters()[0].id;
         let status = world.status();
         status.retry(letter).await.expect_err("nobody knows the outcome");
-        status.resolve_effect(effect.clone(), resolution).await.expect("a resolution");
+        status
+            .resolve_effect(effect.clone(), resolution)
+            .await
+            .expect("a resolution");
         assert_eq!(in_doubt(), Some(0.0));
         status.retry(letter).await.expect("an event that ends ok");
         assert_eq!(world.done(0).as_deref(), Some("200"));
@@ -85,7 +95,10 @@ async fn a_refused_request_is_sent_again() {
     world.next().await;
     assert_eq!(world.done(0).as_deref(), Some("200 200"));
     for identity in ["POST /post/0", "PUT /put/0"] {
-        assert_eq!((world.ledger.heard(identity).len(), world.ledger.handled(identity)), (2, 1));
+        assert_eq!(
+            (world.ledger.heard(identity).len(), world.ledger.handled(identity)),
+            (2, 1)
+        );
     }
 }
 
@@ -102,7 +115,10 @@ async fn a_repeatable_request_is_sent_again_with_its_key() {
         world.next().await;
         assert_eq!(world.done(0).as_deref(), Some("200"));
         let heard = world.ledger.heard("POST /post/0");
-        let keys: Vec<_> = heard.iter().map(|heard| heard.header("idempotency-key").expect("a key")).collect();
+        let keys: Vec<_> = heard
+            .iter()
+            .map(|heard| heard.header("idempotency-key").expect("a key"))
+            .collect();
         assert_eq!(keys, [expected.unwrap_or(keys[0]); 3]);
     }
 }
@@ -134,7 +150,10 @@ async fn another_post_in_place_of_the_first_one_is_a_dead_letter_and_sends_nothi
     world.ledger.answer("/verdict/0", &["fail", "ok"]);
     world.next().await;
     let reasons = world.reasons();
-    assert!(reasons[0].starts_with("an earlier attempt at this event had effect 2, http to"), "{reasons:?}");
+    assert!(
+        reasons[0].starts_with("an earlier attempt at this event had effect 2, http to"),
+        "{reasons:?}"
+    );
     assert!(world.ledger.heard("POST /post/b").is_empty());
 }
 
@@ -150,7 +169,11 @@ async fn another_put_is_a_new_effect_and_strands_the_first_one() {
     assert_eq!(world.done(0).as_deref(), Some("200 200"));
     let handled = ["PUT /put/a", "PUT /put/b", "POST /post/0"].map(|identity| world.ledger.handled(identity));
     assert_eq!(handled, [1, 1, 1]);
-    let stranded: Vec<_> = world.effects().into_iter().filter(|effect| effect.is_stranded).collect();
+    let stranded: Vec<_> = world
+        .effects()
+        .into_iter()
+        .filter(|effect| effect.is_stranded)
+        .collect();
     assert_eq!(stranded.len(), 1);
     assert_eq!(counts.sum("nexum_effects_stranded_total", &["module=effects"]), 1);
     assert!(world.records().find("an effect is stranded: it has happened").is_some());
@@ -180,14 +203,19 @@ async fn a_host_that_crashed_finds_its_records() {
     // The server hangs on the last request, and the host dies.
     world.ledger.treat("POST /last/1", &[HangAfter]);
     world.chain.mine(1);
-    world.until("the last request", || world.ledger.handled("POST /last/1") == 1).await;
+    world
+        .until("the last request", || world.ledger.handled("POST /last/1") == 1)
+        .await;
     world.crash();
     world.restart().await;
     world.next().await;
     let reasons = world.reasons();
     assert!(reasons[0].starts_with("nobody knows whether effect 3"), "{reasons:?}");
-    assert!(reasons[0].contains("nexum ended before it knew the outcome"), "{reasons:?}");
-    // The server's answers to the first two died with the host.
+    assert!(
+        reasons[0].contains("nexum ended before it knew the outcome"),
+        "{reasons:?}"
+    );
+    // The answers to the first two are durable with the intent of the last one.
     assert_eq!(world.ledger.heard("POST /last/1").len(), 1);
     assert_eq!(world.ledger.heard("POST /post/1").len(), 1);
     assert_eq!(world.done(2).as_deref(), Some("200 200 200"));

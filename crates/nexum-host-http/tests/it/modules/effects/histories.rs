@@ -25,11 +25,7 @@ enum Step {
     /// Waits until everything is handled.
     Settle,
     /// Stops the host in order, or kills it at any moment. Then reverts some blocks, and mines others.
-    Restart {
-        crash: bool,
-        reorg: usize,
-        missed: usize,
-    },
+    Restart { crash: bool, reorg: usize, missed: usize },
     /// The store's writes fail for a short time.
     Fail,
 }
@@ -90,9 +86,10 @@ impl World {
                 }
             }
             Step::Fail => {
+                let status = self.status().clone();
+                self.until("a start", || status.stage() == Stage::Running).await;
                 self.store.fail_writes(true);
                 self.chain.mine(1);
-                let status = self.status().clone();
                 self.until("a failed write", || status.stage() == Stage::Stalled).await;
                 self.store.fail_writes(false);
             }
@@ -126,7 +123,10 @@ impl World {
                 let is_unknown = reason.contains("nobody knows whether effect");
                 let is_doubtful = |identity: &String| self.ledger.is_doubtful(identity);
                 assert!(!is_unknown || identities.iter().any(is_doubtful), "{letter:?}");
-                assert!(is_unknown || reason.contains("effects") || reason.contains("trap"), "{reason}");
+                assert!(
+                    is_unknown || reason.contains("effects") || reason.contains("trap"),
+                    "{reason}"
+                );
                 continue;
             };
             assert!(letter.is_none(), "{letter:?}");
@@ -148,6 +148,7 @@ proptest! {
         runtime.block_on(async {
             let mut world = World::start(Settings::new(REQUESTS)).await;
             world.chain.mine(usize::try_from(FIRST).expect("a number"));
+            world.settle().await;
             for step in steps {
                 world.take(step).await;
             }

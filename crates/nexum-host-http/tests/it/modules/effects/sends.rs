@@ -114,7 +114,10 @@ async fn init_may_send_what_a_repetition_does_not_have_twice() {
         let world = World::start(Settings::new("").with("init", request)).await;
         world.next().await;
         assert_eq!(world.ledger.handled(request), handled);
-        assert!(world.records().of_module(NAME).contains(&status.to_owned()), "{request}");
+        assert!(
+            world.records().of_module(NAME).contains(&status.to_owned()),
+            "{request}"
+        );
         assert_eq!(world.outcomes(), []);
     }
 }

@@ -105,7 +105,11 @@ impl World {
     async fn run(&mut self) {
         let (records, capture) = Records::capture();
         let base = self.server.url("");
-        let pairs = self.settings.config.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let pairs = self
+            .settings
+            .config
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         let pairs: Vec<_> = pairs.chain([("base", base.as_str())]).collect();
         let entry = self.server.entry();
         let module = Fetching::new(NAME, &[&entry], &pairs);
