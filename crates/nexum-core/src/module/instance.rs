@@ -46,16 +46,16 @@ type Intents = Option<mpsc::Receiver<Intent>>;
 
 /// The runner's part of a handler's effects.
 pub(crate) trait CommitIntents: Send {
-    /// Makes an intent durable, with all earlier changes of the module. `None` for an effect without a record.
-    /// Returns whether that succeeded.
-    fn commit(&mut self, intent: Option<Effect>) -> impl Future<Output = bool> + Send;
+    /// Makes the records of effects durable, with all earlier changes of the module. There are none for an effect
+    /// without a new record. Returns whether that succeeded.
+    fn commit(&mut self, effects: Vec<Effect>) -> impl Future<Output = bool> + Send;
 }
 
 /// For instances that have no effects.
 pub(crate) struct NoEffects;
 
 impl CommitIntents for NoEffects {
-    async fn commit(&mut self, _intent: Option<Effect>) -> bool {
+    async fn commit(&mut self, _effects: Vec<Effect>) -> bool {
         false
     }
 }
@@ -294,12 +294,12 @@ async fn committing<T>(
             biased;
             result = &mut call => return Some(result),
             Some(intent) = intents.recv() => {
-                let Intent { effect, call, done } = intent;
+                let Intent { effects, call, done } = intent;
                 // A task that outlived an earlier call learns that its intent has no record.
                 if call != journal.call() {
                     continue;
                 }
-                if !commit.commit(effect).await {
+                if !commit.commit(effects).await {
                     return None;
                 }
                 // The host function may have been cancelled.

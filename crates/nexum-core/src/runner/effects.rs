@@ -1,7 +1,7 @@
 //! A runner's part of its module's effects.
 
 use super::feed::Feed;
-use super::step::settled;
+use super::feed::settled;
 use super::{Runner, Transaction};
 use crate::capability::effects::EFFECT;
 use crate::module::instance::CommitIntents;
@@ -27,8 +27,8 @@ impl<'a> Intents<'a> {
 }
 
 impl CommitIntents for Intents<'_> {
-    async fn commit(&mut self, intent: Option<Effect>) -> bool {
-        let committed = self.transaction.commit_intent(intent, &settled(self.feeds)).await;
+    async fn commit(&mut self, effects: Vec<Effect>) -> bool {
+        let committed = self.transaction.commit_intent(effects, &settled(self.feeds)).await;
         self.failed = committed.err();
         self.failed.is_none()
     }
@@ -51,9 +51,6 @@ impl Runner {
         for effect in &effects.set {
             metrics.effect(&effect.kind, effect.state.name());
         }
-        for effect in &effects.refused {
-            metrics.effect(&effect.kind, "refused");
-        }
         for effect in &effects.stranded {
             self.report_stranded(effect, "a later attempt at its event went another way");
         }
@@ -71,7 +68,7 @@ impl Runner {
         self.status.metrics.stranded_effect();
         let outcome = match &effect.state {
             EffectState::Done(_) => "it has happened",
-            EffectState::Intent | EffectState::Unknown(_) => "it may have happened",
+            _ => "it may have happened",
         };
         tracing::warn!(
             target: EFFECT,

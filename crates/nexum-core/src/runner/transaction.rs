@@ -39,8 +39,8 @@ pub(crate) struct Transaction {
     waited: Option<Duration>,
     /// Stranded effects that no event adopts any more, since the last look.
     lost: Vec<Effect>,
-    /// The outcomes of effects that the store may not have, because a commit failed.
-    unsaved: EffectChanges,
+    /// The records of effects that the store may not have, because a commit failed.
+    unsaved: Vec<Effect>,
 }
 
 /// Events of a replay that share one commit.
@@ -70,7 +70,7 @@ impl Transaction {
             moved: false,
             waited: None,
             lost: Vec::new(),
-            unsaved: EffectChanges::default(),
+            unsaved: Vec::new(),
         }
     }
 
@@ -171,40 +171,40 @@ impl Transaction {
             let read = move |store: &dyn StateStore| state::effects_of(&*store.view()?, id, &event);
             effects.of_event = store::blocking(&self.store, read).await?;
         }
+        for effect in &mut effects.of_event {
+            if let Some(newer) = self.unsaved.iter().rfind(|newer| newer.key == effect.key) {
+                effect.clone_from(newer);
+            }
+        }
         Ok(HandlerContext {
             effects,
             ..self.context()
         })
     }
 
-    /// Makes the intent of an effect durable, with all earlier changes. `None` for an effect without a record.
+    /// Makes the records of effects durable before a request leaves, with all earlier changes.
     pub(super) async fn commit_intent(
         &mut self,
-        intent: Option<Effect>,
+        effects: Vec<Effect>,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
-        match intent {
-            Some(effect) => {
-                let changes = EffectChanges {
-                    set: vec![effect],
-                    ..EffectChanges::default()
-                };
-                self.state.record_effects(changes, &mut self.deferred.batch);
-                self.write(settled).await
-            }
-            None if self.deferred.batch.is_empty() => Ok(()),
-            None => self.write(settled).await,
+        if effects.is_empty() && self.deferred.batch.is_empty() {
+            return Ok(());
         }
+        let changes = EffectChanges {
+            set: effects,
+            ..EffectChanges::default()
+        };
+        self.state.record_effects(changes, &mut self.deferred.batch);
+        self.write(settled).await
     }
 
     /// Keeps the outcomes of effects until a commit succeeds, so that they survive a [`Self::reload`]. The event
     /// has not ended for the store.
     pub(super) fn save_later(&mut self, changes: Option<&EffectChanges>) {
-        let Some(changes) = changes else { return };
+        let effects = changes.into_iter().flat_map(|changes| changes.set.iter().cloned());
         let is_over = false;
-        let set = changes.set.iter().cloned();
-        self.unsaved.set.extend(set.map(|effect| Effect { is_over, ..effect }));
-        self.unsaved.refused.extend(changes.refused.iter().cloned());
+        self.unsaved.extend(effects.map(|effect| Effect { is_over, ..effect }));
     }
 
     /// Commits changes of the records of effects, with all earlier changes.
@@ -315,25 +315,25 @@ impl Transaction {
         let (state, unsaved) = store::blocking(&self.store, move |store| {
             let view = store.view()?;
             let state = ModuleState::load_to_run(store, &*view, id)?;
-            let is_open = |effect: &Effect| -> Result<bool, StoreError> {
-                let stored = state::effect(&*view, id, effect)?;
-                Ok(stored.is_some_and(|stored| stored.key == effect.key && !stored.is_over))
-            };
-            let mut open = EffectChanges::default();
-            for (from, to) in [(unsaved.set, &mut open.set), (unsaved.refused, &mut open.refused)] {
-                for effect in from {
-                    if is_open(&effect)? {
-                        to.push(effect);
-                    }
+            let mut still_open = Vec::new();
+            for effect in unsaved {
+                let stored = state::effect(&*view, id, &effect)?;
+                if stored.is_some_and(|stored| stored.key == effect.key && !stored.is_over) {
+                    still_open.push(effect);
                 }
             }
-            Ok((state, open))
+            Ok((state, still_open))
         })
         .await?;
         self.state = state;
         self.deferred = Deferred::default();
         self.moved = false;
-        self.state.record_effects(unsaved, &mut self.deferred.batch);
+        let changes = EffectChanges {
+            set: unsaved.clone(),
+            ..EffectChanges::default()
+        };
+        self.state.record_effects(changes, &mut self.deferred.batch);
+        self.unsaved = unsaved;
         Ok(())
     }
 
@@ -347,7 +347,7 @@ impl Transaction {
         let began = Instant::now();
         let committed = self.committer.commit(deferred.batch).await;
         if committed.is_ok() {
-            self.unsaved = EffectChanges::default();
+            self.unsaved.clear();
         }
         self.waited = Some(self.waited.unwrap_or_default() + began.elapsed());
         committed

@@ -40,10 +40,8 @@ pub(crate) struct Changes {
 pub(crate) struct EffectChanges {
     /// The records of requests that the call has sent or tried to send.
     pub(crate) set: Vec<Effect>,
-    /// The records of earlier requests, whose answers the call had.
-    pub(crate) answered: Vec<Effect>,
-    /// Effects that have certainly not happened, whose records nexum removes.
-    pub(crate) refused: Vec<Effect>,
+    /// The records of earlier requests that the call did not have to send.
+    pub(crate) known: Vec<Effect>,
     /// Effects of earlier attempts, of which the module's state does not know.
     pub(crate) stranded: Vec<Effect>,
     /// Stranded effects that the call has adopted.
@@ -54,14 +52,11 @@ impl EffectChanges {
     pub(crate) fn is_empty(&self) -> bool {
         let Self {
             set,
-            answered,
-            refused,
+            known,
             stranded,
             adopted,
         } = self;
-        [set, answered, refused, stranded, adopted]
-            .iter()
-            .all(|effects| effects.is_empty())
+        [set, known, stranded, adopted].iter().all(|effects| effects.is_empty())
     }
 }
 
@@ -220,14 +215,10 @@ impl ModuleState {
     pub(crate) fn record_effects(&mut self, changes: EffectChanges, batch: &mut Batch) {
         let (id, effects) = (self.id, &mut self.effects);
         changes
-            .refused
-            .iter()
-            .for_each(|effect| effects.remove(id, effect, batch));
-        changes
             .adopted
             .iter()
             .for_each(|effect| effects.adopted(id, effect, batch));
-        let set = changes.set.iter().chain(&changes.answered);
+        let set = changes.set.iter().chain(&changes.known);
         set.for_each(|effect| effects.set(id, effect, batch));
         // The log has a warning about them at once.
         let is_reported = true;

@@ -265,8 +265,8 @@ pub struct ModuleChains {
 /// The chains, which count the requests of one module.
 #[derive(Clone, Debug)]
 pub(crate) struct CountedChains {
-    chains: Chains,
-    module: Arc<str>,
+    pub(super) chains: Chains,
+    pub(super) module: Arc<str>,
 }
 
 impl CountedChains {

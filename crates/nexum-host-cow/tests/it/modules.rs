@@ -203,7 +203,7 @@ async fn an_order_that_was_stored_before_the_connection_broke_is_one_order() {
 }
 
 #[tokio::test]
-async fn an_event_that_failed_after_it_submitted_can_submit_again() {
+async fn an_event_that_failed_after_it_submitted_has_the_uid_at_its_next_attempt_and_submits_nothing() {
     for then in ["fail", "trap"] {
         let book = OrderBook::start().await;
         let order = SignedOrder::good(Scheme::Eip712, 1);
@@ -212,8 +212,22 @@ async fn an_event_that_failed_after_it_submitted_can_submit_again() {
         host.mine().await;
         let ok = format!("submit-order: ok {}", order.uid());
         assert_eq!(host.said("submitter"), [ok.as_str(), ok.as_str()], "{then}");
-        assert_eq!((book.orders().len(), book.request_count()), (1, 2), "{then}");
+        assert_eq!((book.orders().len(), book.request_count()), (1, 1), "{then}");
     }
+}
+
+#[tokio::test]
+async fn the_order_of_a_block_that_a_reorganisation_replaces_is_not_submitted_again() {
+    let book = OrderBook::start().await;
+    let order = SignedOrder::good(Scheme::Eip712, 1);
+    let host = host(&book, &[("order.1", &order.to_json().to_string())]).await;
+    host.mine().await;
+    host.mine().await;
+    host.chain.reorg(1);
+    host.mine().await;
+    let ok = format!("submit-order: ok {}", order.uid());
+    assert_eq!(host.said("submitter"), [ok.as_str(), ok.as_str()]);
+    assert_eq!((book.orders().len(), book.request_count()), (1, 1));
 }
 
 #[tokio::test]

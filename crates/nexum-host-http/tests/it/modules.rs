@@ -179,16 +179,16 @@ async fn fetches_and_bytes_have_a_budget() {
 }
 
 #[tokio::test]
-async fn an_event_that_sent_something_is_durable_before_the_next_one() {
+async fn a_request_that_may_change_something_is_durable_before_it_leaves_and_before_the_next_event() {
     let server = Server::start(|_| answer(200, &[], "")).await;
     let url = server.url("/");
     let methods = [
         ("GET", 0),
         ("HEAD", 0),
         ("OPTIONS", 0),
-        ("POST", 3),
-        ("DELETE", 3),
-        ("BREW", 3),
+        ("POST", 6),
+        ("DELETE", 6),
+        ("BREW", 6),
     ];
     for (guest, (method, durable)) in GUESTS
         .into_iter()

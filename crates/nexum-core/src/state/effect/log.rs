@@ -152,9 +152,13 @@ impl EffectLog {
         batch.remove(key);
     }
 
-    /// Makes an effect a stranded one, whose record has been the one of an event or is new.
+    /// Makes an effect a stranded one, whose record has been the one of an event or is new. Forgets one that has
+    /// not happened.
     pub(crate) fn strand(&mut self, id: ModuleId, mut effect: Effect, batch: &mut Batch) {
         self.remove(id, &effect, batch);
+        if effect.state == EffectState::Refused {
+            return;
+        }
         effect.is_stranded = true;
         if let EffectState::Intent = effect.state {
             effect.state = EffectState::Unknown("nexum ended before it knew the outcome".to_owned());
@@ -360,3 +364,6 @@ fn size_of_stranded(effect: &Effect) -> usize {
 fn is_settled(event: &EventId, settled: &Settled<'_>) -> bool {
     settled(event.topic).is_none_or(|settled| event.position.number <= settled)
 }
+
+#[cfg(test)]
+mod tests;

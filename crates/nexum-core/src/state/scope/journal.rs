@@ -43,8 +43,8 @@ struct Shared {
 /// A request to the runner: it makes the intent of an effect durable, with all earlier changes.
 #[derive(Debug)]
 pub(crate) struct Intent {
-    /// `None` for an effect without a new record.
-    pub(crate) effect: Option<Effect>,
+    /// New and changed records. Empty for an effect without a new record.
+    pub(crate) effects: Vec<Effect>,
     /// The number of the handler call.
     pub(crate) call: u64,
     /// Dropped if the commit fails.
@@ -118,17 +118,17 @@ impl Journal {
         if self.shared.intents.is_none() {
             return Ok(EffectPlan::Denied(IN_QUERY));
         }
-        let (record, sending) = match handler {
+        let (records, sending) = match handler {
             Handler::OnEvent(event) => match self.current(number)?.plan(call, event, now_ms)? {
                 Step::Answer(answer) => return Ok(EffectPlan::Answered(answer)),
-                Step::Record(effect, sending) => (Some(*effect), sending),
-                Step::Repeat(sending) => (None, sending),
+                Step::Record(effects, sending) => (effects, sending),
+                Step::Repeat(sending) => (Vec::new(), sending),
             },
             Handler::Init if call.class == EffectClass::Once => return Ok(EffectPlan::Denied(IN_INIT)),
-            Handler::Init | Handler::Invoke(_) => (None, Sending::without_record(number)),
+            Handler::Init | Handler::Invoke(_) => (Vec::new(), Sending::without_record(number)),
             Handler::Evaluate(_) | Handler::ListFunctions => return Ok(EffectPlan::Denied(IN_QUERY)),
         };
-        self.commit(number, record).await?;
+        self.commit(number, records).await?;
         self.shared.store.check_lease()?;
         // From here on the request may leave.
         self.current(number)?.leave(&sending);
@@ -151,14 +151,17 @@ impl Journal {
     }
 
     /// Has the runner make an intent durable, with all earlier changes.
-    async fn commit(&self, call: u64, effect: Option<Effect>) -> Result<(), EffectError> {
+    async fn commit(&self, call: u64, effects: Vec<Effect>) -> Result<(), EffectError> {
         self.shared.store.check_lease()?;
         let Some(intents) = &self.shared.intents else {
             return Err(EffectError::Ended);
         };
         let (done, committed) = oneshot::channel();
-        let sent = intents.send(Intent { effect, call, done }).await;
+        let sent = intents.send(Intent { effects, call, done }).await;
         sent.map_err(|_| EffectError::Ended)?;
         committed.await.map_err(|_| EffectError::Ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub(super) struct Attempt {
     /// The stranded effects that this call has adopted.
     adopted: Vec<Effect>,
     /// The effects whose answers the call has from an earlier attempt.
-    answered: Vec<Effect>,
+    known: Vec<Effect>,
     made: Vec<Made>,
     pub(super) fault: Option<EffectFault>,
 }
@@ -35,15 +35,17 @@ struct Earlier {
 #[derive(Debug)]
 struct Made {
     effect: Effect,
-    /// Whether the receiver has certainly not acted on the request: it has not left, or was refused.
-    is_void: bool,
+    /// Whether the request may have left nexum.
+    has_left: bool,
+    /// Whether the store has the record as it is.
+    is_durable: bool,
 }
 
 /// The next step of a host function.
 pub(super) enum Step {
     Answer(Vec<u8>),
-    /// Makes the new record durable, and then sends.
-    Record(Box<Effect>, Sending),
+    /// Makes these records durable, and then sends: the new one, and what the call knows of others by now.
+    Record(Vec<Effect>, Sending),
     /// Sends a request whose record is durable already.
     Repeat(Sending),
 }
@@ -69,39 +71,41 @@ impl Attempt {
 
     /// Ends the handler call, and returns the changes of the records.
     pub(super) fn end(self, is_ok: bool) -> Option<Box<EffectChanges>> {
-        let is_over = is_ok;
         let mut changes = EffectChanges {
+            set: self.made.into_iter().map(Made::end).collect(),
+            known: self.known,
             adopted: self.adopted,
             ..EffectChanges::default()
         };
-        let answered = self.answered.into_iter();
-        changes.answered = answered.map(|effect| Effect { is_over, ..effect }).collect();
-        for Made { mut effect, is_void } in self.made {
-            if is_void {
-                changes.refused.push(effect);
-                continue;
-            }
-            if effect.state == EffectState::Intent {
-                effect.state = EffectState::Unknown("the handler call ended before the answer came".to_owned());
-            }
-            changes.set.push(Effect { is_over, ..effect });
-        }
         if is_ok {
             let unused = self.earlier.into_iter().filter(|earlier| !earlier.is_used);
-            changes.stranded.extend(unused.map(|earlier| earlier.effect));
+            let unused = unused.map(|earlier| earlier.effect);
+            let (refused, others): (Vec<_>, _) = unused.partition(|effect| effect.state == EffectState::Refused);
+            changes.known.extend(refused);
+            changes.stranded = others;
+        }
+        for effect in changes.set.iter_mut().chain(&mut changes.known) {
+            effect.is_over = is_ok;
         }
         (!changes.is_empty()).then(|| Box::new(changes))
     }
 
     /// Plans an effect of `event`.
     pub(super) fn plan(&mut self, call: &EffectCall<'_>, event: EventId, now_ms: u64) -> Result<Step, EffectFault> {
+        // The handler call fails, whatever it does now.
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         let digest = Effect::digest_of(call.kind, call.target, call.request);
         let number = self.next_number();
         let mut unused = self.earlier.iter_mut().filter(|earlier| !earlier.is_used);
         if let Some(earlier) = unused.find(|earlier| earlier.effect.digest == digest) {
             earlier.is_used = true;
             let effect = earlier.effect.clone();
-            return self.repeat(effect, call, now_ms);
+            return match effect.state {
+                EffectState::Refused => Ok(self.record(effect, call, now_ms)),
+                _ => self.repeat(effect, call, now_ms),
+            };
         }
         if call.is_strict
             && let Some(other) = self.unused_alike(call)
@@ -137,7 +141,7 @@ impl Attempt {
             is_strict: call.is_strict,
             request: call.request[..kept].to_vec().into(),
             request_bytes: call.request.len() as u64,
-            key: rand::random(),
+            key: [0; 16],
             attempt: self.attempt,
             at_ms: now_ms,
             state: EffectState::Intent,
@@ -145,18 +149,36 @@ impl Attempt {
             is_stranded: false,
             is_reported: false,
         };
+        Ok(self.record(effect, call, now_ms))
+    }
+
+    /// Plans to send a request that has not left nexum, or that its receiver has refused.
+    fn record(&mut self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Step {
+        let effect = Effect {
+            state: EffectState::Intent,
+            // A receiver may keep its refusal for a key.
+            key: rand::random(),
+            ..self.of_this_attempt(effect, call, now_ms)
+        };
         let sending = self.sending(&effect, false);
+        let (has_left, is_durable) = (false, false);
         self.made.push(Made {
-            effect: effect.clone(),
-            is_void: true,
+            effect,
+            has_left,
+            is_durable,
         });
-        Ok(Step::Record(Box::new(effect), sending))
+        let changed = self.made.iter_mut().filter(|made| !made.is_durable);
+        let changed = changed.map(|made| {
+            made.is_durable = true;
+            made.effect.clone()
+        });
+        Step::Record(changed.collect(), sending)
     }
 
     /// Notes that the request of an effect may leave nexum now.
     pub(super) fn leave(&mut self, sending: &Sending) {
         if let Some(made) = self.made(sending) {
-            made.is_void = false;
+            made.has_left = true;
         }
     }
 
@@ -164,13 +186,15 @@ impl Attempt {
     pub(super) fn settle(&mut self, sending: &Sending, outcome: EffectOutcome, now_ms: u64) {
         let Some(made) = self.made(sending) else { return };
         made.effect.at_ms = now_ms;
+        made.is_durable = false;
         match outcome {
             EffectOutcome::Done(answer) => {
                 let answer = (answer.len() <= ANSWER_BYTES_MAX).then(|| answer.into());
                 made.effect.state = EffectState::Done(answer);
             }
             // A receiver that refuses a repetition may have acted on the first request.
-            EffectOutcome::Refused => made.is_void = !sending.is_repeated,
+            EffectOutcome::Refused if sending.is_repeated => {}
+            EffectOutcome::Refused => made.effect.state = EffectState::Refused,
             EffectOutcome::Unknown(reason) => made.effect.state = EffectState::Unknown(reason),
         }
     }
@@ -179,30 +203,36 @@ impl Attempt {
     fn repeat(&mut self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
         if let EffectState::Done(Some(answer)) = &effect.state {
             let answer = answer.to_vec();
-            self.answered.push(effect);
+            self.known.push(effect);
             return Ok(Step::Answer(answer));
         }
-        let again = Effect {
-            class: call.class,
-            is_strict: call.is_strict,
-            attempt: self.attempt,
-            at_ms: now_ms,
-            state: match effect.state {
-                EffectState::Intent => EffectState::Unknown(ENDED.to_owned()),
-                state => state,
-            },
-            ..effect
-        };
+        let mut again = self.of_this_attempt(effect, call, now_ms);
+        if again.state == EffectState::Intent {
+            again.state = EffectState::Unknown(ENDED.to_owned());
+        }
         let step = match call.class {
             EffectClass::Once => Err(self.fail(unrepeatable(&again))),
             EffectClass::Repeatable | EffectClass::Idempotent => Ok(Step::Repeat(self.sending(&again, true))),
         };
         // The record stays, also that of an adopted effect.
+        let (has_left, is_durable) = (true, false);
         self.made.push(Made {
             effect: again,
-            is_void: false,
+            has_left,
+            is_durable,
         });
         step
+    }
+
+    fn of_this_attempt(&self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Effect {
+        Effect {
+            class: call.class,
+            is_strict: call.is_strict,
+            attempt: self.attempt,
+            at_ms: now_ms,
+            is_over: false,
+            ..effect
+        }
     }
 
     fn sending(&self, effect: &Effect, is_repeated: bool) -> Sending {
@@ -226,7 +256,7 @@ impl Attempt {
     fn next_number(&self) -> u32 {
         let earlier = self.earlier.iter().map(|earlier| &earlier.effect);
         let made = self.made.iter().map(|made| &made.effect);
-        let all = earlier.chain(made).chain(&self.answered);
+        let all = earlier.chain(made).chain(&self.known);
         all.map(|effect| effect.number).max().unwrap_or(0) + 1
     }
 
@@ -234,7 +264,10 @@ impl Attempt {
     fn unused_alike(&self, call: &EffectCall<'_>) -> Option<Effect> {
         let mut unused = self.earlier.iter().filter(|earlier| !earlier.is_used);
         let is_alike = |Earlier { effect, .. }: &&Earlier| {
-            effect.is_strict && effect.kind == call.kind && effect.target == call.target
+            effect.is_strict
+                && effect.state != EffectState::Refused
+                && effect.kind == call.kind
+                && effect.target == call.target
         };
         unused.find(is_alike).map(|earlier| earlier.effect.clone())
     }
@@ -244,6 +277,20 @@ impl Attempt {
         let is_free =
             |effect: &&Effect| effect.digest == *digest && !effect.is_reported && !self.adopted.contains(effect);
         self.stranded.as_deref()?.iter().find(is_free).cloned()
+    }
+}
+
+impl Made {
+    /// The record at the end of the handler call.
+    fn end(self) -> Effect {
+        let mut effect = self.effect;
+        if effect.state == EffectState::Intent {
+            effect.state = match self.has_left {
+                true => EffectState::Unknown("the handler call ended before the answer came".to_owned()),
+                false => EffectState::Refused,
+            };
+        }
+        effect
     }
 }
 
@@ -258,7 +305,7 @@ fn unrepeatable(effect: &Effect) -> EffectFault {
             target,
             reason: reason.clone(),
         },
-        EffectState::Intent => EffectFault::Unknown {
+        EffectState::Intent | EffectState::Refused => EffectFault::Unknown {
             number,
             kind,
             target,

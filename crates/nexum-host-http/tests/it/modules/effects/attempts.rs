@@ -215,7 +215,7 @@ async fn a_host_that_crashed_finds_its_records() {
         reasons[0].contains("nexum ended before it knew the outcome"),
         "{reasons:?}"
     );
-    // The server's answers to the first two died with the host.
+    // The answers to the first two are durable with the intent of the last one.
     assert_eq!(world.ledger.heard("POST /last/1").len(), 1);
     assert_eq!(world.ledger.heard("POST /post/1").len(), 1);
     assert_eq!(world.done(2).as_deref(), Some("200 200 200"));

@@ -86,9 +86,10 @@ impl World {
                 }
             }
             Step::Fail => {
+                let status = self.status().clone();
+                self.until("a start", || status.stage() == Stage::Running).await;
                 self.store.fail_writes(true);
                 self.chain.mine(1);
-                let status = self.status().clone();
                 self.until("a failed write", || status.stage() == Stage::Stalled).await;
                 self.store.fail_writes(false);
             }
@@ -147,6 +148,7 @@ proptest! {
         runtime.block_on(async {
             let mut world = World::start(Settings::new(REQUESTS)).await;
             world.chain.mine(usize::try_from(FIRST).expect("a number"));
+            world.settle().await;
             for step in steps {
                 world.take(step).await;
             }

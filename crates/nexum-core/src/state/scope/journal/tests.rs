@@ -1,0 +1,125 @@
+use nexum_config::topic::{ChainTopic, Finality, Topic};
+
+use super::*;
+use crate::event::{EventId, EventKind, Position, RequestId};
+use crate::state::EffectState;
+use crate::store::MemoryStore;
+
+const CALL: EffectCall<'static> = EffectCall {
+    kind: "test",
+    target: "receiver",
+    request: b"request",
+    class: EffectClass::Once,
+    is_strict: true,
+};
+
+fn event() -> EventId {
+    EventId {
+        topic: Topic::Chain(ChainTopic {
+            chain_id: 1,
+            finality: Finality::Latest,
+        }),
+        position: Position {
+            number: 7,
+            hash: [7; 32],
+        },
+        kind: EventKind::Block,
+    }
+}
+
+/// Plans an effect, with a runner that commits or fails to. Returns the plan, and the records of the intent.
+async fn plan(
+    journal: &Journal,
+    intents: &mut mpsc::Receiver<Intent>,
+    handler: Handler,
+    commits: bool,
+) -> (Result<EffectPlan, EffectError>, Option<Vec<Effect>>) {
+    let number = journal.call();
+    let runner = async {
+        let intent = intents.recv().await?;
+        if commits {
+            intent.done.send(()).expect("a host function that waits");
+        }
+        Some(intent.effects)
+    };
+    let mut begun = Box::pin(journal.begin((number, handler), &CALL, 0));
+    let mut runner = Box::pin(runner);
+    tokio::select! {
+        biased;
+        plan = &mut begun => (plan, None),
+        effects = &mut runner => (begun.await, effects),
+    }
+}
+
+fn journal() -> (Journal, mpsc::Receiver<Intent>) {
+    let (journal, intents) = Journal::with_runner(Arc::new(MemoryStore::new()));
+    journal.open(1, EarlierEffects::default());
+    (journal, intents)
+}
+
+#[tokio::test]
+async fn a_function_sends_without_a_record_after_all_earlier_changes_are_durable() {
+    let (journal, mut intents) = journal();
+    let invoke = Handler::Invoke(RequestId(1));
+    let (planned, effects) = plan(&journal, &mut intents, invoke, true).await;
+    assert!(matches!(planned, Ok(EffectPlan::Send(_))), "{planned:?}");
+    assert_eq!(effects, Some(Vec::new()));
+    assert_eq!(journal.close(true), None);
+    journal.open(1, EarlierEffects::default());
+    let (planned, _) = plan(&journal, &mut intents, invoke, false).await;
+    assert!(matches!(planned, Err(EffectError::Ended)), "{planned:?}");
+}
+
+#[tokio::test]
+async fn a_query_has_no_effects() {
+    let (with_runner, mut intents) = journal();
+    let without_runner = Journal::without_runner(Arc::new(MemoryStore::new()));
+    without_runner.open(1, EarlierEffects::default());
+    for (journal, handler) in [
+        (&with_runner, Handler::Evaluate(RequestId(1))),
+        (&with_runner, Handler::ListFunctions),
+        (&without_runner, Handler::Invoke(RequestId(1))),
+        (&without_runner, Handler::Init),
+    ] {
+        let (planned, effects) = plan(journal, &mut intents, handler, true).await;
+        assert!(matches!(planned, Ok(EffectPlan::Denied(IN_QUERY))), "{planned:?}");
+        assert_eq!(effects, None);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_has_not_left_when_the_call_ends_is_none() {
+    let (journal, mut intents) = journal();
+    let (planned, effects) = plan(&journal, &mut intents, Handler::OnEvent(event()), false).await;
+    assert!(matches!(planned, Err(EffectError::Ended)), "{planned:?}");
+    assert_eq!(effects.map(|effects| effects.len()), Some(1));
+    let changes = journal.close(false).expect("changes");
+    assert_eq!(changes.set[0].state, EffectState::Refused);
+    journal.open(2, EarlierEffects::default());
+    let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+    assert!(matches!(planned, Ok(EffectPlan::Send(_))), "{planned:?}");
+    let changes = journal.close(false).expect("changes");
+    assert_eq!(changes.set[0].state.name(), "unknown");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_too_large_to_keep_is_a_fault_of_its_own() {
+    let (journal, mut intents) = journal();
+    let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+    let Ok(EffectPlan::Send(sending)) = planned else {
+        panic!("{planned:?}");
+    };
+    journal.settle(sending, EffectOutcome::Done(vec![0; (1 << 20) + 1]), 0);
+    let changes = journal.close(false).expect("changes");
+    let earlier = EarlierEffects {
+        of_event: changes.set,
+        stranded: None,
+    };
+    journal.open(2, earlier);
+    let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+    let fault = planned.expect_err("a fault").to_string();
+    assert!(
+        fault.contains("has happened, its answer was too large to keep"),
+        "{fault}"
+    );
+}
