@@ -129,6 +129,7 @@ fn state(record: &EffectRecord) -> String {
         EffectState::Intent | EffectState::Unknown if record.in_doubt => "in doubt",
         EffectState::Intent => "intent",
         EffectState::Unknown => "unknown",
+        EffectState::Refused => "refused",
     };
     match record.stranded {
         true => format!("{outcome}, stranded"),

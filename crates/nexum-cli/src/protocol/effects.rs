@@ -30,8 +30,8 @@ pub(crate) struct EffectRecord {
     pub(crate) kind: String,
     /// The receiver, without secrets.
     pub(crate) target: String,
-    /// Whether the receiver recognises a repeated request, so that nexum may send it again: `once` if it may not,
-    /// `repeatable` if it does.
+    /// The consequence of a repeated request: `repeatable` if the receiver recognises it, `idempotent` if it leaves
+    /// the same content, `once` if it may do everything twice. nexum does not send the last kind again.
     pub(crate) class: String,
     pub(crate) state: EffectState,
     /// The reason why the outcome is unknown.
@@ -67,12 +67,14 @@ pub(crate) struct EffectRecord {
 /// - `intent`: nexum is about to send the request, or ended before it knew the outcome.
 /// - `unknown`: nexum sent the request, and does not know the outcome.
 /// - `done`: the receiver accepted the request.
+/// - `refused`: the receiver has certainly not acted on the request. Another attempt at the event may send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EffectState {
     Intent,
     Unknown,
     Done,
+    Refused,
 }
 
 /// A selection of effects:
@@ -140,6 +142,7 @@ impl EffectRecord {
             state::EffectState::Intent => (EffectState::Intent, None),
             state::EffectState::Unknown(reason) => (EffectState::Unknown, Some(reason.clone())),
             state::EffectState::Done(_) => (EffectState::Done, None),
+            state::EffectState::Refused => (EffectState::Refused, None),
         };
         Self {
             module: module.to_string(),
@@ -187,6 +190,9 @@ fn meaning(module: &ModuleName, effect: &Effect) -> String {
          `--as not-sent`"
     );
     let unsure = "nexum does not know whether the receiver has acted on the request";
+    if effect.state == state::EffectState::Refused {
+        return "the receiver has not acted on the request; another attempt at the event may send it".to_owned();
+    }
     if effect.is_stranded {
         let lost = "the module's state does not know the effect, because a reorganisation removed its event or a \
                     later attempt went another way";
