@@ -20,8 +20,8 @@ use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
-    ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, METRICS_SECTION, NOTIFY_SECTION,
-    QUERY_SECTION, STORE_SECTION, Served, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION,
+    NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -136,7 +136,6 @@ impl Findings {
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
             if [
-                ACCOUNTS_SECTION,
                 ADMIN_SECTION,
                 CLUSTER_SECTION,
                 EFFECTS_SECTION,
@@ -150,7 +149,11 @@ impl Findings {
                     .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
             }
-            match contract().find(|(known, ..)| known == name) {
+            let capability = match name.as_str() {
+                ACCOUNTS_SECTION => IDENTITY,
+                name => name,
+            };
+            match contract().find(|(known, ..)| *known == capability) {
                 Some((.., Served::By(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
