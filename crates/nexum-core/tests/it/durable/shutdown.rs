@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexum_config::limits::{Limit, Limits};
 use nexum_core::ChangeError;
 use nexum_core::supervisor::{Shutdown, SteerError};
 use tokio_util::sync::CancellationToken;
@@ -94,12 +95,17 @@ async fn a_second_request_to_stop_ends_a_shutdown_at_once() {
 async fn a_short_shutdown_abandons_a_guest_that_computes() {
     let site = Site::new();
     let (short, _) = shutdown(SHORT);
-    let mut run = site.run_with(&["spin", "noop"], |host| host.shutdown(short)).await;
+    // More fuel than a module uses up within the deadline of the shutdown.
+    let limits = Limits::default().with(Limit::Fuel, 100_000_000_000_000);
+    let mut run = site
+        .run_with(&["spin", "noop"], |host| host.shutdown(short).limits(limits))
+        .await;
     run.until("modules", || run.modules() == ["noop", "spin"]).await;
     // It spins at the second block.
     run.chain.mine(2);
-    let noop = run.handle.module(&name("noop")).expect("a module");
-    run.until("events", || noop.handled() == 2).await;
+    let [noop, spin] = ["noop", "spin"].map(|module| run.handle.module(&name(module)).expect("a module"));
+    let spins = || spin.handled() == 1 && spin.handling().is_some();
+    run.until("events", || noop.handled() == 2 && spins()).await;
     run.cancel();
     let (report, _) = run.ended().await;
     let abandoned: Vec<_> = report
