@@ -89,7 +89,7 @@ pub struct ModuleConfig {
     /// The source of the entry.
     pub source: EntrySource,
     /// Whether the table has errors. Then the fields with an error have their defaults, and the
-    /// module is only checked. No module of a valid [`Config`] is faulty.
+    /// module is only checked. No module of a valid [`Config`](super::Config) is faulty.
     pub is_faulty: bool,
 }
 

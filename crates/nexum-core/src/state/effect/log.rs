@@ -13,7 +13,7 @@ use crate::state::{ModuleId, rows};
 use crate::store::{Batch, StoreError, View};
 
 /// The most records of a module's effects, without the stranded ones and those that nexum still needs: see
-/// [`Mark::is_needed`]. At an effect per block, they are more than a day of twelve-second blocks.
+/// `Mark::is_needed`. At an effect per block, they are more than a day of twelve-second blocks.
 pub const EFFECTS_MAX: usize = 10_000;
 
 /// The most bytes of these records: a start of the module reads them all.
