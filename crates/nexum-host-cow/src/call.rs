@@ -56,7 +56,7 @@ impl Call {
         !self.route.reads()
     }
 
-    /// Who can tell a repetition of the request: the order book identifies an order by its UID, and a document by
+    /// The result of a repetition of the request: the order book identifies an order by its UID, and a document by
     /// its hash.
     pub(crate) fn class(&self) -> EffectClass {
         match self.route.is_repeatable() || self.route == Route::SUBMIT {

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::error::RequestError;
 use crate::order_books::OrderBooks;
 
-/// What an effect of this capability is.
+/// The kind of this capability's effects.
 const KIND: &str = "order-book";
 
 /// The name of a submission in a module's status.

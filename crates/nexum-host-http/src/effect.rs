@@ -13,7 +13,7 @@ use crate::policy::Rule;
 use crate::request::Request;
 use crate::time::Time;
 
-/// What an effect of this capability is.
+/// The kind of this capability's effects.
 const KIND: &str = "http";
 
 /// The header with which a server can recognise a repeated request.
@@ -71,7 +71,7 @@ impl Fetcher {
         }
     }
 
-    /// What a repetition of a writing request does.
+    /// The result of a repetition of a writing request.
     fn class(&self, request: &Request) -> EffectClass {
         let has_key = request.headers.contains_key(&IDEMPOTENCY_KEY);
         match request.method {

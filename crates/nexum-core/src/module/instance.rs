@@ -159,7 +159,7 @@ impl Instance {
         Ok(changes)
     }
 
-    /// What remains of a handler call that failed: the changes of the records of its effects.
+    /// The rest of a handler call that failed: the changes of the records of its effects.
     pub(crate) fn effects(&mut self) -> Option<Box<EffectChanges>> {
         self.store.data_mut().scope.close_failed()
     }

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::call::{Call, CallError, Invocation};
 use super::effects::Intents;
+use super::feed::settled;
 use super::mailbox::{CommandError, Turn};
-use super::step::settled;
 use super::{ModuleStatus, Runner, Stage, StepError};
 use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::event::{Position, RequestId};

@@ -7,9 +7,9 @@ use nexum_config::topic::ChainTopic;
 
 use super::effects::Intents;
 use super::failures::{attempt, report};
+use super::feed::settled;
 use super::lifecycle::Life;
 use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
-use super::step::settled;
 use super::transaction::ResolveFailed;
 use super::{Condition, Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;

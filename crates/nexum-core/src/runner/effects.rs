@@ -1,7 +1,7 @@
 //! A runner's part of its module's effects.
 
 use super::feed::Feed;
-use super::step::settled;
+use super::feed::settled;
 use super::{Runner, Transaction};
 use crate::capability::effects::EFFECT;
 use crate::module::instance::CommitIntents;

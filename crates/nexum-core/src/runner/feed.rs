@@ -217,3 +217,13 @@ pub(crate) fn topics(module: &Module) -> std::collections::BTreeSet<ChainTopic> 
     };
     module.subscriptions.iter().filter_map(topic).collect()
 }
+
+/// For each topic, returns the number of the newest final block. A chain that the module no longer
+/// follows counts as one that stands still: a reorganisation may revert its last block before the
+/// module follows it again.
+pub(super) fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
+    |topic| match feeds.iter().find(|feed| feed.topic() == topic) {
+        Some(feed) => feed.settled(),
+        None => topic.has_reorganisations().then_some(0),
+    }
+}

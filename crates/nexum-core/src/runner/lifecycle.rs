@@ -10,9 +10,9 @@ use nexum_config::topic::ChainTopic;
 
 use super::effects::Intents;
 use super::failures::report;
+use super::feed::settled;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, TargetState};
-use super::step::settled;
 use super::{Dead, FailureRecord, Failures, ModuleStatus, RecentCalls, Runner, Stage, StepError, Transaction};
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;

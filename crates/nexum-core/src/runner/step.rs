@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::effects::Intents;
 use super::failures::{attempt, attempts_max, report};
-use super::feed::{Delivery, Feed, Next};
+use super::feed::{Delivery, Feed, Next, settled};
 use super::transaction::RevertFailed;
 use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
 use crate::bus::source::SourceError;
@@ -396,15 +396,5 @@ impl Runner {
             "the event is now a dead letter, and the module continues"
         );
         Ok(Some(letter))
-    }
-}
-
-/// For each topic, returns the number of the newest final block. A chain that the module no longer
-/// follows counts as one that stands still: a reorganisation may revert its last block before the
-/// module follows it again.
-pub(super) fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
-    |topic| match feeds.iter().find(|feed| feed.topic() == topic) {
-        Some(feed) => feed.settled(),
-        None => topic.has_reorganisations().then_some(0),
     }
 }

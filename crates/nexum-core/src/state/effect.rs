@@ -30,7 +30,7 @@ pub const EFFECT_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// The bytes of an answer that a record keeps. It is the largest answer that most modules read.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// What a repetition of a request does.
+/// The result of a repetition of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EffectClass {
     /// Nothing: the receiver recognises it. nexum sends the request again if it does not know the outcome.
@@ -61,13 +61,13 @@ pub struct Effect {
     pub event: EventId,
     /// The number of the effect among those of its event, from 1.
     pub number: u32,
-    /// What it is, in one word: `order`, `http`, `transaction`.
+    /// The kind, in one word: `order`, `http`, `transaction`.
     pub kind: String,
     /// The receiver, without secrets.
     pub target: String,
     /// The SHA-256 of kind, target and request. Equal effects have equal digests.
     pub digest: [u8; 32],
-    /// What a repetition does.
+    /// The result of a repetition.
     pub class: EffectClass,
     /// Whether another attempt at the event must make the same request.
     pub is_strict: bool,
@@ -81,7 +81,7 @@ pub struct Effect {
     pub attempt: u32,
     /// The time of the latest change of the record, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What nexum knows about the outcome.
+    /// The known part of the outcome.
     pub state: EffectState,
     /// Whether the event has ended ok with this effect. The module then knows what nexum knows about the outcome.
     pub is_over: bool,
@@ -92,7 +92,7 @@ pub struct Effect {
     pub is_reported: bool,
 }
 
-/// What the operator says about an effect.
+/// The statement of the operator about an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The receiver accepted the request, with this answer. It may be empty.
@@ -101,10 +101,10 @@ pub enum Resolution {
     NotSent,
 }
 
-/// What nexum knows about the outcome of an effect.
+/// The known part of the outcome of an effect.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EffectState {
-    /// nexum was about to send the request. After a crash nobody knows whether it did.
+    /// nexum was about to send the request. After a crash the outcome is unknown.
     Intent,
     /// nexum sent the request, and does not know the outcome for this reason.
     Unknown(String),

@@ -13,7 +13,7 @@ const SEND_RAW: &str = "eth_sendRawTransaction";
 /// The type of a transaction with blobs (EIP-4844). It is sent with them, and its hash does not cover them.
 const BLOB_TYPE: u8 = 3;
 
-/// What nodes say about a transaction that they have, in lower case. They do not agree on the answer
+/// The texts of nodes about a transaction that they have, in lower case. They do not agree on the answer
 /// (ethereum/execution-apis#245).
 const KNOWN: [&str; 5] = [
     "already known",
@@ -23,7 +23,7 @@ const KNOWN: [&str; 5] = [
     "already exists",
 ];
 
-/// What a node says about a transaction that it does not know.
+/// The text of a node about a transaction that it does not know.
 const UNKNOWN: &str = "unknown transaction";
 
 /// A request that changes something.

@@ -205,7 +205,7 @@ impl EffectLog {
     }
 
     /// The keys of the records of abandoned events of `event`'s topic: no further attempt at them will come,
-    /// now that `event` does. A reorganisation has removed them while nexum tried again or did not run, or the
+    /// now that `event` does. A reorganisation has removed them between two attempts or while nexum did not run, or the
     /// operator has skipped them.
     pub(crate) fn abandoned(&self, event: &EventId) -> Vec<Vec<u8>> {
         if self.counts.open == 0 {

@@ -54,7 +54,7 @@ pub(crate) struct Intent {
 /// The effects before a handler call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EarlierEffects {
-    /// Those of earlier attempts at the event.
+    /// The effects of earlier attempts at the event.
     pub(crate) of_event: Vec<Effect>,
     /// The module's stranded ones.
     pub(crate) stranded: Option<Arc<Vec<Effect>>>,

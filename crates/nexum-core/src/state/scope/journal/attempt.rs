@@ -199,7 +199,7 @@ impl Attempt {
         }
     }
 
-    /// Plans an effect that an earlier attempt, or an event that was taken back, has had or begun.
+    /// Plans an effect that an earlier attempt, or an event that a reorganisation has reverted, has had or begun.
     fn repeat(&mut self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
         if let EffectState::Done(Some(answer)) = &effect.state {
             let answer = answer.to_vec();

@@ -6,20 +6,20 @@ use crate::store::StoreError;
 /// A request that changes something outside nexum.
 #[derive(Clone, Copy)]
 pub struct EffectCall<'a> {
-    /// What it is, in one word: `order`, `http`, `transaction`.
+    /// The kind, in one word: `order`, `http`, `transaction`.
     pub kind: &'static str,
     /// The receiver, without secrets.
     pub target: &'a str,
     /// The bytes that tell it apart from other requests of its kind to the receiver.
     pub request: &'a [u8],
-    /// What a repetition does.
+    /// The result of a repetition.
     pub class: EffectClass,
     /// Whether another attempt at the event must make the same request. It fails if it makes another one
     /// of this kind to the receiver. Without this, the other request is one more effect.
     pub is_strict: bool,
 }
 
-/// What a host function does with an effect.
+/// The plan of a host function for an effect.
 #[derive(Debug)]
 pub enum EffectPlan {
     /// It sends the request, and then calls [`EffectJournal::settle`](crate::capability::EffectJournal::settle).
@@ -85,13 +85,13 @@ pub enum EffectOutcome {
 pub enum EffectFault {
     /// An earlier attempt may have had the effect, and a repetition may have it twice.
     #[error(
-        "nobody knows whether effect {number} of this event, {kind} to {target}, has happened ({reason}), and nexum \
-         sends it once at most: ask the receiver, and tell nexum with `nexum effect resolve`"
+        "nexum does not know whether effect {number} of this event, {kind} to {target}, has happened ({reason}), and \
+         sends it at most once: ask the receiver, and tell nexum with `nexum effect resolve`"
     )]
     Unknown {
         /// The number of the effect.
         number: u32,
-        /// What it is.
+        /// The kind.
         kind: String,
         /// The receiver.
         target: String,
@@ -106,7 +106,7 @@ pub enum EffectFault {
     AnswerLost {
         /// The number of the effect.
         number: u32,
-        /// What it is.
+        /// The kind.
         kind: String,
         /// The receiver.
         target: String,
@@ -119,7 +119,7 @@ pub enum EffectFault {
     Mismatch {
         /// The number of the earlier effect.
         number: u32,
-        /// What it is.
+        /// The kind.
         kind: String,
         /// The receiver.
         target: String,

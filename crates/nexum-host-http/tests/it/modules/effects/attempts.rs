@@ -38,7 +38,7 @@ async fn a_post_without_an_answer_is_a_dead_letter_at_the_next_attempt() {
         assert_eq!(letters[0].attempts.len(), 2, "{treatment:?}");
         let reason = &letters[0].attempts[1].reason;
         assert!(
-            reason.starts_with("nobody knows whether effect 1 of this event, http to http"),
+            reason.starts_with("nexum does not know whether effect 1 of this event, http to http"),
             "{reason}"
         );
         assert_eq!(world.ledger.heard("POST /post/0").len(), 1);
@@ -192,7 +192,10 @@ async fn a_deadline_leaves_an_unknown_outcome() {
     world.ledger.answer("/verdict/0", &["fail", "ok"]);
     world.next().await;
     let reasons = world.reasons();
-    assert!(reasons[0].starts_with("nobody knows whether effect 1"), "{reasons:?}");
+    assert!(
+        reasons[0].starts_with("nexum does not know whether effect 1"),
+        "{reasons:?}"
+    );
     assert_eq!(world.ledger.heard("POST /post/0").len(), 1);
 }
 
@@ -210,7 +213,10 @@ async fn a_host_that_crashed_finds_its_records() {
     world.restart().await;
     world.next().await;
     let reasons = world.reasons();
-    assert!(reasons[0].starts_with("nobody knows whether effect 3"), "{reasons:?}");
+    assert!(
+        reasons[0].starts_with("nexum does not know whether effect 3"),
+        "{reasons:?}"
+    );
     assert!(
         reasons[0].contains("nexum ended before it knew the outcome"),
         "{reasons:?}"

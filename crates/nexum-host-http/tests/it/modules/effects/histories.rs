@@ -120,7 +120,7 @@ impl World {
             let Some(done) = self.done(block.number) else {
                 let letter = letter.unwrap_or_else(|| panic!("block {} is lost", block.number));
                 let reason = letter.attempts.last().map_or("", |attempt| attempt.reason.as_str());
-                let is_unknown = reason.contains("nobody knows whether effect");
+                let is_unknown = reason.contains("nexum does not know whether effect");
                 let is_doubtful = |identity: &String| self.ledger.is_doubtful(identity);
                 assert!(!is_unknown || identities.iter().any(is_doubtful), "{letter:?}");
                 assert!(

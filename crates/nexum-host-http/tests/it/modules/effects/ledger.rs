@@ -39,7 +39,7 @@ struct State {
     look: Option<Look>,
 }
 
-/// What the server knows. An identity is a method and a path. Clones share it.
+/// The knowledge of the server. An identity is a method and a path. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Ledger(Arc<Mutex<State>>);
 

@@ -1,4 +1,4 @@
-//! What is durable before a request leaves, what leaves, and what does not.
+//! The changes that are durable before a request leaves, and the requests that leave.
 
 use std::sync::Arc;
 
