@@ -155,7 +155,7 @@ impl Transaction {
             return Ok(());
         }
         let read = move |store: &dyn StateStore| state::read_effects(&*store.view()?, &keys);
-        let effects = store::blocking(&self.store, read).await?;
+        let effects = self.with_unsaved(store::blocking(&self.store, read).await?);
         self.state.strand_effects(effects, &mut self.deferred.batch);
         Ok(())
     }
@@ -169,17 +169,22 @@ impl Transaction {
         };
         if log.has(id, &event) {
             let read = move |store: &dyn StateStore| state::effects_of(&*store.view()?, id, &event);
-            effects.of_event = store::blocking(&self.store, read).await?;
-        }
-        for effect in &mut effects.of_event {
-            if let Some(newer) = self.unsaved.iter().rfind(|newer| newer.key == effect.key) {
-                effect.clone_from(newer);
-            }
+            effects.of_event = self.with_unsaved(store::blocking(&self.store, read).await?);
         }
         Ok(HandlerContext {
             effects,
             ..self.context()
         })
+    }
+
+    /// Replaces stored records by newer ones that the store may not have.
+    fn with_unsaved(&self, mut stored: Vec<Effect>) -> Vec<Effect> {
+        for effect in &mut stored {
+            if let Some(newer) = self.unsaved.iter().rfind(|newer| newer.key == effect.key) {
+                effect.clone_from(newer);
+            }
+        }
+        stored
     }
 
     /// Makes the records of effects durable before a request leaves, with all earlier changes.

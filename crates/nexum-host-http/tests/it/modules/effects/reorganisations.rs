@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nexum_core::Stage;
+
 use super::Treatment::CutAfter;
 use super::{Settings, World};
 use nexum_testing::Counts;
@@ -74,6 +76,25 @@ async fn an_event_that_a_reorganisation_removes_between_two_attempts_leaves_its_
         assert_eq!(world.done(number).as_deref(), Some("200"), "{is_crash}");
         assert_eq!(world.ledger.handled(&format!("POST /post/{number}")), 1, "{is_crash}");
     }
+}
+
+/// The store fails between the answer and the end of the event, and the event does not come again.
+#[tokio::test]
+async fn an_outcome_that_is_not_in_the_store_yet_survives_a_reorganisation() {
+    let world = World::start(Settings::new(POST)).await;
+    world.next().await;
+    let store = world.store.clone();
+    world.ledger.look(move |_| store.fail_writes(true));
+    world.chain.mine(1);
+    let status = world.status().clone();
+    world.until("a failed write", || status.stage() == Stage::Stalled).await;
+    world.ledger.look(|_| ());
+    world.chain.reorg(1);
+    world.chain.mine(2);
+    world.store.fail_writes(false);
+    world.settle().await;
+    assert_eq!(world.done(1).as_deref(), Some("200"));
+    assert_eq!(world.ledger.handled("POST /post/1"), 1);
 }
 
 #[tokio::test]
