@@ -71,7 +71,7 @@ async fn an_operator_resolves_an_unknown_outcome() {
         let effect: Effect = world.effects().remove(0);
         let letter = world.dead_letters()[0].id;
         let status = world.status();
-        status.retry(letter).await.expect_err("nobody knows the outcome");
+        status.retry(letter).await.expect_err("the outcome is unknown");
         status
             .resolve_effect(effect.clone(), resolution)
             .await

@@ -112,7 +112,7 @@ async fn an_unknown_outcome_survives_its_adoption_by_a_new_block() {
         .status()
         .retry(letter)
         .await
-        .expect_err("nobody knows the outcome");
+        .expect_err("the outcome is unknown");
     assert_eq!(world.ledger.heard("POST /post/1").len(), 1);
 }
 
