@@ -108,11 +108,7 @@ async fn an_unknown_outcome_survives_its_adoption_by_a_new_block() {
     world.chain.mine(2);
     world.settle().await;
     let letter = world.dead_letters()[0].id;
-    world
-        .status()
-        .retry(letter)
-        .await
-        .expect_err("the outcome is unknown");
+    world.status().retry(letter).await.expect_err("the outcome is unknown");
     assert_eq!(world.ledger.heard("POST /post/1").len(), 1);
 }
 
