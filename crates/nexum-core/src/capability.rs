@@ -11,6 +11,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod ambient;
+pub(crate) mod chain_methods;
 pub(crate) mod effects;
 pub(crate) mod grant;
 pub(crate) mod module_files;
@@ -31,6 +32,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 pub use self::activity::{
     Activity, BackgroundCall, CurrentCall, EndpointTime, Handling, HostCall, HostCallKind, TimeKind, TimeShare, TimeUse,
 };
+pub use self::chain_methods::{ChainAccess, ChainMethods, Submission, SubmitError, Submitted};
 pub use self::effects::EffectJournal;
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;
@@ -41,9 +43,11 @@ pub use self::stdio::Stdio;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 pub use crate::event::Handler;
-pub use crate::state::EffectClass;
-pub use crate::state::scope::journal::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, Sending};
+pub use crate::state::scope::journal::{
+    EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, PreparedEffect, Sending,
+};
 pub use crate::state::scope::{BudgetExhausted, EventScope, SetError};
+pub use crate::state::{CapabilityRows, EffectClass, RowChanges};
 
 /// A unit of access that nexum can grant to a module.
 pub trait Capability: Send + Sync + 'static {
@@ -129,6 +133,21 @@ impl<'a, S> View<'a, S> {
     /// returns. `method` is from a fixed list: it is no text of the guest.
     pub fn host_call(&self, kind: HostCallKind, method: &'static str) -> HostCall<'a> {
         self.meta.activity.host_call(kind, method)
+    }
+
+    /// The committed rows of the capability with this name.
+    pub fn rows(&self, name: &'static str) -> CapabilityRows {
+        self.scope.capability_rows(name)
+    }
+
+    /// The same view for a part of the host with no state of its own in the instance.
+    pub fn without_state<'b>(&'b mut self, nothing: &'b mut ()) -> View<'b, ()> {
+        View {
+            state: nothing,
+            scope: self.scope,
+            table: self.table,
+            meta: self.meta,
+        }
     }
 
     /// Draws a host call that handles this many bytes on the event's fuel. Modules whose fuel is not

@@ -58,6 +58,7 @@
 //! | [`source`] | authors of an [`EventSource`](source::EventSource) |
 //! | [`store`] | authors of a [`StateStore`] |
 //! | [`membership`] | authors of a [`Membership`](membership::Membership) in an installation of several processes |
+//! | [`service`] | authors of a [`Service`](service::Service), a task beside the modules |
 //! | [`state`] | tools that read and repair the state of modules |
 //! | [`engine`] | crates that run guests of another kind |
 //! | [`module`], [`supervisor`] | programs that load and run modules step by step, tests and benchmarks |
@@ -71,6 +72,7 @@
 //! | `membership` | the port to an installation of several processes: which modules this one runs |
 //! | `engine` | the WebAssembly engine: its pool, its time slices, the limits on memory |
 //! | `store` | the port to the rows' storage, and the committer that combines commits in one transaction |
+//! | `service` | the port to tasks beside the modules |
 //! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |
 //! | `capability` | the host functions that a module may call |
 //! | `module` | a module, from its files to a running instance |
@@ -113,6 +115,7 @@ mod query;
 mod rate;
 mod reason;
 mod runner;
+pub mod service;
 pub mod state;
 pub mod store;
 pub mod supervisor;

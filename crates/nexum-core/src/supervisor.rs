@@ -15,6 +15,7 @@ mod modules;
 mod ownership;
 mod requests;
 mod run;
+mod services;
 mod shutdown;
 mod start;
 mod together;
@@ -35,6 +36,7 @@ use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus};
+use crate::service::Service;
 use crate::state::{self, ModuleState};
 use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{self, StateStore};
@@ -46,6 +48,7 @@ use inbox::Inbox;
 use look::Look;
 use modules::Modules;
 use ownership::Ownership;
+use services::Services;
 use start::check_sources;
 
 pub use error::SteerError;
@@ -71,6 +74,8 @@ pub struct RunSettings {
     pub shutdown: Shutdown,
     /// The membership in an installation of several processes. `None` if this process runs all modules.
     pub membership: Option<Arc<dyn Membership>>,
+    /// The tasks beside the modules.
+    pub services: Vec<Arc<dyn Service>>,
 }
 
 impl RunSettings {
@@ -84,6 +89,7 @@ impl RunSettings {
             strict: false,
             shutdown: Shutdown::default(),
             membership: None,
+            services: Vec::new(),
         }
     }
 }
@@ -183,6 +189,7 @@ impl Supervisor {
                     strict,
                     shutdown,
                     membership,
+                    services,
                 },
             handle,
             inbox,
@@ -234,12 +241,14 @@ impl Supervisor {
         // Dropping the set ends the look.
         let mut looking = JoinSet::new();
         looking.spawn(look.run(stop.clone()));
+        let serving = Services::begin(services, &run.store, &run.clock);
         run.watch(&stop, inbox).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();
         run.hand_over_all(&deadline).await;
         let ownership = run.ownership.take();
         let mut report = run.finish(stopped, &deadline).await;
+        serving.end(&deadline).await;
         // The last runner dropped the last handle of the committer, so the committer ends.
         let committed = async { while committing.join_next().await.is_some() {} };
         let has_committed = deadline.bound(committed).await;

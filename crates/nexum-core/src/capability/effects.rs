@@ -8,8 +8,11 @@ use nexum_config::names::ModuleName;
 use super::View;
 use crate::clock::Clock;
 use crate::event::Handler;
+use crate::state::RowChanges;
 use crate::state::scope::BudgetExhausted;
-use crate::state::scope::journal::{EffectCall, EffectError, EffectOutcome, EffectPlan, Journal, Sending};
+use crate::state::scope::journal::{
+    EffectCall, EffectError, EffectOutcome, EffectPlan, Journal, PreparedEffect, Sending,
+};
 
 /// The target of the records about effects.
 pub(crate) const EFFECT: &str = "nexum::effect";
@@ -56,6 +59,42 @@ impl EffectJournal {
     pub async fn begin(&self, call: &EffectCall<'_>) -> Result<EffectPlan, EffectError> {
         let of = (self.call, self.handler);
         let plan = self.journal.begin(of, call, self.clock.now_ms()).await?;
+        self.report(call, &plan);
+        Ok(plan)
+    }
+
+    /// [`Self::begin`] for an effect that nexum itself carries out: its record becomes durable together with rows of
+    /// the capability, and with its answer. `prepare` makes them. It runs if no earlier attempt has had the effect,
+    /// and if it fails, there is no effect.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`]; inside, the error of `prepare`.
+    pub async fn begin_with<E>(
+        &self,
+        call: &EffectCall<'_>,
+        prepare: impl Future<Output = Result<PreparedEffect, E>>,
+    ) -> Result<Result<EffectPlan, E>, EffectError> {
+        let of = (self.call, self.handler);
+        let prepare = async { prepare.await.map(Some) };
+        let plan = self.journal.begin_with(of, call, self.clock.now_ms(), prepare).await?;
+        if let Ok(plan) = &plan {
+            self.report(call, plan);
+        }
+        Ok(plan)
+    }
+
+    /// Makes durable that nexum does not carry out an effect of [`Self::begin_with`] after all, together with rows of
+    /// the capability. Another attempt may have the effect.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the commit fails, and the handler call then fails. The host function returns the error as its trap.
+    pub async fn refuse(&self, sending: Sending, rows: RowChanges) -> Result<(), EffectError> {
+        self.journal.refuse(sending, rows, self.clock.now_ms()).await
+    }
+
+    fn report(&self, call: &EffectCall<'_>, plan: &EffectPlan) {
         if let EffectPlan::Answered(_) = plan {
             tracing::info!(
                 target: EFFECT,
@@ -66,7 +105,6 @@ impl EffectJournal {
                 "an earlier attempt has had this effect, so nexum answers without a request"
             );
         }
-        Ok(plan)
     }
 
     /// Records the outcome of an effect.

@@ -25,6 +25,7 @@ use crate::membership::Membership;
 use crate::module::candidate::Candidate;
 use crate::module::loader::{Loader, LoaderSettings};
 use crate::query::QueryPool;
+use crate::service::Service;
 use crate::state::{self, OperatorRows};
 use crate::store::committer::CommitPolicy;
 use crate::store::{self, MemoryStore, StateStore, StoreError};
@@ -157,6 +158,13 @@ impl HostBuilder {
     #[must_use]
     pub fn membership(mut self, membership: Arc<dyn Membership>) -> Self {
         self.run.membership = Some(membership);
+        self
+    }
+
+    /// Adds a task that runs beside the modules.
+    #[must_use]
+    pub fn service(mut self, service: Arc<dyn Service>) -> Self {
+        self.run.services.push(service);
         self
     }
 

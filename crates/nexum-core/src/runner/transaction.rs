@@ -187,12 +187,14 @@ impl Transaction {
         stored
     }
 
-    /// Makes the records of effects durable before a request leaves, with all earlier changes.
+    /// Makes the records of effects durable before a request leaves, with rows of a capability and all earlier changes.
     pub(super) async fn commit_intent(
         &mut self,
         effects: Vec<Effect>,
+        rows: Batch,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
+        self.deferred.batch.append(rows);
         if effects.is_empty() && self.deferred.batch.is_empty() {
             return Ok(());
         }

@@ -42,6 +42,9 @@ const HEADER: u8 = b'h';
 /// A module's name -> what the operator wants of it.
 const OPERATOR: u8 = b'o';
 
+/// The name of a capability, its key -> its value.
+const CAPABILITY: u8 = b'a';
+
 /// The number of an incomplete import or removal, whose rows belong to no module -> nothing.
 const ORPHAN: u8 = b'n';
 
@@ -68,6 +71,11 @@ pub(crate) fn operators() -> Vec<u8> {
 
 pub(crate) fn operator(name: &ModuleName) -> Vec<u8> {
     key(OPERATOR, &[name.as_str().as_bytes()])
+}
+
+/// The key of a capability's row. A name has no zero byte, so no name's keys begin with those of another one.
+pub(crate) fn capability(name: &str, key_of_row: &[u8]) -> Vec<u8> {
+    key(CAPABILITY, &[name.as_bytes(), &[0], key_of_row])
 }
 
 pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
@@ -238,6 +246,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&HEADER) => Kind::Header,
         Some(&ORPHAN) => Kind::Orphan,
         Some(&OPERATOR) => Kind::Operator,
+        Some(&CAPABILITY) => Kind::Capability,
         _ => Kind::Unknown,
     }
 }
@@ -257,6 +266,7 @@ pub(crate) enum Kind {
     Header,
     Orphan,
     Operator,
+    Capability,
     Unknown,
 }
 

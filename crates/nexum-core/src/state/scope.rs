@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
-use super::{Changes, EffectChanges, ModuleId, Usage};
+use super::{CapabilityRows, Changes, EffectChanges, ModuleId, Usage};
 use crate::event::Handler;
 use crate::store::{StateStore, StoreError, View};
 
@@ -176,6 +176,11 @@ impl EventScope {
     /// Ends a failed transaction, and returns what remains of it: the changes of the records of its effects.
     pub(crate) fn close_failed(&mut self) -> Option<Box<EffectChanges>> {
         self.journal.close(false)
+    }
+
+    /// The committed rows of a capability.
+    pub(crate) fn capability_rows(&self, name: &'static str) -> CapabilityRows {
+        CapabilityRows::new(self.store.clone(), name)
     }
 
     /// The effects of the current handler call.

@@ -4,18 +4,20 @@
 mod attempt;
 mod call;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use self::attempt::{Attempt, Step};
+use super::super::capability_rows::RowChanges;
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
 use crate::event::Handler;
-use crate::store::StateStore;
+use crate::store::{Batch, StateStore};
 
-pub use self::call::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, Sending};
+pub use self::call::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, PreparedEffect, Sending};
 
 /// The requests of one instance's host functions to its runner. Each of them waits for the answer.
 pub(crate) const INTENTS_MAX: usize = 16;
@@ -45,6 +47,8 @@ struct Shared {
 pub(crate) struct Intent {
     /// New and changed records. Empty for an effect without a new record.
     pub(crate) effects: Vec<Effect>,
+    /// The rows of a capability that become durable with them.
+    pub(crate) rows: Batch,
     /// The number of the handler call.
     pub(crate) call: u64,
     /// Dropped if the commit fails.
@@ -111,28 +115,75 @@ impl Journal {
     /// this returns that nexum sends the request, its record and all earlier changes of the module are durable.
     pub(crate) async fn begin(
         &self,
-        (number, handler): (u64, Handler),
+        of: (u64, Handler),
         call: &EffectCall<'_>,
         now_ms: u64,
     ) -> Result<EffectPlan, EffectError> {
+        let nothing = std::future::ready(Ok::<_, Infallible>(None));
+        let plan = self.begin_with(of, call, now_ms, nothing).await?;
+        plan.or_else(|never| match never {})
+    }
+
+    /// [`Self::begin`] for an effect that becomes durable with rows of a capability. `prepare` runs if no earlier attempt
+    /// has had the effect. If it fails, there is no effect.
+    pub(crate) async fn begin_with<E>(
+        &self,
+        (number, handler): (u64, Handler),
+        call: &EffectCall<'_>,
+        now_ms: u64,
+        prepare: impl Future<Output = Result<Option<PreparedEffect>, E>>,
+    ) -> Result<Result<EffectPlan, E>, EffectError> {
         if self.shared.intents.is_none() {
-            return Ok(EffectPlan::Denied(IN_QUERY));
+            return Ok(Ok(EffectPlan::Denied(IN_QUERY)));
         }
-        let (records, sending) = match handler {
+        let (is_new, sending) = match handler {
             Handler::OnEvent(event) => match self.current(number)?.plan(call, event, now_ms)? {
-                Step::Answer(answer) => return Ok(EffectPlan::Answered(answer)),
-                Step::Record(effects, sending) => (effects, sending),
-                Step::Repeat(sending) => (Vec::new(), sending),
+                Step::Answer(answer) => return Ok(Ok(EffectPlan::Answered(answer))),
+                Step::Record(sending) => (true, sending),
+                Step::Repeat(sending) => (false, sending),
             },
-            Handler::Init if call.class == EffectClass::Once => return Ok(EffectPlan::Denied(IN_INIT)),
-            Handler::Init | Handler::Invoke(_) => (Vec::new(), Sending::without_record(number)),
-            Handler::Evaluate(_) | Handler::ListFunctions => return Ok(EffectPlan::Denied(IN_QUERY)),
+            Handler::Init if call.class == EffectClass::Once => return Ok(Ok(EffectPlan::Denied(IN_INIT))),
+            Handler::Init | Handler::Invoke(_) => (true, Sending::without_record(number)),
+            Handler::Evaluate(_) | Handler::ListFunctions => return Ok(Ok(EffectPlan::Denied(IN_QUERY))),
         };
-        self.commit(number, records).await?;
+        let prepared = match is_new {
+            true => prepare.await,
+            false => Ok(None),
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.current(number)?.withdraw(&sending);
+                return Ok(Err(error));
+            }
+        };
+        let (mut rows, mut held) = (Batch::default(), None);
+        if let Some(prepared) = prepared {
+            self.current(number)?.foresee(&sending, prepared.answer);
+            rows = prepared.rows.into_batch();
+            held = Some(prepared.held);
+        }
+        let records = match is_new {
+            true => self.current(number)?.unsaved(),
+            false => Vec::new(),
+        };
+        self.commit(number, records, rows).await?;
+        drop(held);
         self.shared.store.check_lease()?;
         // From here on the request may leave.
         self.current(number)?.leave(&sending);
-        Ok(EffectPlan::Send(sending))
+        Ok(Ok(EffectPlan::Send(sending)))
+    }
+
+    /// Makes durable that a receiver has certainly not acted on the request of an effect, with rows of a capability.
+    pub(crate) async fn refuse(&self, sending: Sending, rows: RowChanges, now_ms: u64) -> Result<(), EffectError> {
+        let number = sending.call;
+        let records = {
+            let mut current = self.current(number)?;
+            current.settle(&sending, EffectOutcome::Refused, now_ms);
+            current.unsaved()
+        };
+        self.commit(number, records, rows.into_batch()).await
     }
 
     /// Records the outcome of an effect at this time in milliseconds since the Unix epoch.
@@ -151,14 +202,19 @@ impl Journal {
     }
 
     /// Has the runner make an intent durable, with all earlier changes.
-    async fn commit(&self, call: u64, effects: Vec<Effect>) -> Result<(), EffectError> {
+    async fn commit(&self, call: u64, effects: Vec<Effect>, rows: Batch) -> Result<(), EffectError> {
         self.shared.store.check_lease()?;
         let Some(intents) = &self.shared.intents else {
             return Err(EffectError::Ended);
         };
         let (done, committed) = oneshot::channel();
-        let sent = intents.send(Intent { effects, call, done }).await;
-        sent.map_err(|_| EffectError::Ended)?;
+        let intent = Intent {
+            effects,
+            rows,
+            call,
+            done,
+        };
+        intents.send(intent).await.map_err(|_| EffectError::Ended)?;
         committed.await.map_err(|_| EffectError::Ended)
     }
 }

@@ -39,13 +39,15 @@ struct Made {
     has_left: bool,
     /// Whether the store has the record as it is.
     is_durable: bool,
+    /// Whether rows of a capability become durable with the record, and with its answer.
+    is_foreseen: bool,
 }
 
 /// The next step of a host function.
 pub(super) enum Step {
     Answer(Vec<u8>),
-    /// Makes these records durable, and then sends: the new one, and what the call knows of others by now.
-    Record(Vec<Effect>, Sending),
+    /// Makes the [unsaved](Attempt::unsaved) records durable, and then sends.
+    Record(Sending),
     /// Sends a request whose record is durable already.
     Repeat(Sending),
 }
@@ -72,7 +74,7 @@ impl Attempt {
     /// Ends the handler call, and returns the changes of the records.
     pub(super) fn end(self, is_ok: bool) -> Option<Box<EffectChanges>> {
         let mut changes = EffectChanges {
-            set: self.made.into_iter().map(Made::end).collect(),
+            set: self.made.into_iter().filter_map(Made::end).collect(),
             known: self.known,
             adopted: self.adopted,
             ..EffectChanges::default()
@@ -161,18 +163,37 @@ impl Attempt {
             ..self.of_this_attempt(effect, call, now_ms)
         };
         let sending = self.sending(&effect, false);
-        let (has_left, is_durable) = (false, false);
         self.made.push(Made {
             effect,
-            has_left,
-            is_durable,
+            has_left: false,
+            is_durable: false,
+            is_foreseen: false,
         });
+        Step::Record(sending)
+    }
+
+    /// The records that the store does not have as they are: the new one, and what the call knows of others by now.
+    /// The caller makes them durable, or the handler call ends.
+    pub(super) fn unsaved(&mut self) -> Vec<Effect> {
         let changed = self.made.iter_mut().filter(|made| !made.is_durable);
         let changed = changed.map(|made| {
             made.is_durable = true;
             made.effect.clone()
         });
-        Step::Record(changed.collect(), sending)
+        changed.collect()
+    }
+
+    /// Forgets an effect that the handler call has planned, and whose record is not durable.
+    pub(super) fn withdraw(&mut self, sending: &Sending) {
+        self.made.retain(|made| Some(made.effect.number) != sending.number);
+    }
+
+    /// Sets the answer of an effect that will certainly happen once its record is durable.
+    pub(super) fn foresee(&mut self, sending: &Sending, answer: Vec<u8>) {
+        if let Some(made) = self.made(sending) {
+            made.effect.state = EffectState::Done(Some(answer.into()));
+            made.is_foreseen = true;
+        }
     }
 
     /// Notes that the request of an effect may leave nexum now.
@@ -215,11 +236,11 @@ impl Attempt {
             EffectClass::Repeatable | EffectClass::Idempotent => Ok(Step::Repeat(self.sending(&again, true))),
         };
         // The record stays, also that of an adopted effect.
-        let (has_left, is_durable) = (true, false);
         self.made.push(Made {
             effect: again,
-            has_left,
-            is_durable,
+            has_left: true,
+            is_durable: false,
+            is_foreseen: false,
         });
         step
     }
@@ -281,16 +302,20 @@ impl Attempt {
 }
 
 impl Made {
-    /// The record at the end of the handler call.
-    fn end(self) -> Effect {
+    /// The record at the end of the handler call. `None` if only the store knows whether it has the record, because a
+    /// commit failed.
+    fn end(self) -> Option<Effect> {
         let mut effect = self.effect;
+        if self.is_foreseen && !self.has_left {
+            return None;
+        }
         if effect.state == EffectState::Intent {
             effect.state = match self.has_left {
                 true => EffectState::Unknown("the handler call ended before the answer came".to_owned()),
                 false => EffectState::Refused,
             };
         }
-        effect
+        Some(effect)
     }
 }
 

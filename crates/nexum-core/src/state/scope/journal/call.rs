@@ -1,5 +1,8 @@
 //! The words between a capability and the journal: a request, the plan for it, and its outcome.
 
+use std::any::Any;
+
+use crate::state::RowChanges;
 use crate::state::effect::{EffectClass, key_text};
 use crate::store::StoreError;
 
@@ -28,6 +31,17 @@ pub enum EffectPlan {
     Answered(Vec<u8>),
     /// It tells the guest that the request is denied, for this reason.
     Denied(&'static str),
+}
+
+/// What becomes durable with the record of an effect that nexum itself carries out, such as a transaction that it sends
+/// until the chain has it.
+pub struct PreparedEffect {
+    /// The rows of the capability.
+    pub rows: RowChanges,
+    /// The answer of the guest, which is certain once the rows are durable.
+    pub answer: Vec<u8>,
+    /// Dropped when the commit has ended, such as a lock on the rows.
+    pub held: Box<dyn Any + Send>,
 }
 
 /// An effect that a host function sends. If it is dropped, the outcome counts as unknown.
