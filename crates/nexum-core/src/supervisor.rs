@@ -241,7 +241,7 @@ impl Supervisor {
         // Dropping the set ends the look.
         let mut looking = JoinSet::new();
         looking.spawn(look.run(stop.clone()));
-        let serving = Services::begin(services, &run.store, &run.clock);
+        let serving = Services::begin(services, &run.service_context());
         run.watch(&stop, inbox).await;
         let stopped = stop.is_cancelled();
         let deadline = shutdown.begin();

@@ -7,9 +7,6 @@ use std::sync::Arc;
 use super::rows;
 use crate::store::{self, Batch, StateStore, StoreError, View};
 
-/// The most rows that [`CapabilityRows::scan`] returns.
-pub const SCANNED_ROWS_MAX: usize = 16_384;
-
 /// The committed rows of one capability. No capability sees the rows of another one.
 #[derive(Clone)]
 pub struct CapabilityRows {
@@ -40,18 +37,28 @@ impl CapabilityRows {
         view.get_async(&rows::capability(self.name, key)).await
     }
 
-    /// The keys that begin with `prefix`, with their values, in order. With `after`, those after this key. At most
-    /// [`SCANNED_ROWS_MAX`].
+    /// The first `most` keys that begin with `prefix`, with their values, in order. With `after`, those after this key.
     ///
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub async fn scan(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        most: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         let view = self.store.view()?;
         let after = after.map(|key| rows::capability(self.name, key));
         let mut found = Vec::new();
         let prefix = rows::capability(self.name, prefix);
-        let mut visit = |row: &[u8], value: &[u8]| take(self.name, &mut found, row, value);
+        let mut visit = |row: &[u8], value: &[u8]| {
+            take(self.name, &mut found, row, value);
+            match found.len() < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        };
         rows::scan_async(&*view, &prefix, after.as_deref(), &mut visit).await?;
         Ok(found)
     }
@@ -96,18 +103,17 @@ pub fn capability_rows(
 ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
     let mut found = Vec::new();
     let prefix = rows::capability(name, prefix);
-    rows::scan(view, &prefix, &mut |row, value| take(name, &mut found, row, value))?;
+    rows::scan(view, &prefix, &mut |row, value| {
+        take(name, &mut found, row, value);
+        ControlFlow::Continue(())
+    })?;
     Ok(found)
 }
 
 /// Adds a row, without the name in its key.
-fn take(name: &str, found: &mut Vec<(Vec<u8>, Vec<u8>)>, row: &[u8], value: &[u8]) -> ControlFlow<()> {
+fn take(name: &str, found: &mut Vec<(Vec<u8>, Vec<u8>)>, row: &[u8], value: &[u8]) {
     let key = row.get(rows::capability(name, &[]).len()..).unwrap_or_default();
     found.push((key.to_vec(), value.to_vec()));
-    match found.len() < SCANNED_ROWS_MAX {
-        true => ControlFlow::Continue(()),
-        false => ControlFlow::Break(()),
-    }
 }
 
 impl RowChanges {
@@ -120,6 +126,11 @@ impl RowChanges {
     /// [`CapabilityRows::write`]: a commit with those of other modules must not fail for it.
     pub fn require(&mut self, key: &[u8], value: Option<Vec<u8>>) {
         self.batch.require(rows::capability(self.name, key), value);
+    }
+
+    /// Whether there are no changes.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
     }
 
     pub(crate) fn into_batch(self) -> Batch {

@@ -87,6 +87,11 @@ impl Ownership {
         }
     }
 
+    /// The modules that the process owns.
+    pub(super) fn tenure(&self) -> watch::Receiver<Tenure> {
+        self.tenure.clone()
+    }
+
     /// Offers modules, which wait until the process owns them.
     pub(super) fn wait_for(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, is_initial: bool) {
         for (status, mailbox) in modules {

@@ -13,6 +13,7 @@ use super::inbox::Inbox;
 use super::shutdown::Deadline;
 use super::{Ending, ReadyToStart, Report, Run, Then, modules, ownership};
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
+use crate::service::ServiceContext;
 use crate::state::{self, ModuleState};
 use crate::store::{self, StateStore, StoreError};
 
@@ -42,6 +43,14 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// What the services get.
+    pub(super) fn service_context(&self) -> ServiceContext {
+        ServiceContext {
+            tenure: self.ownership.as_ref().map(ownership::Ownership::tenure),
+            ..ServiceContext::new(self.store.clone(), self.clock.clone())
+        }
     }
 
     /// Loads the states of modules, and opens the logs of their topics.

@@ -6,9 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::shutdown::Deadline;
-use crate::clock::Clock;
 use crate::service::{Service, ServiceContext};
-use crate::store::StateStore;
 
 /// The services of a run. Dropping them aborts them.
 pub(super) struct Services {
@@ -17,14 +15,10 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn begin(services: Vec<Arc<dyn Service>>, store: &Arc<dyn StateStore>, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn begin(services: Vec<Arc<dyn Service>>, context: &ServiceContext) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for service in services {
-            let context = ServiceContext {
-                store: store.clone(),
-                clock: clock.clone(),
-            };
-            let stop = stop.clone();
+            let (context, stop) = (context.clone(), stop.clone());
             tasks.spawn(async move { service.run(context, stop).await });
         }
         Self { tasks, stop }
