@@ -32,7 +32,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 pub use self::activity::{
     Activity, BackgroundCall, CurrentCall, EndpointTime, Handling, HostCall, HostCallKind, TimeKind, TimeShare, TimeUse,
 };
-pub use self::chain_methods::{ChainAccess, ChainMethods, Submission, SubmitError, Submitted};
+pub use self::chain_methods::{ChainAccess, ChainMethods, Submission, SubmitError, SubmitTo, Submitted};
 pub use self::effects::EffectJournal;
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;

@@ -1,5 +1,7 @@
 //! The capability `chain`: modules' requests, from their checks to the guest's answer.
 
+mod access;
+pub(crate) mod chain;
 pub(crate) mod chains;
 mod effects;
 mod host;

@@ -3,6 +3,7 @@
 mod defaults;
 mod endpoint;
 pub(crate) mod endpoint_url;
+mod submit;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use crate::methods::{ANY_METHOD, CONNECTION_METHODS, METHOD_BYTES_MAX};
 pub use self::endpoint::{
     EndpointConfig, MAX_ADDRESSES_RANGE, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE,
 };
+pub use self::submit::{RELAY_BLOCKS, RELAY_BLOCKS_RANGE, RelayConfig, SUBMIT_PLACES_MAX, SubmitConfig};
 
 /// The most endpoints of a chain: more than operators pay for, and nexum probes each of them.
 pub const ENDPOINTS_MAX: usize = 16;
@@ -99,6 +101,7 @@ pub struct ChainConfig {
     /// The EIP-155 chain id, which each endpoint must confirm.
     pub chain_id: ChainId,
     endpoints: Vec<EndpointConfig>,
+    submit: Vec<SubmitConfig>,
     /// Methods that modules may call in addition to [`READ_METHODS`](crate::methods::READ_METHODS).
     /// [`ANY_METHOD`] stands for every method except [`CONNECTION_METHODS`].
     pub extra_methods: BTreeSet<String>,
@@ -137,6 +140,9 @@ struct Raw {
     /// Parsed table by table, so that each error has its position.
     #[serde(rename = "endpoints")]
     _endpoints: Option<IgnoredAny>,
+    /// Parsed table by table.
+    #[serde(rename = "submit")]
+    _submit: Option<IgnoredAny>,
     #[serde(default)]
     extra_methods: Vec<String>,
     request_timeout_ms: Option<u64>,
@@ -170,6 +176,7 @@ impl ChainConfig {
         Self {
             chain_id,
             endpoints: vec![endpoint.into()],
+            submit: Vec::new(),
             extra_methods: BTreeSet::new(),
             request_timeout_ms: REQUEST_TIMEOUT_MS,
             retries: saturating_u32(RETRIES),
@@ -196,6 +203,19 @@ impl ChainConfig {
         &self.endpoints
     }
 
+    /// Adds a place that takes signed transactions. Without one, the endpoints take them. Either all places of a chain
+    /// are private relays or none: one public place makes the transactions of all public.
+    #[must_use]
+    pub fn with_submit(mut self, place: impl Into<SubmitConfig>) -> Self {
+        self.submit.push(place.into());
+        self
+    }
+
+    /// The places that take signed transactions, in the configured order. Empty if the endpoints take them.
+    pub fn submit(&self) -> &[SubmitConfig] {
+        &self.submit
+    }
+
     /// The warning for a chain whose modules may call every method.
     pub fn warning(&self) -> Option<String> {
         self.extra_methods.contains(ANY_METHOD).then(|| {
@@ -214,10 +234,11 @@ impl ChainConfig {
     pub fn from_section(chain_id: ChainId, section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
-        let mut endpoints = Vec::new();
+        let (mut endpoints, mut submit) = (Vec::new(), Vec::new());
         if let Some(raw) = &raw {
             check_methods(section, &raw.extra_methods, &mut errors);
             endpoints = read_endpoints(section, raw.rpc_url.as_ref(), &mut errors);
+            submit = SubmitConfig::all(section, &mut errors);
             errors.extend(check_ws(section, raw, &endpoints));
         }
         ConfigErrors::check(errors)?;
@@ -228,6 +249,7 @@ impl ChainConfig {
         };
         let mut config = Self::new(chain_id, first);
         config.endpoints.extend(endpoints);
+        config.submit = submit;
         config.extra_methods = raw.extra_methods.into_iter().collect();
         set(&mut config.request_timeout_ms, raw.request_timeout_ms);
         set(&mut config.retries, raw.retries.map(saturating_u32));

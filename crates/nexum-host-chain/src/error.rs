@@ -1,8 +1,10 @@
-//! The errors of a request. `received.rs` makes them, and `guest.rs` has the part that a guest sees.
+//! The errors of a request. `received.rs` makes them, `guest.rs` has the part that a guest sees, and
+//! `transaction.rs` their meaning for a transaction.
 
 mod answer;
 mod guest;
 mod received;
+mod transaction;
 
 use std::fmt;
 use std::io;

@@ -11,7 +11,9 @@
 //! A module's request is checked (`capability::requests`) and pinned to its event's block if its
 //! manifest says so ([`pin`]). Then it is answered from the cache, shared with an equal request in
 //! flight (`capability::reads`), or sent to the best endpoint ([`Endpoints`]). The outcome counts
-//! for the endpoint's rate limit, metrics and health ([`Endpoint`]).
+//! for the endpoint's rate limit, metrics and health ([`Endpoint`]). Another part of the host can answer methods before
+//! any endpoint: see [`Chains::with_methods`]. Such a part reads the chains, and submits signed transactions, through
+//! [`ChainAccess`](nexum_core::capability::ChainAccess).
 //!
 //! # Code map
 //!
@@ -19,7 +21,7 @@
 //! |---|---|
 //! | [`methods`], `error`, `redact`, [`metrics`], `modules`, `wall` | the methods that only read, the errors of a request, secrets, the names of the metrics, the counts of modules' requests, times of day |
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
-//! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
+//! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries; the places where a chain takes transactions |
 //! | `source` | blocks and logs: following, verifying, reorgs, replay |
 //! | [`probe`] | checks of endpoints, for an operator |
 //! | `capability` | modules' requests: checks, pins, shared reads, the WIT implementation |
@@ -73,7 +75,8 @@
 //!   `retries`. It receives a revert at once.
 //! - The crate uses no answer of an endpoint before the endpoint has confirmed the configured chain
 //!   id. Over ws and ipc, it checks each connection. Over http, where connections are not visible,
-//!   it checks at the first request and after each outage.
+//!   it checks at the first request and after each outage. A place of `[[chains.<id>.submit]]` confirms nothing: it gets
+//!   signed transactions alone, which contain the chain id, and its answer never moves a chain.
 //! - A header's bloom is a hint. The source skips a block because of it only with
 //!   `verify_logs = "bloom"`, and only while the chain's blooms prove to be true. The source
 //!   delivers logs that a header denies if two answers contain them, so that a wrong header cannot
@@ -95,13 +98,14 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
     "tungstenite",
 ];
 
-pub use capability::chains::{Chain, Chains, ModuleChains};
+pub use capability::chain::{Chain, ModuleChains};
+pub use capability::chains::Chains;
 pub use capability::pin;
 pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
 pub use capability::replace::{ReplaceError, Replacement};
 pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
+pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, RelayConfig, SubmitConfig, VerifyLogs};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
 pub use methods::METHOD_BYTES_MAX;
 pub use nexum_net::TlsFault;

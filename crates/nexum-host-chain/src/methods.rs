@@ -11,6 +11,16 @@ pub const ANY_METHOD: &str = "*";
 /// The method whose parameters identify its effect: the hash of a signed transaction.
 pub(crate) const SEND_RAW: &str = "eth_sendRawTransaction";
 
+/// The methods that need an account, or send: names for a module's status. A part of the host may answer them, see
+/// [`Chains::with_methods`](crate::Chains::with_methods).
+const SIGNING_METHODS: [&str; 5] = [
+    "eth_accounts",
+    SEND_RAW,
+    "eth_sendTransaction",
+    "eth_signTypedData_v4",
+    "personal_sign",
+];
+
 /// The beginnings of further methods that only read, of nodes' debugging and indexing interfaces. Without
 /// `extra_methods` they are denied like any other method.
 const READING_BEGINS: &[&str] = &[
@@ -96,6 +106,11 @@ pub(crate) fn is_among(extra_methods: &BTreeSet<String>, method: &str) -> bool {
 /// The name of a method in [`READ_METHODS`].
 pub(crate) fn read(method: &str) -> Option<&'static str> {
     READ_METHODS.get(place(method)?).copied()
+}
+
+/// The name of a known method that signs or sends.
+pub(crate) fn signing(method: &str) -> Option<&'static str> {
+    SIGNING_METHODS.into_iter().find(|known| *known == method)
 }
 
 /// The index of a method in [`READ_METHODS`].

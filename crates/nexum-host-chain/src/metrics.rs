@@ -285,6 +285,16 @@ pub(crate) struct EndpointMetrics {
 impl EndpointMetrics {
     pub(crate) fn new(chain_id: ChainId, label: &str) -> Self {
         let (chain, endpoint) = (chain_id.to_string(), label.to_owned());
+        Self {
+            up: gauge!(ENDPOINT_UP, CHAIN => chain.clone(), ENDPOINT => endpoint.clone()),
+            following: gauge!(ENDPOINT_FOLLOWING, CHAIN => chain, ENDPOINT => endpoint),
+            ..Self::without_gauges(chain_id, label)
+        }
+    }
+
+    /// The handles of an endpoint that nexum neither probes nor follows.
+    pub(crate) fn without_gauges(chain_id: ChainId, label: &str) -> Self {
+        let (chain, endpoint) = (chain_id.to_string(), label.to_owned());
         let requests = Class::ALL.map(|class| {
             Outcome::ALL.map(|outcome| {
                 counter!(
@@ -304,11 +314,9 @@ impl EndpointMetrics {
                 CLASS => class.label()
             )
         });
-        let up = gauge!(ENDPOINT_UP, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
-        let following = gauge!(ENDPOINT_FOLLOWING, CHAIN => chain.clone(), ENDPOINT => endpoint.clone());
         Self {
-            up,
-            following,
+            up: Gauge::noop(),
+            following: Gauge::noop(),
             requests,
             seconds,
             rate_limit_wait_seconds: histogram!(

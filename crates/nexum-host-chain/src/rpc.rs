@@ -1,4 +1,6 @@
-//! JSON-RPC: one endpoint, and the pool of endpoints that a chain has.
+//! JSON-RPC: one endpoint, the pool of endpoints that a chain has, and the
+//! places where it takes transactions.
 
 pub(crate) mod endpoint;
 pub(crate) mod endpoints;
+pub(crate) mod submit;

@@ -10,13 +10,16 @@ use crate::bindings::nexum::host::types::HostError;
 
 /// Methods of `chain.request` that another part of the host answers, such as `eth_sendTransaction`.
 ///
-/// The capability `chain` asks it for a method that no node answers without a key. Nothing else allows the method.
+/// The capability `chain` gives it each request of a method that it answers, before any node. `extra_methods` neither
+/// allows nor denies the method. Modules of contract 0.1 do not have these methods.
 #[async_trait]
 pub trait ChainMethods: Send + Sync + Debug + 'static {
     /// Whether it answers a method. `method` may be any text.
     fn answers(&self, method: &str) -> bool;
 
-    /// Answers a request of a module. `params` is any text; the capability `chain` has checked its length.
+    /// Answers a request of a module. The chain is configured. `params` is a JSON array of at most 1 MiB, with any
+    /// content and any depth. The request is counted; an effect is not, and the method journals it. `chain` counts the
+    /// bytes of the answer.
     ///
     /// # Errors
     ///
@@ -36,18 +39,31 @@ pub trait ChainAccess: Send + Sync + Debug + 'static {
     /// The configured chains.
     fn chains(&self) -> Vec<ChainId>;
 
-    /// Sends a request that only reads, with retries. `params` is a JSON array. The result is the node's JSON.
+    /// Sends a request that only reads, with retries. `params` is a JSON array. The result is the node's JSON. An equal
+    /// request in flight answers this one too.
     ///
     /// # Errors
     ///
-    /// [`HostError`], as a guest receives it.
+    /// [`HostError`], as a guest receives it. `denied` for a method that may change something.
     async fn read(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, HostError>;
 
-    /// Submits a signed transaction, once, to each place where the chain takes transactions. Returns the answers.
-    async fn submit(&self, chain_id: ChainId, transaction: &[u8]) -> Vec<Submitted>;
+    /// Sends a signed transaction to each of the places at the same time, once. Returns one answer for each place; none
+    /// if the chain is not configured. Takes a few seconds after a place has the transaction, and otherwise at most twice
+    /// the chain's `request_timeout_ms`.
+    async fn submit(&self, chain_id: ChainId, transaction: &[u8], to: SubmitTo) -> Vec<Submitted>;
 
     /// How the chain takes transactions.
     fn submission(&self, chain_id: ChainId) -> Submission;
+}
+
+/// The places that a transaction goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmitTo {
+    /// The configured ones: `[[chains.<id>.submit]]`, or the endpoints of a chain without these tables.
+    Configured,
+    /// The endpoints of the chain, where everyone sees the transaction. Without [`Submission::fallback`], a transaction of
+    /// a chain with private relays still goes to the relays alone.
+    Public,
 }
 
 /// How a chain takes transactions.
@@ -55,7 +71,7 @@ pub trait ChainAccess: Send + Sync + Debug + 'static {
 pub struct Submission {
     /// Transactions go to private relays alone, so no node knows one before it is mined.
     pub is_private: bool,
-    /// A relay forgets a transaction after this many blocks. 0 for a chain without a private relay.
+    /// Each relay has forgotten a transaction after this many blocks. 0 for a chain without a private relay.
     pub blocks: u64,
     /// Whether a transaction goes to the public endpoints when the relays have not had it mined in time.
     pub fallback: bool,
@@ -76,6 +92,6 @@ pub struct Submitted {
 pub struct SubmitError {
     /// The text for the operator, without secrets.
     pub message: String,
-    /// Whether the place has certainly not taken it: it has answered with an error about the transaction.
+    /// Whether the place has certainly not taken it, if its answer is true: it was not reached, or has refused it.
     pub is_refusal: bool,
 }

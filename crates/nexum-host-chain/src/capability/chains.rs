@@ -1,30 +1,25 @@
-//! All chains of a host, and their capability.
+//! All chains of a host.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexum_config::document::{ConfigErrors, Section};
 use nexum_config::topic::ChainId;
-use nexum_core::BoxError;
-use nexum_core::capability::ModuleMeta;
-use nexum_core::capability::{Capability, Has, HostState};
+use nexum_core::capability::ChainMethods;
 use nexum_core::source::EventSource;
 use nexum_core::source::Position;
 use nexum_core::{Extension, HostBuilder};
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use wasmtime::component::Linker;
 
-use crate::bindings::nexum::host::chain;
-use crate::bindings::trigger;
-use crate::capability::pin::Pin;
+use crate::capability::chain::Chain;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
-use crate::methods;
 use crate::modules::ModuleCounts;
 use crate::probe::{self, EndpointProbe};
 use crate::rpc::endpoints::Endpoints;
+use crate::rpc::submit::SubmitPlaces;
 use crate::source::ChainSource;
 
 /// The chains of the operator's configuration. Clones share their endpoints, and a change of the
@@ -32,6 +27,8 @@ use crate::source::ChainSource;
 #[derive(Clone, Debug, Default)]
 pub struct Chains {
     by_id: Arc<BTreeMap<ChainId, ConfiguredChain>>,
+    /// The methods that other parts of the host answer.
+    methods: Vec<Arc<dyn ChainMethods>>,
     /// Held while a change is prepared.
     changing: Arc<Mutex<()>>,
 }
@@ -49,6 +46,7 @@ struct Current {
     config: ChainConfig,
     endpoints: Arc<Endpoints>,
     requests: Arc<ChainRequests>,
+    submit: Arc<SubmitPlaces>,
 }
 
 impl Current {
@@ -56,6 +54,7 @@ impl Current {
         Self {
             config: config.clone(),
             requests: Arc::new(ChainRequests::new(config, Arc::clone(&endpoints))),
+            submit: Arc::new(SubmitPlaces::new(config, Arc::clone(&endpoints))),
             endpoints,
         }
     }
@@ -113,8 +112,22 @@ impl Chains {
         };
         Self {
             by_id: Arc::new(configs.into_iter().map(chain).collect()),
+            methods: Vec::new(),
             changing: Arc::default(),
         }
+    }
+
+    /// Adds methods of `chain.request` and `chain.request-batch` that another part of the host answers. The first part
+    /// that answers a method receives its requests; no endpoint does. Clones from before do not have the methods.
+    #[must_use]
+    pub fn with_methods(mut self, methods: Arc<dyn ChainMethods>) -> Self {
+        self.methods.push(methods);
+        self
+    }
+
+    /// The part of the host that answers a method.
+    pub(super) fn answering(&self, method: &str) -> Option<Arc<dyn ChainMethods>> {
+        self.methods.iter().find(|methods| methods.answers(method)).cloned()
     }
 
     /// Probes all endpoints: see [`probe`](crate::probe).
@@ -132,6 +145,16 @@ impl Chains {
     pub(super) fn in_use(&self, chain_id: ChainId) -> Option<(ChainConfig, Arc<Endpoints>)> {
         let Current { config, endpoints, .. } = self.by_id.get(&chain_id)?.current();
         Some((config, endpoints))
+    }
+
+    /// The places where a chain takes transactions.
+    pub(super) fn submit_places(&self, chain_id: ChainId) -> Option<Arc<SubmitPlaces>> {
+        Some(Arc::clone(&self.by_id.get(&chain_id)?.current.read().submit))
+    }
+
+    /// The counts of modules' requests to a chain.
+    pub(super) fn counts(&self, chain_id: ChainId) -> Option<&ModuleCounts> {
+        self.by_id.get(&chain_id).map(|chain| &*chain.modules)
     }
 
     /// Prevents other changes of the configuration until the result is dropped. None if there is one.
@@ -234,7 +257,7 @@ impl Chains {
         self.chain(chain_id)?.batch(requests, block, bytes_max).await
     }
 
-    fn chain(&self, chain_id: ChainId) -> Result<Arc<ChainRequests>, RequestError> {
+    pub(super) fn chain(&self, chain_id: ChainId) -> Result<Arc<ChainRequests>, RequestError> {
         let chain = self.by_id.get(&chain_id);
         let chain = chain.map(|chain| Arc::clone(&chain.current.read().requests));
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
@@ -246,149 +269,5 @@ impl Extension for Chains {
     fn add_to(self, host: HostBuilder) -> HostBuilder {
         let host = host.capability(self.capability());
         self.sources().fold(host, HostBuilder::source)
-    }
-}
-
-/// The capability that provides `nexum:host/chain`.
-#[derive(Clone, Debug)]
-pub struct Chain {
-    chains: Chains,
-}
-
-/// The chains, for one instance of a module.
-#[derive(Clone, Debug)]
-pub struct ModuleChains {
-    pub(crate) chains: CountedChains,
-    pub(crate) pin: Pin,
-}
-
-/// The chains, which count the requests of one module.
-#[derive(Clone, Debug)]
-pub(crate) struct CountedChains {
-    pub(super) chains: Chains,
-    pub(super) module: Arc<str>,
-}
-
-impl CountedChains {
-    /// As [`Chains::request_at`].
-    pub(crate) async fn request_at(
-        &self,
-        block: Option<Position>,
-        chain_id: ChainId,
-        method: &str,
-        params: &str,
-    ) -> Result<String, RequestError> {
-        self.count(chain_id, [method]);
-        self.chains.request_at(block, chain_id, method, params).await
-    }
-
-    /// As [`Chains::request_batch_at`].
-    pub(crate) async fn request_batch_at(
-        &self,
-        block: Option<Position>,
-        chain_id: ChainId,
-        requests: &[(&str, &str)],
-        bytes_max: u64,
-    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.count(chain_id, requests.iter().map(|(method, _)| *method));
-        self.chains.request_batch_at(block, chain_id, requests, bytes_max).await
-    }
-
-    /// Whether a method may change something, and the operator allows it on the chain.
-    pub(crate) fn allows_change(&self, chain_id: ChainId, method: &str) -> bool {
-        let chain = self.chains.chain(chain_id);
-        chain.is_ok_and(|chain| chain.allows_change(method))
-    }
-
-    /// As [`Chains::endpoints`].
-    pub(crate) fn endpoints(&self, chain_id: ChainId) -> Option<Arc<Endpoints>> {
-        self.chains.endpoints(chain_id)
-    }
-
-    fn count<'a>(&self, chain_id: ChainId, methods: impl IntoIterator<Item = &'a str>) {
-        if let Some(chain) = self.chains.by_id.get(&chain_id) {
-            methods
-                .into_iter()
-                .for_each(|method| chain.modules.asked(&self.module, method));
-        }
-    }
-}
-
-impl Capability for Chain {
-    type State = ModuleChains;
-
-    fn name(&self) -> &'static str {
-        "chain"
-    }
-
-    fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/chain@0.2.0", "nexum:host/chain@0.1.0"]
-    }
-
-    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
-        trigger::nexum::host::chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
-    }
-
-    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
-        Pin::from_section(settings).map(drop)
-    }
-
-    /// A signed transaction has a hash, by which every node recognises it.
-    fn unrepeatable(&self, _settings: Option<&Section>) -> Option<String> {
-        let of_chain = |(chain_id, chain): (&ChainId, &ConfiguredChain)| {
-            let config = chain.current().config;
-            let is_once = |method: &&String| methods::may_change(method) && *method != methods::SEND_RAW;
-            let method = config.extra_methods.iter().find(is_once)?;
-            Some(format!(
-                "the calls that `extra_methods` of chain {chain_id} allows it (`{method}`)"
-            ))
-        };
-        self.chains.by_id.iter().find_map(of_chain)
-    }
-
-    fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
-        let settings = module.settings.get(self.name());
-        Ok(ModuleChains {
-            chains: CountedChains {
-                chains: self.chains.clone(),
-                module: module.name.as_str().into(),
-            },
-            pin: settings.map(Pin::from_section).transpose()?.unwrap_or_default(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use nexum_testing::{Answer, Node, TEST_CHAIN_ID};
-    use serde_json::json;
-
-    use super::*;
-    use crate::EndpointUrl;
-
-    #[tokio::test]
-    async fn the_requests_of_each_module_are_counted_by_class() {
-        let node = Node::start().await;
-        node.on("eth_call", |_| Answer::Result(json!("0x")));
-        let config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(&node.http_url()).unwrap());
-        let chains = Chains::new([config]);
-        let counted = ["one", "two"].map(|module| CountedChains {
-            chains: chains.clone(),
-            module: module.into(),
-        });
-        let [one, two] = &counted;
-        for _ in 0..2 {
-            one.request_at(None, TEST_CHAIN_ID, "eth_call", "[]").await.unwrap();
-        }
-        let batch = [("eth_blockNumber", "[]"), ("eth_call", "[]")];
-        let answers = two.request_batch_at(None, TEST_CHAIN_ID, &batch, u64::MAX).await;
-        assert!(answers.unwrap().iter().all(Result::is_ok));
-        one.request_at(None, 1, "eth_call", "[]").await.unwrap_err();
-
-        let report = chains.source(TEST_CHAIN_ID).unwrap().report();
-        let counts = report.requests_by_module.iter();
-        let counts: Vec<_> = counts.map(|one| (&*one.module, one.class, one.count)).collect();
-        assert_eq!(counts, [("one", "call", 2), ("two", "call", 1), ("two", "block", 1)]);
     }
 }

@@ -4,25 +4,12 @@ use alloy_primitives::{hex, keccak256};
 use nexum_config::topic::ChainId;
 use nexum_core::capability::{EffectCall, EffectClass, EffectJournal, EffectOutcome, EffectPlan, Sending};
 
-use crate::capability::chains::CountedChains;
-use crate::error::{AnswerKind, RequestError};
+use crate::capability::chain::CountedChains;
+use crate::error::RequestError;
 use crate::methods::SEND_RAW;
 
 /// The type of a transaction with blobs (EIP-4844). It is sent with them, and its hash does not cover them.
 const BLOB_TYPE: u8 = 3;
-
-/// The texts of nodes about a transaction that they have, in lower case. They do not agree on the answer
-/// (ethereum/execution-apis#245).
-const KNOWN: [&str; 5] = [
-    "already known",
-    "alreadyknown",
-    "known transaction",
-    "already imported",
-    "already exists",
-];
-
-/// The text of a node about a transaction that it does not know.
-const UNKNOWN: &str = "unknown transaction";
 
 /// A request that changes something.
 pub(super) struct Change<'a> {
@@ -104,7 +91,7 @@ impl<'a> Change<'a> {
         };
         let outcome = match &answer {
             Ok(result) => EffectOutcome::Done(result.clone().into_bytes()),
-            Err(error) if is_refusal(error) => EffectOutcome::Refused,
+            Err(error) if error.is_without_effect() => EffectOutcome::Refused,
             Err(error) => EffectOutcome::Unknown(error.to_string()),
         };
         (answer, outcome)
@@ -112,14 +99,13 @@ impl<'a> Change<'a> {
 
     /// Whether the chain or the endpoint has the transaction although the endpoint refused it.
     async fn is_there(&self, chains: &CountedChains, hash: &str, error: &RequestError, is_repeated: bool) -> bool {
+        if error.is_known_transaction() {
+            return true;
+        }
         let RequestError::Answer { message, .. } = error else {
             return false;
         };
-        let message = message.to_ascii_lowercase();
-        if KNOWN.iter().any(|known| message.contains(known)) && !message.contains(UNKNOWN) {
-            return true;
-        }
-        if !is_repeated && !message.contains("nonce") {
+        if !is_repeated && !message.to_ascii_lowercase().contains("nonce") {
             return false;
         }
         let found = chains
@@ -166,25 +152,6 @@ fn list(bytes: &[u8]) -> Option<(usize, usize)> {
         length.checked_mul(256)?.checked_add(usize::from(*digit))
     })?;
     Some((1 + digits, length))
-}
-
-/// Whether no endpoint has acted on the request.
-fn is_refusal(error: &RequestError) -> bool {
-    match error {
-        RequestError::Refused { .. }
-        | RequestError::Unreachable { .. }
-        | RequestError::Tls(_)
-        | RequestError::WrongChain { .. } => true,
-        RequestError::Status { status, .. } => (400..500).contains(status) && *status != 408,
-        RequestError::Answer { kind, .. } => *kind != AnswerKind::Trouble,
-        RequestError::Lost { .. }
-        | RequestError::Timeout { .. }
-        | RequestError::TooLarge { .. }
-        | RequestError::OverBudget { .. }
-        | RequestError::CutOff { .. }
-        | RequestError::Malformed
-        | RequestError::Internal => false,
-    }
 }
 
 #[cfg(test)]
@@ -301,35 +268,6 @@ mod tests {
             "[7]",
         ] {
             assert!(transaction(params).is_none(), "{params}");
-        }
-    }
-
-    #[test]
-    fn only_an_endpoint_that_has_certainly_not_acted_refuses() {
-        let answer = |kind| RequestError::Answer {
-            code: -32_000,
-            message: "no".to_owned(),
-            kind,
-            revert_data: None,
-        };
-        let status = |status| RequestError::Status {
-            status,
-            retry_after: None,
-            message: None,
-        };
-        for (error, expected) in [
-            (answer(AnswerKind::Other), true),
-            (answer(AnswerKind::Trouble), false),
-            (status(401), true),
-            (status(408), false),
-            (status(429), true),
-            (status(502), false),
-            (RequestError::Unreachable { cause: None }, true),
-            (RequestError::Lost { cause: None }, false),
-            (RequestError::Timeout { timeout_ms: 1 }, false),
-            (RequestError::Malformed, false),
-        ] {
-            assert_eq!(is_refusal(&error), expected, "{error:?}");
         }
     }
 }

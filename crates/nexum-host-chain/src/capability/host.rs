@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::bindings::trigger;
 use crate::bindings::trigger::nexum::host::chain::ChainError;
-use crate::capability::chains::{CountedChains, ModuleChains};
+use crate::capability::chain::{CountedChains, ModuleChains};
 use crate::capability::effects::Change;
-use crate::capability::requests::check_batch;
+use crate::capability::requests::{check_batch, check_method, check_params};
 use crate::error::RequestError;
 use crate::methods;
 
@@ -33,6 +33,10 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
+        self.scope.spend(Limit::ChainRequests, 1)?;
+        if let Some(answer) = handed_over(self, chain_id, &method, &params).await? {
+            return Ok(answer);
+        }
         let answer = request(self, chain_id, &method, &params).await?;
         Ok(answer.map_err(|error| error.to_host_error()))
     }
@@ -48,12 +52,11 @@ impl chain::Host for View<'_, ModuleChains> {
             .map(|request| (&*request.method, &*request.params))
             .collect();
         let answers = batch(self, chain_id, &requests).await?;
-        let answers = answers.map_err(|error| error.to_host_error());
-        Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
+        Ok(answers.map_err(|error| error.to_host_error()))
     }
 }
 
-/// For trigger modules.
+/// For trigger modules. No other part of the host answers their requests.
 impl trigger::nexum::host::chain::Host for View<'_, ModuleChains> {
     async fn request(
         &mut self,
@@ -61,18 +64,48 @@ impl trigger::nexum::host::chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, ChainError>> {
+        self.scope.spend(Limit::ChainRequests, 1)?;
         let answer = request(self, chain_id, &method, &params).await?;
         Ok(answer.map_err(|error| error.to_chain_error()))
     }
 }
 
+/// The answer of another part of the host. `None` if no part answers the method.
+async fn handed_over(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    method: &str,
+    params: &str,
+) -> wasmtime::Result<Option<Result<String, HostError>>> {
+    let answering = view.state.chains.answering(chain_id, method);
+    let checked = answering.and_then(|part| {
+        let Some(part) = part else { return Ok(None) };
+        check_method(method)?;
+        check_params(params)?;
+        Ok(Some(part))
+    });
+    let part = match checked {
+        Ok(Some(part)) => part,
+        Ok(None) => return Ok(None),
+        Err(error) => return Ok(Some(Err(error.to_host_error()))),
+    };
+    let name = methods::signing(method).or_else(|| methods::read(method));
+    let _call = view.host_call(HostCallKind::Chain, name.unwrap_or(OTHER_METHOD));
+    let mut nothing = ();
+    let of_part = view.without_state(&mut nothing);
+    let answer = part.request(of_part, chain_id, method, params).await?;
+    let bytes = answer.as_ref().map_or(0, |result| result.len() as u64);
+    view.scope.spend(Limit::ResponseBytes, bytes)?;
+    Ok(Some(answer))
+}
+
+/// Sends a request to the endpoints of the chain.
 async fn request(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     method: &str,
     params: &str,
 ) -> wasmtime::Result<Result<String, RequestError>> {
-    view.scope.spend(Limit::ChainRequests, 1)?;
     if view.state.chains.allows_change(chain_id, method) {
         return change(view, chain_id, method, params).await;
     }
@@ -86,32 +119,35 @@ async fn request(
     Ok(answer)
 }
 
-/// Sends a batch. Requests that change something go out first, one by one; the others follow together.
+/// Answers a batch. Requests that change something, and those that another part of the host answers, go out first, one
+/// by one in their order; the others follow together.
 async fn batch(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     requests: &[(&str, &str)],
-) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+) -> wasmtime::Result<Result<Vec<RpcResult>, RequestError>> {
     if let Err(error) = check_batch(requests) {
         return Ok(Err(error));
     }
-    let mut changed = Vec::with_capacity(requests.len());
+    let mut alone = Vec::with_capacity(requests.len());
     for (method, params) in requests {
-        changed.push(match view.state.chains.allows_change(chain_id, method) {
-            true => Some(change(view, chain_id, method, params).await?),
-            false => None,
-        });
+        let answer = match handed_over(view, chain_id, method, params).await? {
+            Some(answer) => Some(answer.map_or_else(RpcResult::Err, RpcResult::Ok)),
+            None if view.state.chains.allows_change(chain_id, method) => {
+                Some(rpc_result(change(view, chain_id, method, params).await?))
+            }
+            None => None,
+        };
+        alone.push(answer);
     }
-    let reads = requests.iter().zip(&changed).filter(|(_, changed)| changed.is_none());
+    let reads = requests.iter().zip(&alone).filter(|(_, answer)| answer.is_none());
     let reads: Vec<_> = reads.map(|(request, _)| *request).collect();
     let answers = read_batch(view, chain_id, &reads).await?;
     Ok(answers.map(|answers| {
-        let mut answers = answers.into_iter();
-        let answer = |changed: Option<_>| changed.or_else(|| answers.next());
-        let answers = changed.into_iter().map(answer);
-        answers
-            .map(|answer| answer.unwrap_or(Err(RequestError::Internal)))
-            .collect()
+        let mut read = answers.into_iter();
+        let answer =
+            |alone: Option<_>| alone.unwrap_or_else(|| rpc_result(read.next().unwrap_or(Err(RequestError::Internal))));
+        alone.into_iter().map(answer).collect()
     }))
 }
 

@@ -9,7 +9,7 @@ use nexum_config::topic::ChainId;
 use tokio::sync::OwnedMutexGuard;
 
 use super::chains::Chains;
-use crate::config::{ChainConfig, EndpointConfig};
+use crate::config::{ChainConfig, EndpointConfig, SubmitConfig};
 use crate::rpc::endpoints::Endpoints;
 
 /// The settings that cannot change while nexum runs. Modules keep their undo records to
@@ -177,6 +177,7 @@ fn differences(before: &ChainConfig, after: &ChainConfig) -> Vec<String> {
     let mut lines: Vec<String> = changed
         .map(|(key, before, after)| format!("chains.{chain_id}.{key}: {before} -> {after}"))
         .collect();
+    lines.extend(submit_differences(before, after).map(|text| format!("chains.{chain_id}.submit: {text}")));
     let mut line = |text: fmt::Arguments<'_>| lines.push(format!("chains.{chain_id}.endpoints: {text}"));
     let (before, after) = (before.endpoints(), after.endpoints());
     let find = |endpoints: &[EndpointConfig], url| endpoints.iter().find(|one| one.url == url).cloned();
@@ -200,6 +201,33 @@ fn differences(before: &ChainConfig, after: &ChainConfig) -> Vec<String> {
         line(format_args!("in another order"));
     }
     lines
+}
+
+/// The differences of the submit places. A transaction goes to all of them, so their order means nothing.
+fn submit_differences<'a>(before: &'a ChainConfig, after: &'a ChainConfig) -> impl Iterator<Item = String> + 'a {
+    let find = |config: &'a ChainConfig, url| config.submit().iter().find(move |place| place.url == url);
+    let gone = before
+        .submit()
+        .iter()
+        .filter(move |place| find(after, place.url.clone()).is_none());
+    let gone = gone.map(|place| format!("{} removed", place.url));
+    let changed = after
+        .submit()
+        .iter()
+        .filter_map(move |place| match find(before, place.url.clone()) {
+            None => Some(format!("{} added", place.url)),
+            Some(before) if before == place => None,
+            Some(before) if before.relay == place.relay => Some(format!("{}: headers changed", place.url)),
+            Some(before) => Some(format!("{}: {} -> {}", place.url, kind(before), kind(place))),
+        });
+    gone.chain(changed)
+}
+
+fn kind(place: &SubmitConfig) -> String {
+    match place.relay {
+        None => "public".to_owned(),
+        Some(relay) => format!("private for {} blocks, fallback = {}", relay.blocks, relay.fallback),
+    }
 }
 
 /// The changed settings of an endpoint: key, value before, and value after. The values of headers

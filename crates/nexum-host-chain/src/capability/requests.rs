@@ -140,35 +140,31 @@ impl ChainRequests {
         is_allowed && methods::may_change(method) && !methods::CONNECTION_METHODS.contains(&method)
     }
 
+    /// The reason for a module, with the remedy for the operator.
+    fn not_allowed(&self, method: &str) -> String {
+        let chain_id = self.chain_id;
+        let remedy = match methods::signing(method) {
+            Some(methods::SEND_RAW) => format!(": it needs `extra_methods = [\"{method}\"]` in [chains.{chain_id}]"),
+            Some(_) => {
+                ": it needs a build of nexum that signs, and an account in [identity.<module>.<account>]".to_owned()
+            }
+            None => String::new(),
+        };
+        let method = method.escape_debug();
+        format!("the method {method} is not allowed on chain {chain_id}{remedy}")
+    }
+
     fn check(&self, method: &str, params: &str, pin: Option<Position>) -> Result<Allowed, RequestError> {
-        if method.len() > METHOD_BYTES_MAX {
-            return Err(RequestError::invalid(format!(
-                "a method's name takes at most {METHOD_BYTES_MAX} bytes"
-            )));
-        }
+        check_method(method)?;
         let read = methods::read(method);
         if methods::CONNECTION_METHODS.contains(&method) {
             let reason = format!("the method {method} is not allowed: modules share the connection that it is about");
             return Err(RequestError::denied(reason));
         }
         if read.is_none() && !methods::is_among(&self.extra_methods, method) {
-            let reason = format!(
-                "the method {} is not allowed on chain {}",
-                method.escape_debug(),
-                self.chain_id
-            );
-            return Err(RequestError::denied(reason));
+            return Err(RequestError::denied(self.not_allowed(method)));
         }
-        if params.len() > PARAMS_BYTES_MAX {
-            return Err(RequestError::invalid(format!(
-                "the parameters take at most {PARAMS_BYTES_MAX} bytes"
-            )));
-        }
-        // The check does not recurse, so deeply nested text is harmless.
-        let params = match serde_json::from_str::<&RawValue>(params) {
-            Ok(params) if params.get().starts_with('[') => params,
-            _ => return Err(RequestError::invalid("the parameters are not a JSON array")),
-        };
+        let params = check_params(params)?;
         let Some(method) = read else {
             return Ok(Allowed::Other((method.to_owned().into(), params.to_owned())));
         };
@@ -195,6 +191,30 @@ impl ChainRequests {
             }),
             Pinned::ByNumber { params } => Allowed::Read(ReadRequest::unpinned(method, raw(params)?)),
         })
+    }
+}
+
+/// Refuses a method whose name is too long.
+pub(crate) fn check_method(method: &str) -> Result<(), RequestError> {
+    match method.len() > METHOD_BYTES_MAX {
+        true => Err(RequestError::invalid(format!(
+            "a method's name takes at most {METHOD_BYTES_MAX} bytes"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The parameters of a request, which are a JSON array within its bound.
+pub(crate) fn check_params(params: &str) -> Result<&RawValue, RequestError> {
+    if params.len() > PARAMS_BYTES_MAX {
+        return Err(RequestError::invalid(format!(
+            "the parameters take at most {PARAMS_BYTES_MAX} bytes"
+        )));
+    }
+    // The check does not recurse, so deeply nested text is harmless.
+    match serde_json::from_str::<&RawValue>(params) {
+        Ok(params) if params.get().starts_with('[') => Ok(params),
+        _ => Err(RequestError::invalid("the parameters are not a JSON array")),
     }
 }
 

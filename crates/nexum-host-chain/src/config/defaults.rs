@@ -3,12 +3,12 @@
 use nexum_config::document::{Defaults, toml_string};
 
 use super::{
-    ChainConfig, HEAD_STALL_SECONDS, POLL_INTERVAL_MS, REORG_DEPTH_MAX, REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX,
-    RETRIES, STARTUP_TIMEOUT_MS,
+    ChainConfig, HEAD_STALL_SECONDS, POLL_INTERVAL_MS, RELAY_BLOCKS, REORG_DEPTH_MAX, REQUEST_TIMEOUT_MS,
+    RESPONSE_BYTES_MAX, RETRIES, STARTUP_TIMEOUT_MS,
 };
 
 impl ChainConfig {
-    /// The keys of a chain and of an endpoint with their default values, by table. `*` is a chain id.
+    /// The keys of a chain, of an endpoint and of a submit place with their default values, by table. `*` is a chain id.
     pub fn defaults() -> Vec<(&'static str, Defaults)> {
         let number = |number: u64| Some(number.to_string());
         let chain = vec![
@@ -32,6 +32,16 @@ impl ChainConfig {
             ("max_log_range_blocks", None),
             ("max_addresses", None),
         ];
-        vec![("chains.*", chain), ("chains.*.endpoints[]", endpoint)]
+        let submit = vec![
+            ("url", None),
+            ("private", Some("false".to_owned())),
+            ("blocks", number(RELAY_BLOCKS)),
+            ("fallback", Some("false".to_owned())),
+        ];
+        vec![
+            ("chains.*", chain),
+            ("chains.*.endpoints[]", endpoint),
+            ("chains.*.submit[]", submit),
+        ]
     }
 }

@@ -44,7 +44,7 @@ pub(crate) use self::health::{Fitness, Health, RETRY_AFTER_MAX, Signal};
 use self::limit::RateLimit;
 use self::usage::Usage;
 use crate::config::endpoint_url::Address;
-use crate::config::{ChainConfig, EndpointConfig};
+use crate::config::{ChainConfig, EndpointConfig, SubmitConfig};
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
 
@@ -106,6 +106,26 @@ impl Endpoint {
     ) -> Self {
         let metrics = Arc::new(EndpointMetrics::new(chain.chain_id, &label));
         Self::with_metrics(chain, config, index, label, signal, metrics)
+    }
+
+    /// A place that takes transactions alone. The chain is neither read nor followed over it, and it need not know its
+    /// chain id.
+    pub(crate) fn for_transactions(
+        chain: &ChainConfig,
+        config: &SubmitConfig,
+        label: String,
+        signal: &Arc<Signal>,
+    ) -> Self {
+        let metrics = Arc::new(EndpointMetrics::without_gauges(chain.chain_id, &label));
+        let mut of_endpoint = EndpointConfig::from(config.url.clone());
+        of_endpoint.headers = config.headers.clone();
+        let connector = Connector::new(chain, &of_endpoint, label.clone(), Arc::clone(&metrics)).without_check();
+        Self {
+            has_others: false,
+            following: Arc::new(connector),
+            asking: None,
+            ..Self::with_metrics(chain, &of_endpoint, 0, label, signal, metrics)
+        }
     }
 
     fn with_metrics(

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 pub(crate) use self::report::Down;
+use crate::config::endpoint_url::EndpointUrl;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
@@ -380,19 +381,22 @@ fn labels(config: &ChainConfig, before: &[Arc<Endpoint>]) -> Vec<String> {
     let kept: Vec<_> = config.endpoints().iter().map(kept).collect();
     let mut taken: BTreeSet<String> = kept.iter().flatten().cloned().collect();
     let label = |(endpoint, kept): (&EndpointConfig, Option<String>)| {
-        kept.unwrap_or_else(|| {
-            let url = endpoint.url.to_string();
-            let mut label = url.clone();
-            for number in 2.. {
-                if taken.insert(label.clone()) {
-                    break;
-                }
-                label = format!("{url}#{number}");
-            }
-            label
-        })
+        kept.unwrap_or_else(|| unique_label(&endpoint.url, &mut taken))
     };
     config.endpoints().iter().zip(kept).map(label).collect()
+}
+
+/// Scheme, host and port of an address, with a number if the label is taken. Takes the label.
+pub(crate) fn unique_label(url: &EndpointUrl, taken: &mut BTreeSet<String>) -> String {
+    let url = url.to_string();
+    let mut label = url.clone();
+    for number in 2.. {
+        if taken.insert(label.clone()) {
+            break;
+        }
+        label = format!("{url}#{number}");
+    }
+    label
 }
 
 /// The bytes of a result, or 0 for an error.

@@ -35,7 +35,10 @@ pub(super) struct Connector {
     label: String,
     response_bytes_max: usize,
     use_proxy: bool,
-    /// The connection in use. Invariant: it has confirmed the chain id.
+    /// Whether a connection must confirm the chain id. A place that takes transactions alone is not asked: the
+    /// signature of a transaction contains the chain id.
+    checks_chain_id: bool,
+    /// The connection in use. Invariant: it has confirmed the chain id, if it must.
     connection: Mutex<Option<Connection>>,
     connecting: tokio::sync::Mutex<Connecting>,
     was_connected: AtomicBool,
@@ -67,11 +70,18 @@ impl Connector {
             label,
             response_bytes_max: chain.response_bytes_max,
             use_proxy: chain.use_proxy,
+            checks_chain_id: true,
             connection: Mutex::new(None),
             connecting: tokio::sync::Mutex::default(),
             was_connected: AtomicBool::new(false),
             metrics,
         }
+    }
+
+    /// The connector for a place that takes transactions alone.
+    pub(super) fn without_check(mut self) -> Self {
+        self.checks_chain_id = false;
+        self
     }
 
     /// Whether a connection of this connector serves for the other one.
@@ -96,7 +106,7 @@ impl Connector {
         *self.current() = None;
     }
 
-    /// The connection in use, or a new one that has confirmed the chain id.
+    /// The connection in use, or a new one that has confirmed the chain id, if it must.
     pub(super) async fn connect(&self, health: &Health) -> Result<Connection, RequestError> {
         match self.usable() {
             Some(connection) => Ok(connection),
@@ -167,7 +177,9 @@ impl Connector {
             Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead, &oversize)).await?,
         };
         let connection = Connection::new(client, dead, oversize);
-        self.check_chain_id(&connection, health).await?;
+        if self.checks_chain_id {
+            self.check_chain_id(&connection, health).await?;
+        }
         Ok(connection)
     }
 
