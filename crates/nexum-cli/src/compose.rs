@@ -1,6 +1,12 @@
 //! Puts this build's capabilities together. Only this file and those below it name capabilities.
 
-#[cfg(not(all(feature = "cow", feature = "http", feature = "identity", feature = "store")))]
+#[cfg(not(all(
+    feature = "cow",
+    feature = "http",
+    feature = "identity",
+    feature = "store",
+    feature = "tx"
+)))]
 mod absent;
 #[cfg(feature = "chain")]
 mod chain;
@@ -12,6 +18,8 @@ mod http;
 mod identity;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(feature = "tx")]
+mod tx;
 #[cfg(not(feature = "chain"))]
 mod without_chain;
 
@@ -26,7 +34,7 @@ use serde::Serialize;
 use crate::configure::{self, EffectsConfig};
 use crate::contract::{
     ACCOUNTS_SECTION, ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION, NOTIFY_SECTION,
-    QUERY_SECTION, STORE_SECTION, Served, contract,
+    QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
 };
 use crate::report::findings::Finding;
 
@@ -38,6 +46,8 @@ use absent as http;
 use absent as identity;
 #[cfg(not(feature = "store"))]
 use absent as store;
+#[cfg(not(feature = "tx"))]
+use absent as tx;
 #[cfg(not(feature = "chain"))]
 use without_chain as chain;
 
@@ -60,6 +70,9 @@ pub(crate) struct Composition {
     pub(crate) facts: Vec<Fact>,
     /// The chains, for a reload of the configuration.
     pub(crate) chains: ChainsInUse,
+    /// The accounts.
+    #[cfg(feature = "tx")]
+    accounts: std::sync::Arc<nexum_accounts::Accounts>,
 }
 
 /// A sentence of a capability about its configuration, for the operator.
@@ -97,15 +110,19 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         warnings: Vec::new(),
         facts: Vec::new(),
         chains: ChainsInUse::default(),
+        #[cfg(feature = "tx")]
+        accounts: std::sync::Arc::default(),
     };
-    for add in [chain::add, cow::add, http::add, identity::add, store::add] {
+    composition.store.policy.effects_keep = read(config, EFFECTS_SECTION, EffectsConfig::from_section, errors).keep;
+    for add in [identity::add, chain::add, cow::add, http::add, store::add] {
         add(config, &mut composition, errors);
     }
     let known = errors.len();
+    let effects_keep = composition.store.policy.effects_keep;
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
+    composition.store.policy.effects_keep = effects_keep;
     let store = (errors.len() == known).then_some(&composition.store);
     composition.cluster = configure::cluster(config, store, errors);
-    composition.store.policy.effects_keep = read(config, EFFECTS_SECTION, EffectsConfig::from_section, errors).keep;
     composition.host = contract().fold(composition.host, |host, (name, interfaces, served)| match served {
         Served::By(feature) => host.absent(name, interfaces, feature),
         Served::Unserved(empty) => host.unserved(name, interfaces, empty),
@@ -147,6 +164,10 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
             ACCOUNTS_SECTION => IDENTITY,
             name => name,
         };
+        if name == TX_SECTION {
+            let error = location.error("this build sends no transactions");
+            return error.with_hint("build nexum with `--features tx`");
+        }
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => location
                 .error(format!("this build lacks the capability `{name}`"))
@@ -164,6 +185,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                     "modules",
                     NOTIFY_SECTION,
                     QUERY_SECTION,
+                    TX_SECTION,
                 ],
             ),
         }
@@ -172,6 +194,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
         cow::SECTIONS,
         http::SECTIONS,
         identity::SECTIONS,
+        tx::SECTIONS,
         &[
             ADMIN_SECTION,
             CLUSTER_SECTION,
@@ -232,7 +255,13 @@ type DefaultTables = fn() -> Vec<(&'static str, Defaults)>;
 
 /// The default values of the keys in the tables of this build's capabilities, and of a back-end.
 pub(crate) fn defaults(backend: Backend) -> impl Iterator<Item = (&'static str, Defaults)> {
-    let tables = [chain::DEFAULTS, cow::DEFAULTS, http::DEFAULTS, identity::DEFAULTS];
+    let tables = [
+        chain::DEFAULTS,
+        cow::DEFAULTS,
+        http::DEFAULTS,
+        identity::DEFAULTS,
+        tx::DEFAULTS,
+    ];
     let tables = tables.into_iter().flat_map(|defaults| defaults());
     let store = StoreConfig::defaults(backend).into_iter();
     store
@@ -247,6 +276,7 @@ pub(crate) fn describe_metrics() {
         cow::DESCRIBE_METRICS,
         http::DESCRIBE_METRICS,
         identity::DESCRIBE_METRICS,
+        tx::DESCRIBE_METRICS,
         DESCRIBE_CLUSTER_METRICS,
     ] {
         describe();
@@ -263,6 +293,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         http::FEATURES,
         identity::FEATURES,
         store::FEATURES,
+        tx::FEATURES,
         POSTGRES,
         SLED,
     ]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, U64, U256};
 use nexum_config::topic::ChainId;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_core::capability::{ChainAccess, Submitted};
+use nexum_core::capability::{ChainAccess, SubmitTo, Submitted};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -152,8 +152,8 @@ impl Chain {
         Ok(found.map_err(SendError::Chain)?.trim() != "null")
     }
 
-    pub(crate) async fn submit(&self, transaction: &[u8]) -> Vec<Submitted> {
-        self.access.submit(self.id, transaction).await
+    pub(crate) async fn submit(&self, transaction: &[u8], to: SubmitTo) -> Vec<Submitted> {
+        self.access.submit(self.id, transaction, to).await
     }
 }
 

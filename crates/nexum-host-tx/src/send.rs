@@ -15,7 +15,7 @@ use nexum_config::topic::ChainId;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::{
     CapabilityRows, ChainMethods, EffectCall, EffectClass, EffectJournal, EffectOutcome, EffectPlan, Handler,
-    HostCallKind, PreparedEffect, Sending, Submitted, View,
+    HostCallKind, PreparedEffect, Sending, SubmitTo, Submitted, View,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ impl<'a> Job<'a> {
         self.shared.sent.notify_one();
         let hash = made.transaction.newest().hash;
         metrics::sent(self.request.chain, self.grant.account().name());
-        let answers = self.chain.submit(&made.transaction.signed).await;
+        let answers = self.chain.submit(&made.transaction.signed, SubmitTo::Configured).await;
         if let Some(reason) = refusal(&answers) {
             return Ok(match self.give_back(journal, sending, &made, &reason).await? {
                 true => Err(SendError::NotTaken(reason)),

@@ -6,6 +6,7 @@
 //! - [`Anvil`]: a real local node.
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
 //! - [`cow`]: a local node with the contracts of CoW Protocol.
+//! - [`accounts`]: accounts with keystores and funds.
 //! - [`Gate`]: a TCP proxy that a test closes and opens.
 //! - [`Relay`]: a proxy between a client and a node, which can fail at random.
 //! - [`Daemon`]: a nexum process, with its log, its metrics and its answers.
@@ -26,6 +27,7 @@
     reason = "a failed helper fails the test"
 )]
 
+pub mod accounts;
 pub mod bench;
 pub mod cow;
 pub mod guests;

@@ -20,6 +20,8 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
         Chains::default()
     });
     composition.warnings.extend(chains.warnings());
+    #[cfg(feature = "tx")]
+    let chains = super::tx::add(config, composition, chains, errors);
     composition.chains = InUse(chains.clone());
     composition.add(chains);
 }

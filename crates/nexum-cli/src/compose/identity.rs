@@ -44,7 +44,12 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
         capability: IDENTITY,
         text,
     }));
-    composition.add(Identity::new(Arc::new(accounts)));
+    let accounts = Arc::new(accounts);
+    #[cfg(feature = "tx")]
+    {
+        composition.accounts = Arc::clone(&accounts);
+    }
+    composition.add(Identity::new(accounts));
 }
 
 fn read(config: &Config) -> Result<Accounts, ConfigErrors> {

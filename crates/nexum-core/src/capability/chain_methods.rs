@@ -48,7 +48,7 @@ pub trait ChainAccess: Send + Sync + Debug + 'static {
     async fn read(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, HostError>;
 
     /// Sends a signed transaction to each of the places at the same time, once. Returns one answer for each place; none
-    /// if the chain is not configured. Takes a few seconds after a place has the transaction, and otherwise at most twice
+    /// if the chain is not configured. Returns soon after a place has the transaction, and otherwise takes at most twice
     /// the chain's `request_timeout_ms`.
     async fn submit(&self, chain_id: ChainId, transaction: &[u8], to: SubmitTo) -> Vec<Submitted>;
 
@@ -92,6 +92,7 @@ pub struct Submitted {
 pub struct SubmitError {
     /// The text for the operator, without secrets.
     pub message: String,
-    /// Whether the place has certainly not taken it, if its answer is true: it was not reached, or has refused it.
+    /// Whether the place has answered with an error about the transaction. Otherwise it may take it when it is submitted
+    /// again.
     pub is_refusal: bool,
 }

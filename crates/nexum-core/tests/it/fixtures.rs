@@ -64,6 +64,7 @@ fixtures! {
     "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
     "noop" => noop_handles_every_block,
     "panic" => panic_loses_only_its_own_event,
+    "payer" => payer_asks_for_a_transaction_for_each_block,
     "query-echo" => query_echo_answers_what_it_is_asked,
     "recorder" => recorder_gets_what_happened,
     "requests" => requests_asks_for_each_balance,
@@ -398,6 +399,17 @@ async fn cow_submitter_is_refused_without_an_order_book() {
 
 async fn effects_is_refused_without_http() {
     is_refused_without_http("effects").await;
+}
+
+async fn payer_asks_for_a_transaction_for_each_block() {
+    let chain = SilentChain::default();
+    chain.open();
+    let mut setup = Setup::new().module("payer");
+    setup.capabilities = setup.capabilities.with(chain.clone());
+    let run = setup.start().await;
+    run.chain.mine(2);
+    run.handled("payer", 2).await;
+    assert_eq!(chain.asked(), 2);
 }
 
 async fn signer_is_refused_without_accounts() {

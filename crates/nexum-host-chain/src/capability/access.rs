@@ -8,7 +8,7 @@ use nexum_core::capability::{ChainAccess, Submission, SubmitError, SubmitTo, Sub
 use serde_json::value::to_raw_value;
 
 use super::chains::Chains;
-use crate::error::RequestError;
+use crate::error::{AnswerKind, RequestError};
 use crate::methods::{self, SEND_RAW};
 use crate::redact::printable;
 use crate::rpc::endpoint::Answer;
@@ -53,7 +53,7 @@ fn submitted((endpoint, answer): (String, Answer)) -> Submitted {
     let result = match answer {
         Err(error) if !has_it => Err(SubmitError {
             message: printable(&error.to_string()),
-            is_refusal: error.is_without_effect(),
+            is_refusal: matches!(&error, RequestError::Answer { kind, .. } if *kind != AnswerKind::Trouble),
         }),
         _ => Ok(()),
     };

@@ -16,7 +16,7 @@ use crate::rpc::endpoints::{Endpoints, unique_label};
 
 /// The wait for the answers of the other places after one place has the transaction. A place that works answers within
 /// it, and the caller has no use for the others.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The submit places of a chain: those of `[[chains.<id>.submit]]`, and its endpoints.
 #[derive(Debug)]

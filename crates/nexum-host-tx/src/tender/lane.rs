@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use alloy_primitives::B256;
 use nexum_accounts::{Account, CallLimits, Grant, OnRevert};
 use nexum_config::causes::Causes;
-use nexum_core::capability::CapabilityRows;
+use nexum_core::capability::{CapabilityRows, SubmitTo};
 use nexum_core::service::ServiceContext;
 use nexum_core::state::{EffectState, admin};
 use nexum_core::store::{self, StoreError};
@@ -125,7 +125,7 @@ impl LaneTender {
         let settled = look.settled(head).await?;
         let mut first_open = None;
         for mut one in open {
-            look.find(&mut one, count, settled).await?;
+            look.find(&mut one, count, head, settled).await?;
             if one.is_open() {
                 first_open.get_or_insert(one.nonce);
             }
@@ -242,7 +242,7 @@ impl Look<'_> {
     }
 
     /// Looks for a transaction in a block.
-    async fn find(&self, one: &mut Open, count: u64, settled: u64) -> Result<(), SendError> {
+    async fn find(&self, one: &mut Open, count: u64, head: Head, settled: u64) -> Result<(), SendError> {
         let known = match one.transaction.state {
             TransactionState::Mined(mined) => Some(mined),
             _ => None,
@@ -279,7 +279,7 @@ impl Look<'_> {
                     metrics::reverted(self.lane.chain, self.account.name());
                     let nonce = one.nonce;
                     tracing::warn!(target: TARGET, account = %self.account.name(), chain = self.lane.chain, nonce, block = mined.block, "a reorganisation has removed the block of a transaction, so nexum submits it again");
-                    self.submit(&one.transaction).await;
+                    self.submit(&one.transaction, head.number).await;
                 }
             }
             (None, None) if one.nonce < count => self.suspect(one).await?,
@@ -405,7 +405,7 @@ impl Look<'_> {
             Step::Ensure => !self.chain.knows(one.transaction.newest().hash).await?,
             Step::Replace { .. } => false,
         };
-        if must_submit && let Some(error) = self.submit(&one.transaction).await {
+        if must_submit && let Some(error) = self.submit(&one.transaction, head.number).await {
             let new = Transaction {
                 waits: Some(error),
                 ..one.transaction.clone()
@@ -473,7 +473,7 @@ impl Look<'_> {
             purpose = ?purpose,
             "nexum replaces a transaction by one with higher fees"
         );
-        self.submit(&one.transaction).await;
+        self.submit(&one.transaction, head.number).await;
         Ok(())
     }
 
@@ -520,11 +520,14 @@ impl Look<'_> {
     }
 
     /// Submits the newest version. Returns why no place has taken it.
-    async fn submit(&self, transaction: &Transaction) -> Option<String> {
+    async fn submit(&self, transaction: &Transaction, head: u64) -> Option<String> {
         if let Err(error) = self.rows.check_lease() {
             return Some(error.to_string());
         }
-        let answers = self.chain.submit(&transaction.signed).await;
+        let answers = self
+            .chain
+            .submit(&transaction.signed, self.places(transaction, head))
+            .await;
         let mut reason = Some("the chain has no place that takes transactions".to_owned());
         for answer in answers {
             match answer.result {
@@ -533,6 +536,17 @@ impl Look<'_> {
             }
         }
         reason
+    }
+
+    /// The places for a transaction: everyone may see it after the relays had their time, if the operator says so.
+    fn places(&self, transaction: &Transaction, head: u64) -> SubmitTo {
+        let submission = self.shared.chains.submission(self.lane.chain);
+        let since = transaction.versions.first().map_or(head, |version| version.block);
+        let is_over = submission.is_private && head.saturating_sub(since) >= submission.blocks;
+        match is_over && submission.fallback {
+            true => SubmitTo::Public,
+            false => SubmitTo::Configured,
+        }
     }
 
     fn report_mined(&self, one: &Open, hash: B256, receipt: &Receipt) {

@@ -21,7 +21,7 @@ use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
     ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION,
-    NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract,
+    NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -142,6 +142,7 @@ impl Findings {
                 NOTIFY_SECTION,
                 QUERY_SECTION,
                 STORE_SECTION,
+                TX_SECTION,
             ]
             .contains(&name.as_str())
             {
@@ -170,6 +171,7 @@ impl Findings {
                         EFFECTS_SECTION,
                         NOTIFY_SECTION,
                         QUERY_SECTION,
+                        TX_SECTION,
                     ]);
                     errors.push(error.with_nearest(name, known));
                 }
