@@ -148,7 +148,6 @@ mod tests {
         for broken in [
             "",
             "null",
-            "[]",
             r#"{"baseFeePerGas":["-1"]}"#,
             r#"{"baseFeePerGas":["0x100000000000000000000000000000000"]}"#,
         ] {

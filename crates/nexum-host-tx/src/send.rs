@@ -37,6 +37,9 @@ pub const SEND_TRANSACTION: &str = "eth_sendTransaction";
 /// The target of the records about transactions.
 pub(crate) const TARGET: &str = "nexum::tx";
 
+/// The least gas of a transaction.
+const GAS_MIN: u64 = 21_000;
+
 /// The kind of the effect, as for transactions that a module has signed itself.
 const KIND: &str = "transaction";
 
@@ -152,7 +155,7 @@ impl<'a> Job<'a> {
         let grant = grant.ok_or(SendError::NoGrant(request.from))?;
         let Some(limits) = grant.rules().limits.clone() else {
             // The check finds that no rule allows transactions.
-            let refused = check(&grant, &request, 0).err();
+            let refused = check(&grant, &request, request.gas.unwrap_or(GAS_MIN)).err();
             return Err(refused.map_or(SendError::NoGrant(request.from), SendError::from));
         };
         Ok(Self {
@@ -252,7 +255,7 @@ impl<'a> Job<'a> {
     async fn prepare(&self) -> Result<PreparedEffect, SendError> {
         let lane = self.lane();
         // A rule that refuses any amount of gas needs no simulation.
-        let _allowed = check(&self.grant, &self.request, self.request.gas.unwrap_or(0))?;
+        let _allowed = check(&self.grant, &self.request, self.request.gas.unwrap_or(GAS_MIN))?;
         let (estimated, market) = tokio::try_join!(self.chain.simulate(&self.request), self.chain.market())?;
         let gas = self.request.gas.unwrap_or_else(|| Chain::with_margin(estimated));
         let allowed = check(&self.grant, &self.request, gas)?;

@@ -12,8 +12,7 @@ use nexum_testing::{Anvil, AnvilOptions, TEST_CHAIN_ID, WAIT_MAX};
 use serde_json::{Value, json};
 
 use crate::Dir;
-use crate::control::start_logged;
-use crate::running::{Log, Started};
+use crate::running::{Log, Started, spawn};
 
 /// The limits of a module that has nothing to fear.
 const WIDE: &str = "limits = { max_fee_gwei = 1000, fee_per_day = \"1000\", value_per_day = \"1000\", \
@@ -95,6 +94,7 @@ impl World {
         world
     }
 
+    /// Starts a daemon. Returns its whole log.
     fn start(&self) -> (Started, Log) {
         let mut text = String::new();
         for account in self
@@ -118,7 +118,13 @@ impl World {
                  [identity.{name}.account{account}]\n{rules}"
             );
         }
-        start_logged(&self.dir, &self.anvil, &format!("{text}{}", self.more), &["run"])
+        let restart = "[engine.restart]\nattempts_max = 3\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
+        let chain = format!("[chains.{TEST_CHAIN_ID}]\nrpc_url = {:?}\n", self.anvil.ws_url());
+        self.dir
+            .write("engine.toml", format!("{restart}{chain}{text}{}", self.more));
+        let mut child = spawn(&self.dir, &["run"]);
+        let log = Log::of(&mut child);
+        (child, log)
     }
 
     /// The transactions of an account in all blocks, by nonce.
@@ -180,7 +186,7 @@ fn assert_each_once(paid: &[Paid], values: impl IntoIterator<Item = u64>) {
 
 #[tokio::test]
 async fn each_event_has_one_transaction_although_its_first_attempt_fails() {
-    let world = World::new(vec![Module::payer("first = 1\nlast = 20\nthen = \"fail\"\n")], &[]);
+    let world = World::new(vec![Module::payer("last = 20\nthen = \"fail\"\n")], &[]);
     world.anvil.mine(1).await;
     let (_child, _log) = world.start();
     let paid = world.until_paid(0, 20).await;
