@@ -3,7 +3,7 @@
 use nexum_config::document::ConfigError;
 use nexum_config::engine::Config;
 use nexum_host_chain::probe::{self, Check, EndpointProbe};
-use nexum_host_chain::{ChainConfig, Chains, Replacement};
+use nexum_host_chain::{ChainConfig, Chains, Replacement, SubmitConfig};
 
 use super::Composition;
 use crate::report::findings::{Area, Finding, Verdict};
@@ -30,8 +30,20 @@ pub(super) async fn probe(config: &Config) -> Vec<Finding> {
         let chain = ChainConfig::from_section(*chain_id, section);
         chain.ok()
     });
-    let probed = probe::probe(&chains.collect::<Vec<_>>()).await;
-    probed.iter().flat_map(findings).collect()
+    let chains: Vec<_> = chains.collect();
+    let probed = probe::probe(&chains).await;
+    let not_probed = chains.iter().flat_map(not_probed);
+    probed.iter().flat_map(findings).chain(not_probed).collect()
+}
+
+/// A finding for each place that takes transactions alone: the only probe would be a transaction.
+fn not_probed(chain: &ChainConfig) -> impl Iterator<Item = Finding> {
+    let subject = |place: &SubmitConfig| format!("{} {}", chain.chain_id, place.url);
+    let text = "submit: not probed, because nexum sends it nothing but transactions";
+    chain
+        .submit()
+        .iter()
+        .map(move |place| Area::Endpoints.ok(subject(place), text))
 }
 
 /// The findings about one endpoint. After a failure to connect, only that.
