@@ -15,9 +15,11 @@ mod store;
 #[cfg(not(feature = "chain"))]
 mod without_chain;
 
+use std::sync::Arc;
+
 use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::{Capabilities, ChainMethods};
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, StoreConfig};
@@ -60,6 +62,8 @@ pub(crate) struct Composition {
     pub(crate) facts: Vec<Fact>,
     /// The chains, for a reload of the configuration.
     pub(crate) chains: ChainsInUse,
+    /// The methods of `chain.request` that other capabilities answer.
+    methods: Vec<Arc<dyn ChainMethods>>,
 }
 
 /// A sentence of a capability about its configuration, for the operator.
@@ -67,6 +71,9 @@ pub(crate) struct Composition {
 pub(crate) struct Fact {
     /// The capability whose modules it concerns.
     pub(crate) capability: &'static str,
+    /// The only module that it concerns, whatever its capabilities.
+    #[serde(skip)]
+    pub(crate) module: Option<String>,
     pub(crate) text: String,
 }
 
@@ -97,10 +104,12 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         warnings: Vec::new(),
         facts: Vec::new(),
         chains: ChainsInUse::default(),
+        methods: Vec::new(),
     };
-    for add in [chain::add, cow::add, http::add, identity::add, store::add] {
+    for add in [chain::read, cow::add, http::add, identity::add, store::add] {
         add(config, &mut composition, errors);
     }
+    chain::add(&mut composition);
     let known = errors.len();
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
     let store = (errors.len() == known).then_some(&composition.store);

@@ -102,6 +102,7 @@ impl Settings {
             warnings,
             facts,
             chains,
+            ..
         } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);

@@ -14,14 +14,21 @@ pub(super) const DEFAULTS: super::DefaultTables = nexum_host_chain::ChainConfig:
 pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
-pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+/// Reads the chains, which other capabilities may need.
+pub(super) fn read(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
     let chains = Chains::from_sections(&config.chains).unwrap_or_else(|found| {
         errors.extend(found);
         Chains::default()
     });
     composition.warnings.extend(chains.warnings());
-    composition.chains = InUse(chains.clone());
-    composition.add(chains);
+    composition.chains = InUse(chains);
+}
+
+/// Adds the capability, with the methods of the other capabilities.
+pub(super) fn add(composition: &mut Composition) {
+    let methods = std::mem::take(&mut composition.methods);
+    let chains = composition.chains.0.clone();
+    composition.add(methods.into_iter().fold(chains, Chains::with_methods));
 }
 
 pub(super) async fn probe(config: &Config) -> Vec<Finding> {
