@@ -23,9 +23,11 @@ mod tx;
 #[cfg(not(feature = "chain"))]
 mod without_chain;
 
+use std::sync::Arc;
+
 use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::{Capabilities, ChainMethods};
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, StoreConfig};
@@ -72,7 +74,9 @@ pub(crate) struct Composition {
     pub(crate) chains: ChainsInUse,
     /// The accounts.
     #[cfg(feature = "tx")]
-    accounts: std::sync::Arc<nexum_accounts::Accounts>,
+    accounts: Arc<nexum_accounts::Accounts>,
+    /// The methods of `chain.request` that other capabilities answer.
+    methods: Vec<Arc<dyn ChainMethods>>,
 }
 
 /// A sentence of a capability about its configuration, for the operator.
@@ -80,6 +84,9 @@ pub(crate) struct Composition {
 pub(crate) struct Fact {
     /// The capability whose modules it concerns.
     pub(crate) capability: &'static str,
+    /// The only module that it concerns, whatever its capabilities.
+    #[serde(skip)]
+    pub(crate) module: Option<String>,
     pub(crate) text: String,
 }
 
@@ -111,12 +118,14 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         facts: Vec::new(),
         chains: ChainsInUse::default(),
         #[cfg(feature = "tx")]
-        accounts: std::sync::Arc::default(),
+        accounts: Arc::default(),
+        methods: Vec::new(),
     };
     composition.store.policy.effects_keep = read(config, EFFECTS_SECTION, EffectsConfig::from_section, errors).keep;
-    for add in [identity::add, chain::add, cow::add, http::add, store::add] {
+    for add in [chain::read, cow::add, http::add, identity::add, store::add, tx::add] {
         add(config, &mut composition, errors);
     }
+    chain::add(&mut composition);
     let known = errors.len();
     let effects_keep = composition.store.policy.effects_keep;
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);

@@ -1,7 +1,8 @@
 //! Checks of endpoints for an operator: the abilities of each endpoint, and remedies.
 //!
 //! A probe uses connections of its own, and changes nothing in the health of endpoints in use. It
-//! sends at most about thirty requests to an endpoint, one after the other.
+//! sends at most about thirty requests to an endpoint, one after the other. It sends nothing to the places of
+//! `[[chains.<id>.submit]]`, which take transactions alone.
 
 mod checks;
 

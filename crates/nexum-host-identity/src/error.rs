@@ -17,6 +17,14 @@ pub enum IdentityError {
         /// The length of the account.
         bytes: usize,
     },
+    /// The parameters of a method of `chain.request` have another form.
+    #[error("the parameters of {method} are {expected}")]
+    Params {
+        /// The method.
+        method: &'static str,
+        /// The form.
+        expected: &'static str,
+    },
     /// The operator does not give the account to the module.
     #[error("the operator does not allow the module to use the account {0}")]
     NoGrant(Address),
@@ -40,7 +48,7 @@ pub enum IdentityError {
 impl IdentityError {
     fn kind(&self) -> HostErrorKind {
         match self {
-            Self::NotAnAddress { .. } | Self::TypedData(_) => HostErrorKind::InvalidInput,
+            Self::NotAnAddress { .. } | Self::Params { .. } | Self::TypedData(_) => HostErrorKind::InvalidInput,
             Self::NoGrant(_) | Self::Query | Self::Refused(_) => HostErrorKind::Denied,
             Self::Deadline | Self::Sign(SignError::Timeout { .. }) => HostErrorKind::Timeout,
             Self::Sign(_) => HostErrorKind::Unavailable,

@@ -1,39 +1,29 @@
 //! The WIT implementation.
 
-use alloy_primitives::{Address, B256};
-use nexum_accounts::{Allowed, Grant, MESSAGE_BYTES_MAX, Preimage, TypedMessage};
-use nexum_config::causes::Causes;
-use nexum_config::hint::Hint as _;
-use nexum_config::limits::Limit;
+use alloy_primitives::Address;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{Handler, HostCallKind, View};
-use tokio::time::{Instant, timeout_at};
+use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::identity;
-use crate::error::IdentityError;
 use crate::identity::IdentityState;
-use crate::metrics;
+use crate::sign::{sign, sign_typed_data};
 
 impl identity::Host for View<'_, IdentityState> {
     async fn accounts(&mut self) -> wasmtime::Result<Result<Vec<Vec<u8>>, HostError>> {
-        let addresses: Vec<_> = self.state.addresses().map(|address| address.to_vec()).collect();
+        let addresses: Vec<_> = self
+            .state
+            .grants
+            .iter()
+            .map(|grant| grant.account().address().to_vec())
+            .collect();
         self.spend_call(addresses.len() * Address::len_bytes())?;
         Ok(Ok(addresses))
     }
 
     async fn sign(&mut self, account: Vec<u8>, message: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
-        self.spend_call(message.len())?;
-        self.scope.spend(Limit::Signatures, 1)?;
-        let signed = signed(self, &account, Kind::Message, |grant| {
-            let checked = grant.check_message(&message).map_err(IdentityError::from);
-            // No rule allows a longer message, and its digest would take the host's time.
-            let is_short = message.len() as u64 <= MESSAGE_BYTES_MAX;
-            Decoded {
-                digest: is_short.then(|| Preimage::of_message(&message).digest()),
-                checked: checked.map(|allowed| (allowed, Preimage::of_message(&message))),
-            }
-        });
-        Ok(signed.await.map_err(|error| error.to_host_error()))
+        let grants = self.state.grants.clone();
+        let signed = sign(self, &grants, &account, &message).await?;
+        Ok(signed.map_err(|error| error.to_host_error()))
     }
 
     async fn sign_typed_data(
@@ -41,169 +31,8 @@ impl identity::Host for View<'_, IdentityState> {
         account: Vec<u8>,
         typed_data: String,
     ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
-        self.spend_call(typed_data.len())?;
-        self.scope.spend(Limit::Signatures, 1)?;
-        let signed = signed(self, &account, Kind::TypedData, |grant| {
-            match TypedMessage::parse(&typed_data) {
-                Ok(data) => Decoded {
-                    digest: Some(data.preimage().digest()),
-                    checked: grant
-                        .check_typed_data(&data)
-                        .map(|allowed| (allowed, data.preimage().clone()))
-                        .map_err(IdentityError::from),
-                },
-                Err(error) => Decoded {
-                    digest: None,
-                    checked: Err(error.into()),
-                },
-            }
-        });
-        Ok(signed.await.map_err(|error| error.to_host_error()))
+        let grants = self.state.grants.clone();
+        let signed = sign_typed_data(self, &grants, &account, &typed_data).await?;
+        Ok(signed.map_err(|error| error.to_host_error()))
     }
 }
-
-/// The kind of a signature.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Message,
-    TypedData,
-}
-
-impl Kind {
-    /// The label in metrics and logs.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::TypedData => "typed_data",
-        }
-    }
-
-    /// The function of the interface.
-    fn method(self) -> &'static str {
-        match self {
-            Self::Message => "sign",
-            Self::TypedData => "sign-typed-data",
-        }
-    }
-}
-
-/// The bytes to sign and the rule that allows them, or the reason against it.
-struct Decoded {
-    /// The digest, for the log. `None` for data that is malformed.
-    digest: Option<B256>,
-    checked: Result<(Allowed, Preimage), IdentityError>,
-}
-
-/// Signs what `decode` returns, with a record and a count of the outcome.
-async fn signed(
-    view: &mut View<'_, IdentityState>,
-    account: &[u8],
-    kind: Kind,
-    decode: impl FnOnce(&Grant) -> Decoded,
-) -> Result<Vec<u8>, IdentityError> {
-    let began = Instant::now();
-    let meta = view.meta;
-    let mut record = Record {
-        module: meta.name.as_str(),
-        handler: view.scope.handler(),
-        account: None,
-        kind,
-        digest: None,
-        rule: None,
-    };
-    let signed = attempt(view, account, decode, &mut record).await;
-    metrics::count(kind.name(), signed.as_ref().err(), began.elapsed());
-    record.write(signed.as_ref().err());
-    signed
-}
-
-/// Notes in the record what it learns, also if it fails then.
-async fn attempt(
-    view: &mut View<'_, IdentityState>,
-    account: &[u8],
-    decode: impl FnOnce(&Grant) -> Decoded,
-    record: &mut Record<'_>,
-) -> Result<Vec<u8>, IdentityError> {
-    let call = view.host_call(HostCallKind::Other, record.kind.method());
-    let grant = granted(view, account)?;
-    record.account = Some(grant.account().name().to_string());
-    let decoded = decode(&grant);
-    record.digest = decoded.digest;
-    let (allowed, preimage) = decoded.checked?;
-    record.rule = Some(allowed.rule);
-    if let Some(endpoint) = grant.account().endpoint() {
-        call.endpoint(&endpoint);
-    }
-    match timeout_at(view.scope.answer_by(), grant.account().sign(&preimage)).await {
-        Ok(signature) => Ok(signature?.as_bytes().to_vec()),
-        Err(_) => Err(IdentityError::Deadline),
-    }
-}
-
-/// The grant of the module for this account.
-fn granted(view: &mut View<'_, IdentityState>, account: &[u8]) -> Result<Grant, IdentityError> {
-    // The core links stubs for queries. This is for a program that links the interface itself.
-    if matches!(view.scope.handler(), Handler::Evaluate(_) | Handler::ListFunctions) {
-        return Err(IdentityError::Query);
-    }
-    let bytes = account.len();
-    let address = Address::try_from(account).map_err(|_| IdentityError::NotAnAddress { bytes })?;
-    view.state
-        .grant(address)
-        .cloned()
-        .ok_or(IdentityError::NoGrant(address))
-}
-
-/// One record of the log.
-struct Record<'a> {
-    module: &'a str,
-    handler: Handler,
-    account: Option<String>,
-    kind: Kind,
-    digest: Option<B256>,
-    rule: Option<String>,
-}
-
-impl Record<'_> {
-    fn write(&self, error: Option<&IdentityError>) {
-        let event = match self.handler.event() {
-            Some(event) => event.to_string(),
-            None => self.handler.name().to_owned(),
-        };
-        let (module, event, kind) = (self.module, event.as_str(), self.kind.name());
-        let (account, rule) = (self.account.as_deref(), self.rule.as_deref());
-        let digest = self.digest.map(tracing::field::display);
-        match error {
-            None => tracing::info!(target: TARGET, module, event, account, kind, digest, rule, "signed"),
-            Some(IdentityError::Refused(refusal)) => tracing::warn!(
-                target: TARGET,
-                module,
-                event,
-                account,
-                kind,
-                digest,
-                rule = refusal.rule,
-                reason = refusal.reason,
-                hint = refusal.hint(),
-                "refused to sign"
-            ),
-            Some(error @ (IdentityError::Sign(_) | IdentityError::Deadline)) => tracing::error!(
-                target: TARGET,
-                module,
-                event,
-                account,
-                kind,
-                digest,
-                rule,
-                error = %Causes(error),
-                "could not sign"
-            ),
-            Some(error) => {
-                tracing::warn!(target: TARGET, module, event, account, kind, digest, reason = %error, "refused to sign");
-            }
-        }
-    }
-}
-
-/// The target of the records.
-const TARGET: &str = "nexum::identity";

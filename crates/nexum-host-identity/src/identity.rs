@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::Address;
 use nexum_accounts::{Accounts, Grant};
 use nexum_core::BoxError;
-use nexum_core::capability::{Capability, Has, HostState, ModuleMeta};
+use nexum_core::capability::{Capability, ChainMethods, Has, HostState, ModuleMeta};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::identity;
+use crate::methods::IdentityMethods;
 
 /// The name of the capability, its section and its settings.
 const NAME: &str = "identity";
@@ -22,7 +22,7 @@ pub struct Identity {
 /// The state of one instance: the grants of its module.
 #[derive(Debug)]
 pub struct IdentityState {
-    grants: Vec<Grant>,
+    pub(crate) grants: Arc<[Grant]>,
 }
 
 impl Identity {
@@ -30,17 +30,11 @@ impl Identity {
     pub fn new(accounts: Arc<Accounts>) -> Self {
         Self { accounts }
     }
-}
 
-impl IdentityState {
-    /// The addresses that the module may sign with.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> {
-        self.grants.iter().map(|grant| grant.account().address())
-    }
-
-    /// The grant for the account with this address.
-    pub(crate) fn grant(&self, address: Address) -> Option<&Grant> {
-        self.grants.iter().find(|grant| grant.account().address() == address)
+    /// The methods of `chain.request` that need an account and send nothing: `eth_accounts`, `personal_sign` and
+    /// `eth_signTypedData_v4`. The rules of the accounts are those for `nexum:host/identity`.
+    pub fn chain_methods(&self) -> Arc<dyn ChainMethods> {
+        Arc::new(IdentityMethods::new(Arc::clone(&self.accounts)))
     }
 }
 
@@ -61,7 +55,7 @@ impl Capability for Identity {
 
     /// Begins to open the keystores of the module, so that its first signature need not wait.
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
-        let grants: Vec<_> = self.accounts.of(&module.name).to_vec();
+        let grants: Arc<[Grant]> = self.accounts.of(&module.name).into();
         grants.iter().for_each(|grant| grant.account().open());
         Ok(IdentityState { grants })
     }

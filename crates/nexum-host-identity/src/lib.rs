@@ -1,4 +1,5 @@
-//! Signatures for modules: the capability of `nexum:host/identity`.
+//! Signatures for modules: the capability of `nexum:host/identity`, and the methods of `chain.request` that need an
+//! account.
 //!
 //! # How data flows
 //!
@@ -8,6 +9,9 @@
 //! 3. The grant checks the decoded message or typed data.
 //! 4. The account signs, and the crate logs and counts the signature or the refusal.
 //!
+//! [`Identity::chain_methods`] gives a host the methods `eth_accounts`, `personal_sign` and `eth_signTypedData_v4` for
+//! the capability `chain`. They take the way above.
+//!
 //! # Errors that a guest sees
 //!
 //! The `domain` is `identity`, `code` is 0 and `data` is absent.
@@ -15,7 +19,7 @@
 //! | kind | when |
 //! |---|---|
 //! | `denied` | the operator does not give the account to the module; no rule allows the message or the data; a query |
-//! | `invalid-input` | an account that has no 20 bytes; typed data that is malformed or exceeds a bound |
+//! | `invalid-input` | an account that has no 20 bytes; parameters of a method in another form; typed data that is malformed or exceeds a bound |
 //! | `timeout` | the signer, or the decryption of the keystore, did not end in time |
 //! | `unavailable` | the keystore cannot be opened; the signer is unreachable, or its answer is wrong |
 //!
@@ -38,6 +42,8 @@ pub mod metrics;
 
 mod host;
 mod identity;
+mod methods;
+mod sign;
 
 mod error;
 

@@ -221,7 +221,12 @@ fn print(findings: &Findings, only_commands: bool) {
         .iter()
         .flat_map(|module| &module.capabilities)
         .collect();
-    for fact in findings.facts.iter().filter(|fact| granted.contains(&&fact.capability)) {
+    let is_checked = |name: &String| findings.modules.iter().any(|module| module.name == *name);
+    let concerns = |fact: &&Fact| match &fact.module {
+        Some(module) => is_checked(module),
+        None => granted.contains(&&fact.capability),
+    };
+    for fact in findings.facts.iter().filter(concerns) {
         outln!("{}", fact.text);
     }
     findings.commands.iter().for_each(command_files::Finding::print);

@@ -3,7 +3,7 @@
 use nexum_config::document::ConfigError;
 use nexum_config::engine::Config;
 use nexum_host_chain::probe::{self, Check, EndpointProbe};
-use nexum_host_chain::{ChainConfig, Chains, Replacement};
+use nexum_host_chain::{ChainConfig, Chains, Replacement, SubmitConfig};
 
 use super::Composition;
 use crate::report::findings::{Area, Finding, Verdict};
@@ -14,16 +14,21 @@ pub(super) const DEFAULTS: super::DefaultTables = nexum_host_chain::ChainConfig:
 pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
-pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+/// Reads the chains, which other capabilities may need.
+pub(super) fn read(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
     let chains = Chains::from_sections(&config.chains).unwrap_or_else(|found| {
         errors.extend(found);
         Chains::default()
     });
     composition.warnings.extend(chains.warnings());
-    #[cfg(feature = "tx")]
-    let chains = super::tx::add(config, composition, chains, errors);
-    composition.chains = InUse(chains.clone());
-    composition.add(chains);
+    composition.chains = InUse(chains);
+}
+
+/// Adds the capability, with the methods of the other capabilities.
+pub(super) fn add(composition: &mut Composition) {
+    let methods = std::mem::take(&mut composition.methods);
+    let chains = composition.chains.0.clone();
+    composition.add(methods.into_iter().fold(chains, Chains::with_methods));
 }
 
 pub(super) async fn probe(config: &Config) -> Vec<Finding> {
@@ -32,8 +37,20 @@ pub(super) async fn probe(config: &Config) -> Vec<Finding> {
         let chain = ChainConfig::from_section(*chain_id, section);
         chain.ok()
     });
-    let probed = probe::probe(&chains.collect::<Vec<_>>()).await;
-    probed.iter().flat_map(findings).collect()
+    let chains: Vec<_> = chains.collect();
+    let probed = probe::probe(&chains).await;
+    let not_probed = chains.iter().flat_map(not_probed);
+    probed.iter().flat_map(findings).chain(not_probed).collect()
+}
+
+/// A finding for each place that takes transactions alone: the only probe would be a transaction.
+fn not_probed(chain: &ChainConfig) -> impl Iterator<Item = Finding> {
+    let subject = |place: &SubmitConfig| format!("{} {}", chain.chain_id, place.url);
+    let text = "submit: not probed, because nexum sends it nothing but transactions";
+    chain
+        .submit()
+        .iter()
+        .map(move |place| Area::Endpoints.ok(subject(place), text))
 }
 
 /// The findings about one endpoint. After a failure to connect, only that.
@@ -72,6 +89,12 @@ pub(crate) struct InUse(Chains);
 pub(crate) struct Prepared(Option<Replacement>);
 
 impl InUse {
+    /// The chains.
+    #[cfg(feature = "tx")]
+    pub(super) fn get(&self) -> Chains {
+        self.0.clone()
+    }
+
     /// Checks whether the chains of a valid configuration can take the place of those in use.
     ///
     /// # Errors

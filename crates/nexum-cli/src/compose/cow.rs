@@ -22,6 +22,7 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
     let facts = cow.order_books().facts().filter(is_configured);
     composition.facts.extend(facts.map(|facts| Fact {
         capability: "cow",
+        module: None,
         text: facts.to_string(),
     }));
     composition.add(cow);

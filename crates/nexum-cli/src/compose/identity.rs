@@ -40,16 +40,15 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
         errors.extend(found);
         Accounts::default()
     });
-    composition.facts.extend(facts(&accounts).map(|text| Fact {
-        capability: IDENTITY,
-        text,
-    }));
+    composition.facts.extend(facts(&accounts));
     let accounts = Arc::new(accounts);
     #[cfg(feature = "tx")]
     {
         composition.accounts = Arc::clone(&accounts);
     }
-    composition.add(Identity::new(accounts));
+    let identity = Identity::new(accounts);
+    composition.methods.push(identity.chain_methods());
+    composition.add(identity);
 }
 
 fn read(config: &Config) -> Result<Accounts, ConfigErrors> {
@@ -84,16 +83,17 @@ pub(crate) fn accounts(config: &Config) -> Result<Vec<AccountEntry>, ConfigError
 }
 
 /// A sentence for each grant.
-fn facts(accounts: &Accounts) -> impl Iterator<Item = String> {
+fn facts(accounts: &Accounts) -> impl Iterator<Item = Fact> {
     let grants = accounts
         .modules()
         .flat_map(|(module, grants)| grants.iter().map(move |grant| (module, grant)));
     grants.map(|(module, grant)| {
         let (account, allowed) = (grant.account(), grant.rules().summary());
-        format!(
-            "{module} may sign with {} ({}): {allowed}",
-            account.name(),
-            account.address()
-        )
+        let (name, address) = (account.name(), account.address());
+        Fact {
+            capability: IDENTITY,
+            module: Some(module.to_string()),
+            text: format!("{module} may sign with {name} ({address}): {allowed}"),
+        }
     })
 }

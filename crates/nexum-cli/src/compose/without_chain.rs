@@ -11,12 +11,17 @@ pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
 pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
 pub(super) const DESCRIBE_METRICS: fn() = || {};
 
-pub(super) fn add(config: &Config, _composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+pub(super) fn read(config: &Config, _composition: &mut Composition, errors: &mut Vec<ConfigError>) {
     let error = |section: &nexum_config::document::Section| {
         let error = section.location("").error("this build cannot connect to a chain");
         error.with_hint("build nexum with `--features chain`")
     };
     errors.extend(config.chains.values().map(error));
+}
+
+/// Without the capability, nothing asks for the methods of the others.
+pub(super) fn add(composition: &mut Composition) {
+    composition.methods.clear();
 }
 
 pub(super) async fn probe(_config: &Config) -> Vec<Finding> {

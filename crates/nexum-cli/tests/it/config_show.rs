@@ -23,6 +23,10 @@ headers = { Authorization = "Bearer hidden-token", X-Key = "${file:header}" }
 [[chains.100.endpoints]]
 url = "${file:url}"
 priority = 1
+[[chains.100.submit]]
+url = "https://relay.example/hidden-key"
+private = true
+headers = { X-Key = "hidden-token" }
 [[modules]]
 path = "twap.wasm"
 [modules.config]
@@ -97,7 +101,7 @@ fn settings(dir: &Dir) -> Vec<Value> {
 }
 
 /// A table for each kind of table, with the required keys.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 16] = [
     ("engine", ""),
     ("engine.limits", ""),
     ("engine.restart", ""),
@@ -110,6 +114,7 @@ const TABLES: [(&str, &str); 15] = [
     ("http", ""),
     ("chains.1", "rpc_url = 'http://localhost:8545'\n"),
     ("chains.2.endpoints", "url = 'http://localhost:8545'\n"),
+    ("chains.2.submit", "url = 'http://localhost:8545'\n"),
     ("cow", ""),
     ("cow.1", "settlement = '0x9008D19f58AAbD9eD0D60971565AA8510560ab41'\n"),
     ("modules", "path = 'a.wasm'\n"),
@@ -117,7 +122,12 @@ const TABLES: [(&str, &str); 15] = [
 
 /// The configuration with each table, and `more` in each of them.
 fn all_tables(more: &str) -> String {
-    let table = |(table, keys): &(&str, &str)| match table.ends_with("endpoints") || *table == "modules" {
+    let is_array = |table: &str| {
+        ["endpoints", "submit", "modules"]
+            .iter()
+            .any(|end| table.ends_with(end))
+    };
+    let table = |(table, keys): &(&str, &str)| match is_array(table) {
         true => format!("[[{table}]]\n{keys}{more}"),
         false => format!("[{table}]\n{keys}{more}"),
     };
@@ -133,7 +143,7 @@ fn every_key_is_shown() {
     dir.write("engine.toml", all_tables(""));
     let settings = settings(&dir);
     // Tables, which have keys of their own.
-    let tables = ["limits", "restart", "query", "endpoints", "headers", "config"];
+    let tables = ["limits", "restart", "query", "endpoints", "submit", "headers", "config"];
     let mut missing = BTreeSet::new();
     let mut found = 0;
     let lines: Vec<_> = checked.lines().collect();

@@ -68,6 +68,7 @@ fixtures! {
     "query-echo" => query_echo_answers_what_it_is_asked,
     "recorder" => recorder_gets_what_happened,
     "requests" => requests_asks_for_each_balance,
+    "rpc" => rpc_sends_what_it_is_told,
     "sdk-alloy" => sdk_alloy_reads_ten_balances_in_one_batch,
     "signer" => signer_is_refused_without_accounts,
     "slow-host" => slow_host_is_ended_by_the_deadline,
@@ -198,6 +199,21 @@ async fn requests_asks_for_each_balance() {
     run.chain.mine(4);
     run.handled("requests", 4).await;
     assert_eq!(chain.asked(), 1 + 2 + 3);
+}
+
+async fn rpc_sends_what_it_is_told() {
+    for (batch, asked) in [("", 2), (", batch = \"yes\"", 1)] {
+        let chain = SilentChain::default();
+        chain.open();
+        let config = format!("name = \"rpc\"\nconfig = {{ requests = \"eth_chainId\\neth_call [{{n}}]\"{batch} }}");
+        let mut setup = Setup::new().module_with("rpc", &config);
+        setup.capabilities = setup.capabilities.with(chain.clone());
+        let run = setup.start().await;
+        run.chain.mine(1);
+        run.handled("rpc", 1).await;
+        assert_eq!(chain.asked(), asked);
+        assert_eq!(run.records.of_module("rpc").len(), 2);
+    }
 }
 
 async fn sdk_alloy_reads_ten_balances_in_one_batch() {

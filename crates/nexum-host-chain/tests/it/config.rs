@@ -1,8 +1,9 @@
 use std::path::Path;
 
-use nexum_config::document::Environment;
+use nexum_config::document::{ConfigError, Environment};
 use nexum_config::engine::Config;
-use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, VerifyLogs, methods};
+use nexum_config::hint::Hint as _;
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, SubmitConfig, VerifyLogs, methods};
 
 fn parse(table: &str) -> Result<ChainConfig, String> {
     let text = format!("[chains.1]\n{table}");
@@ -76,6 +77,94 @@ fn a_chain_may_have_several_endpoints() {
         shown.contains("x-key") && !shown.contains("hunter2") && !shown.contains("topsecret"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_chain_may_have_places_for_transactions() {
+    let config = parse("rpc_url = 'https://a'").unwrap();
+    assert!(config.submit().is_empty());
+    let config = parse(
+        "rpc_url = 'https://a'\n[[chains.1.submit]]\nurl = 'https://relay.example/secret-key'\nprivate = true\n\
+         [[chains.1.submit]]\nurl = 'https://other.example'\nprivate = true\nblocks = 3\nheaders = { X-Key = 'hunter2' }",
+    )
+    .unwrap();
+    let [first, second] = config.submit() else {
+        panic!("two places")
+    };
+    let relay = |place: &SubmitConfig| place.relay.map(|relay| (relay.blocks.get(), relay.fallback));
+    assert_eq!((relay(first), relay(second)), (Some((25, false)), Some((3, false))));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("secret-key"), "{shown}");
+    let config = parse("rpc_url = 'https://a'\n[[chains.1.submit]]\nurl = 'https://b'").unwrap();
+    assert_eq!(relay(&config.submit()[0]), None);
+}
+
+#[test]
+fn what_is_wrong_with_a_place_for_transactions_is_said_with_its_key_and_a_remedy() {
+    let place = |keys: &str| format!("rpc_url = 'https://a'\n[[chains.1.submit]]\nurl = 'https://b'\n{keys}\n");
+    let second = |keys: &str| format!("[[chains.1.submit]]\nurl = 'https://c'\n{keys}\n");
+    for (table, key, message) in [
+        (
+            place("blocks = 25"),
+            "submit[0].blocks",
+            "the submit place is not private, found 25 (remove blocks, or write private = true for a private relay)",
+        ),
+        (
+            place("fallback = true"),
+            "submit[0].fallback",
+            "the submit place is not private",
+        ),
+        (place("private = true\nblocks = 0"), "submit[0].blocks", "1"),
+        (
+            place("private = true\nblocks = 1001"),
+            "submit[0].blocks",
+            "from 1 to 1000",
+        ),
+        (
+            place("privat = true"),
+            "submit[0].privat",
+            "unknown key, the nearest known one is private",
+        ),
+        (
+            place("") + &second("private = true"),
+            "submit[1]",
+            "one public place shows the transaction to everyone",
+        ),
+        (
+            place("private = true\nfallback = true") + &second("private = true"),
+            "submit[1]",
+            "write the same fallback for all submit places",
+        ),
+        (
+            place("") + &second("").replace("//c", "//b"),
+            "submit[1].url",
+            "the same submit place as one before it",
+        ),
+        (place("").replace("url = 'https://b'", ""), "submit[0]", "missing key"),
+        (
+            place("headers = { a = 'b' }").replace("https://b", "/node.ipc"),
+            "submit[0].headers",
+            "an ipc socket takes no headers",
+        ),
+        (
+            place("") + &second("").repeat(16),
+            "submit",
+            "expected at most 16 submit places",
+        ),
+        (
+            "rpc_url = 'https://a'\nsubmit = ['https://b']".to_owned(),
+            "submit",
+            "array of tables",
+        ),
+    ] {
+        let text = format!("[chains.1]\n{table}");
+        let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+        let errors = ChainConfig::from_section(1, &config.chains[&1]).unwrap_err();
+        let with_hint = |error: &ConfigError| format!("{error} ({})", error.hint().unwrap_or_default());
+        let said: Vec<_> = errors.iter().map(with_hint).collect();
+        let is_there = |said: &String| said.contains(&format!("chains.1.{key}")) && said.contains(message);
+        assert!(said.iter().any(is_there), "{said:?}");
+    }
 }
 
 #[test]

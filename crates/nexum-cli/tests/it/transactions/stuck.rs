@@ -53,14 +53,14 @@ async fn a_transaction_that_the_node_has_lost_is_submitted_again() {
     log.until(|line| line.contains("ok "));
     world.anvil.request("anvil_dropAllTransactions", json!([])).await;
     world.anvil.mine(1).await;
-    mine_until_paid(&world, 1).await;
+    mine_until_paid(&world, 0, 1).await;
     assert_each_once(&world.paid(0).await, [1]);
 }
 
 /// Mines until an account has this many transactions in blocks.
-async fn mine_until_paid(world: &World, count: usize) {
+async fn mine_until_paid(world: &World, account: usize, count: usize) {
     let mined = async {
-        while world.paid(0).await.len() < count {
+        while world.paid(account).await.len() < count {
             tokio::time::sleep(Duration::from_millis(200)).await;
             world.anvil.mine(1).await;
         }
@@ -73,26 +73,28 @@ async fn mine_until_paid(world: &World, count: usize) {
 /// The block with the transaction is removed. The event is removed too, and a new one has the same transaction.
 #[tokio::test]
 async fn a_transaction_of_a_removed_block_is_in_another_one_once() {
-    let world = World::new(
-        vec![Module::payer("first = 1\nlast = 3\nvalue = \"0x7\"\n")],
-        &["--no-mining"],
-    );
+    let payer = Module {
+        // `Anvil::reorg` uses the first account.
+        account: 1,
+        ..Module::payer("first = 1\nlast = 3\nvalue = \"0x7\"\n")
+    };
+    let world = World::new(vec![payer], &["--no-mining"]);
     world.anvil.mine(1).await;
     let (_child, log) = world.start();
     log.until(|line| line.contains("ok "));
     world.anvil.mine(2).await;
     // A block with a transaction is an event too, and only the first three have one.
-    mine_until_paid(&world, 3).await;
+    mine_until_paid(&world, 1, 3).await;
     world.anvil.reorg(3).await;
-    mine_until_paid(&world, 3).await;
-    let paid = world.paid(0).await;
+    mine_until_paid(&world, 1, 3).await;
+    let paid = world.paid(1).await;
     assert_each_once(&paid, [7, 7, 7]);
     // No further transaction is on its way.
     for _ in 0..5 {
         world.anvil.mine(1).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert_eq!(world.paid(0).await, paid);
+    assert_eq!(world.paid(1).await, paid);
 }
 
 /// Somebody else sends a transaction with the key: nexum stops, and says so.
