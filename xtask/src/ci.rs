@@ -31,7 +31,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 24] = [
+const STEPS: [Step; 25] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -58,6 +58,7 @@ const STEPS: [Step; 24] = [
     ("demo-cluster", || apart(&["demo", "--cluster"])),
     ("torture", || apart(&["torture"])),
     ("torture-cluster", || apart(&["torture", "--cluster"])),
+    ("torture-effects", || apart(&["torture", "--effects"])),
     ("soak", || apart(&["soak"])),
 ];
 

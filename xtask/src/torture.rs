@@ -8,6 +8,7 @@ mod canonical;
 mod clock;
 mod cluster;
 mod disk;
+mod effects;
 mod expected;
 mod figures;
 mod rounds;
@@ -36,8 +37,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     pub(crate) minutes: Option<f64>,
     /// Run three processes on one PostgreSQL instead.
-    #[arg(long, conflicts_with_all = ["backend", "no_full_disk"])]
+    #[arg(long, conflicts_with_all = ["backend", "effects", "no_full_disk"])]
     pub(crate) cluster: bool,
+    /// Send transactions and HTTP requests instead, through connections that break.
+    #[arg(long, conflicts_with_all = ["backend", "no_full_disk"])]
+    pub(crate) effects: bool,
     /// The back-end to test. The default is both, one after the other.
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
@@ -78,6 +82,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
     if options.cluster {
         return cluster::run(options.minutes, seed, options.release);
+    }
+    if options.effects {
+        return effects::run(options.minutes.unwrap_or(MINUTES), seed, options.release);
     }
     if !options.no_full_disk {
         disk::own_mounts()?;
