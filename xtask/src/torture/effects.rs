@@ -5,9 +5,9 @@
 //! with the events stops, and the modules catch up. Then the task checks that:
 //!
 //! - the nonces of each account have no gap, and each block of the first chain has one transaction of each payer,
-//! - the receiver has acted once on each request with an `Idempotency-Key`, and on each `PUT`,
-//! - it has acted at most once on each other request, and once on each that a module knows to be done,
-//! - each event that a module does not know to be done is a dead letter.
+//! - the receiver has acted on each request that a module knows to be done,
+//! - it has acted at most once on each `POST`, with an `Idempotency-Key` and without one,
+//! - each event is handled or a dead letter.
 
 mod checks;
 mod receiver;

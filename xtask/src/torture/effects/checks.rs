@@ -143,10 +143,6 @@ pub(super) fn compare(
                 module == "put" || acts <= 1,
                 "the receiver has acted {acts} times for block {block} of {module}"
             );
-            ensure!(
-                module == "once" || acts > 0 || is_dead(module, block),
-                "the receiver has not acted for block {block} of {module}"
-            );
         }
     }
     Ok(found)
