@@ -188,6 +188,16 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     unclaimed.map(error).collect()
 }
 
+/// The features that add signers to those of the capability `identity`.
+#[cfg(feature = "identity-aws")]
+const IDENTITY_AWS: &[&str] = &["identity-aws"];
+#[cfg(not(feature = "identity-aws"))]
+const IDENTITY_AWS: &[&str] = &[];
+#[cfg(feature = "identity-gcp")]
+const IDENTITY_GCP: &[&str] = &["identity-gcp"];
+#[cfg(not(feature = "identity-gcp"))]
+const IDENTITY_GCP: &[&str] = &[];
+
 /// The features that add back-ends of the state to the one in every build.
 #[cfg(feature = "store-postgres")]
 const POSTGRES: &[&str] = &["store-postgres"];
@@ -262,6 +272,8 @@ pub(crate) fn features() -> Vec<&'static str> {
         cow::FEATURES,
         http::FEATURES,
         identity::FEATURES,
+        IDENTITY_AWS,
+        IDENTITY_GCP,
         store::FEATURES,
         POSTGRES,
         SLED,
