@@ -139,6 +139,21 @@ fn read<T: Default>(
     configure::read(config.sections.get(name), from_section, errors)
 }
 
+/// A warning for each table `[identity.<module>]` whose module is none of these.
+pub(crate) fn tables_of_other_modules(config: &Config, modules: &[String]) -> Vec<String> {
+    let Some(section) = config.sections.get(IDENTITY) else {
+        return Vec::new();
+    };
+    let others = section
+        .keys()
+        .filter(|name| !modules.iter().any(|module| module == name));
+    let warning = |name| {
+        let error = section.error(name, "no module has this name");
+        error.with_nearest(name, modules.iter().map(String::as_str)).to_string()
+    };
+    others.map(warning).collect()
+}
+
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &Section)| {
