@@ -38,6 +38,14 @@ const HTTP: &str = "http";
 /// The only feature of the binary that adds the order book's library, which is under the GPL.
 const COW: &str = "cow";
 
+/// The only features of the binary that add the libraries of clouds, with the common prefix of the
+/// names of each cloud's packages.
+const AWS: (&str, &str) = ("identity-aws", "reqsign-");
+const GCP: (&str, &str) = ("identity-gcp", "google-cloud-");
+
+/// The feature with the features of the default build.
+const DEFAULT: &str = "default";
+
 /// The only crate that may use the order book's library.
 const HOST_COW: &str = "nexum-host-cow";
 
@@ -107,6 +115,11 @@ impl Rule {
 
     fn without(mut self, left_out: &[&str]) -> Self {
         self.features.retain(|feature| !left_out.contains(&feature.as_str()));
+        self
+    }
+
+    fn only(mut self, feature: &str) -> Self {
+        self.features.retain(|other| other == feature);
         self
     }
 
@@ -196,20 +209,36 @@ fn rules_of(package: &Package) -> Vec<Rule> {
                 Forbidden::Named("cowprotocol"),
                 "a build without `cow` must not contain its licence",
             )
-            .without(&[COW, "default"]),
+            .without(&[COW, DEFAULT]),
             rule(
                 Forbidden::Named(WASI_HTTP),
                 "a build without `http` has no HTTP for modules",
             )
-            .without(&[HTTP, "default"]),
-            gpl_free("a build without `cow` must be free of the GPL").without(&[COW, "default"]),
+            .without(&[HTTP, DEFAULT]),
+            rule(
+                Forbidden::Named(AWS.1),
+                "a build without `identity-aws` has no library of AWS",
+            )
+            .without(&[AWS.0, DEFAULT]),
+            rule(
+                Forbidden::Named(GCP.1),
+                "a build without `identity-gcp` has no library of Google Cloud",
+            )
+            .without(&[GCP.0, DEFAULT]),
+            rule(Forbidden::Named(AWS.1), "the default build has no library of AWS").only(DEFAULT),
+            rule(
+                Forbidden::Named(GCP.1),
+                "the default build has no library of Google Cloud",
+            )
+            .only(DEFAULT),
+            gpl_free("a build without `cow` must be free of the GPL").without(&[COW, DEFAULT]),
             gpl_free("only the order book may be under the GPL").but_through(HOST_COW),
             rule(
                 Forbidden::Version("reqwest v0.12."),
                 "the binary contains one HTTP client",
             ),
             rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs no modules").without_features(),
-            rule(Forbidden::Named(BUILD), "a build without `author` builds no modules").without(&[AUTHOR, "default"]),
+            rule(Forbidden::Named(BUILD), "a build without `author` builds no modules").without(&[AUTHOR, DEFAULT]),
         ],
         "workspace-hack" => vec![
             rule(
@@ -250,9 +279,12 @@ mod tests {
         {"name": "nexum-core", "features": {}},
         {"name": "nexum-host-chain", "features": {}},
         {"name": "nexum-store", "features": {"redb": [], "sled": []}},
-        {"name": "nexum-cli", "features": {"default": ["chain"], "author": [], "chain": [], "cow": [], "http": []}},
+        {"name": "nexum-cli", "features": {"default": ["chain"], "author": [], "chain": [], "cow": [], "http": [], "identity-aws": [], "identity-gcp": []}},
         {"name": "xtask", "features": {}}
     ]}"#;
+
+    /// The features of clouds in [`METADATA`].
+    const CLOUDS: &[&str] = &[AWS.0, GCP.0];
 
     fn rules_on(package: &str, forbidden: Forbidden) -> Vec<Rule> {
         let packages = Package::parse(METADATA).expect("metadata");
@@ -295,7 +327,7 @@ mod tests {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named("cowprotocol"))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["author", "chain", "http"]);
+        assert_eq!(rule.features, [&["author", "chain", "http"][..], CLOUDS].concat());
         let tree = "nexum-cli v0.1.0|MIT\ncowprotocol-primitives v0.2.0|GPL-3.0-or-later\n";
         assert_eq!(rule.broken_by(tree), ["cowprotocol-primitives"]);
     }
@@ -305,10 +337,8 @@ mod tests {
         let [without, beside] = &rules_on("nexum-cli", Forbidden::Gpl)[..] else {
             panic!("two rules")
         };
-        assert_eq!(
-            (&without.features[..], without.but_through),
-            (&["author", "chain", "http"].map(str::to_owned)[..], None)
-        );
+        assert_eq!(without.features, [&["author", "chain", "http"][..], CLOUDS].concat());
+        assert_eq!(without.but_through, None);
         assert_eq!(beside.but_through, Some(HOST_COW));
         let tree = "nexum-cli v0.1.0|MIT\na v1.0.0|MIT OR LGPL-2.1-or-later\nb v1.0.0|GPL-3.0-or-later (*)\n";
         assert_eq!(beside.broken_by(tree), ["b"]);
@@ -331,7 +361,7 @@ mod tests {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named(BUILD))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["chain", "cow", "http"]);
+        assert_eq!(rule.features, [&["chain", "cow", "http"][..], CLOUDS].concat());
         let tree = "nexum-cli v0.1.0|MIT\nnexum-build v0.1.0 (/w)|MIT\n";
         assert_eq!(rule.broken_by(tree), ["nexum-build"]);
     }
@@ -341,9 +371,28 @@ mod tests {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named(WASI_HTTP))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["author", "chain", "cow"]);
+        assert_eq!(rule.features, [&["author", "chain", "cow"][..], CLOUDS].concat());
         let tree = "nexum-cli v0.1.0|MIT\nwasmtime-wasi v48.0.8|MIT\nwasmtime-wasi-http v48.0.8|MIT\n";
         assert_eq!(rule.broken_by(tree), ["wasmtime-wasi-http"]);
+    }
+
+    #[test]
+    fn looks_for_the_libraries_of_clouds_in_builds_without_them() {
+        for (feature, prefix) in [AWS, GCP] {
+            let [without, default] = &rules_on("nexum-cli", Forbidden::Named(prefix))[..] else {
+                panic!("two rules")
+            };
+            assert!(
+                !without
+                    .features
+                    .iter()
+                    .any(|other| other == feature || other == DEFAULT)
+            );
+            assert!(without.features.iter().any(|other| other.starts_with("identity-")));
+            assert_eq!(default.features, [DEFAULT]);
+            let tree = format!("nexum-cli v0.1.0|MIT\n{prefix}core v3.0.0|Apache-2.0\n");
+            assert_eq!(default.broken_by(&tree), [format!("{prefix}core")]);
+        }
     }
 
     #[test]

@@ -11,12 +11,14 @@ use crate::{paths, process};
 const BINARY: &str = "nexum-cli";
 
 /// The builds of the binary that are checked: cargo's arguments that select the features of each.
-pub(crate) const BUILDS: [&[&str]; 6] = [
+pub(crate) const BUILDS: [&[&str]; 8] = [
     &["--no-default-features"],
     &["--no-default-features", "--features=author"],
     &["--no-default-features", "--features=runtime"],
     &[],
     WITH_COW,
+    &["--features=identity-aws"],
+    &["--features=identity-gcp"],
     &["--all-features"],
 ];
 

@@ -1,8 +1,10 @@
 //! `[accounts.<name>]` and `[identity.<module>.<account>]` of `engine.toml`.
 
 mod amount;
+pub(crate) mod kms;
 pub(crate) mod rules;
 pub(crate) mod signer;
+pub(crate) mod signer_url;
 mod text;
 
 use std::collections::BTreeMap;

@@ -27,21 +27,25 @@
 
 /// Log targets of the libraries that this crate uses, as prefixes. They log whole requests, so the
 /// embedder must turn them off at every log level.
-pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
+pub const SILENCED_LOG_TARGETS: &[&str] = &["google_cloud", "h2", "hyper", "reqsign", "reqwest", "rustls", "tower"];
 
 pub use account::Account;
 pub use accounts::{Accounts, Grant};
+pub use cloud::Cloud;
+pub use config::kms::KmsConfig;
 pub use config::rules::{
     CallLimits, DAY_COUNT_MAX, ENTRIES_MAX, IN_FLIGHT, MAX_GAS, MESSAGE_BYTES, MESSAGE_BYTES_MAX, MessageRule,
     OnRevert, PER_HOUR, Rules, SelectorRule, SendRule, Target, TypedDataRule,
 };
-pub use config::signer::{InlineKey, KeySource, SignerConfig, SignerUrl, TIMEOUT_MS};
+pub use config::signer::{InlineKey, KeySource, SignerConfig, TIMEOUT_MS};
+pub use config::signer_url::SignerUrl;
 pub use config::{ACCOUNTS_MAX, ACCOUNTS_SECTION, AccountConfig, AccountsConfig};
 pub use name::{AccountName, AccountNameError};
 pub use policy::transaction::{TransactionKind, TransactionRequest};
 pub use policy::{Allowed, Refusal};
 pub use preimage::Preimage;
 pub use signer::keystore::{KEYSTORE_BYTES_MAX, KeystoreError, PASSWORD_BYTES_MAX, SCRYPT_MEMORY_BYTES_MAX};
+pub use signer::kms::KMS_BYTES_MAX;
 pub use signer::web3signer::{ANSWER_BYTES_MAX, KEYS_BYTES_MAX};
 pub use signer::{SignError, SignerKind};
 pub use typed_data::bounds::{
@@ -59,6 +63,8 @@ mod typed_data;
 
 mod config;
 mod secret;
+
+mod cloud;
 
 mod name;
 mod preimage;

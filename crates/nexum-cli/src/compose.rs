@@ -165,6 +165,21 @@ fn read<T: Default>(
     configure::read(config.sections.get(name), from_section, errors)
 }
 
+/// A warning for each table `[identity.<module>]` whose module is none of these.
+pub(crate) fn tables_of_other_modules(config: &Config, modules: &[String]) -> Vec<String> {
+    let Some(section) = config.sections.get(IDENTITY) else {
+        return Vec::new();
+    };
+    let others = section
+        .keys()
+        .filter(|name| !modules.iter().any(|module| module == name));
+    let warning = |name| {
+        let error = section.error(name, "no module has this name");
+        error.with_nearest(name, modules.iter().map(String::as_str)).to_string()
+    };
+    others.map(warning).collect()
+}
+
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &Section)| {
@@ -219,6 +234,16 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
 }
+
+/// The features that add signers to those of the capability `identity`.
+#[cfg(feature = "identity-aws")]
+const IDENTITY_AWS: &[&str] = &["identity-aws"];
+#[cfg(not(feature = "identity-aws"))]
+const IDENTITY_AWS: &[&str] = &[];
+#[cfg(feature = "identity-gcp")]
+const IDENTITY_GCP: &[&str] = &["identity-gcp"];
+#[cfg(not(feature = "identity-gcp"))]
+const IDENTITY_GCP: &[&str] = &[];
 
 /// The features that add back-ends of the state to the one in every build.
 #[cfg(feature = "store-postgres")]
@@ -301,6 +326,8 @@ pub(crate) fn features() -> Vec<&'static str> {
         cow::FEATURES,
         http::FEATURES,
         identity::FEATURES,
+        IDENTITY_AWS,
+        IDENTITY_GCP,
         store::FEATURES,
         tx::FEATURES,
         POSTGRES,

@@ -51,6 +51,7 @@ impl IdentityError {
             Self::NotAnAddress { .. } | Self::Params { .. } | Self::TypedData(_) => HostErrorKind::InvalidInput,
             Self::NoGrant(_) | Self::Query | Self::Refused(_) => HostErrorKind::Denied,
             Self::Deadline | Self::Sign(SignError::Timeout { .. }) => HostErrorKind::Timeout,
+            Self::Sign(SignError::Throttled { .. }) => HostErrorKind::RateLimited,
             Self::Sign(_) => HostErrorKind::Unavailable,
         }
     }
@@ -68,5 +69,30 @@ impl IdentityError {
     /// The error that a guest sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         HostError::new(DOMAIN, self.kind(), self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_signer_has_its_kind() {
+        let refused = SignError::Refused {
+            status: 400,
+            code: "AccessDeniedException".to_owned(),
+        };
+        for (error, kind, outcome) in [
+            (SignError::Timeout { timeout_ms: 1 }, HostErrorKind::Timeout, "timeout"),
+            (
+                SignError::Throttled { status: 429 },
+                HostErrorKind::RateLimited,
+                "unavailable",
+            ),
+            (refused, HostErrorKind::Unavailable, "unavailable"),
+        ] {
+            let error = IdentityError::from(error);
+            assert_eq!((error.kind(), error.outcome()), (kind, outcome), "{error}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //!   fault of an endpoint.
 //! - [`Anvil`]: a real local node.
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
+//! - [`Kms`]: the key management services of AWS and Google Cloud, which check their requests.
 //! - [`cow`]: a local node with the contracts of CoW Protocol.
 //! - [`accounts`]: accounts with keystores and funds.
 //! - [`Gate`]: a TCP proxy that a test closes and opens.
@@ -40,6 +41,7 @@ pub use counts::Counts;
 pub use daemon::{Daemon, Exported, LogRecord};
 pub use gate::Gate;
 pub use installation::{Installation, Member};
+pub use kms::{Kms, KmsFault, KmsOperation, KmsRequest};
 pub use node::{
     Answer, BatchFault, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport,
     WAIT_MAX,
@@ -59,6 +61,7 @@ mod daemon;
 mod draw;
 mod gate;
 mod installation;
+mod kms;
 mod listener;
 mod node;
 mod postgres;

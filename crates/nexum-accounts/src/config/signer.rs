@@ -1,14 +1,15 @@
 //! The key `signer` of an account.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use nexum_config::document::{ConfigError, Section, deserialize_text};
+use nexum_config::document::{ConfigError, Section};
 use nexum_config::masked_path::MaskedPath;
-use serde::{Deserialize, Deserializer};
-use url::Url;
+use serde::Deserialize;
 
+use super::kms::{KmsConfig, KmsOptions};
+use super::signer_url::SignerUrl;
+use crate::cloud::Cloud;
 use crate::secret::Secret;
 
 /// Keys that other programs use for a plain private key. nexum refuses them by name.
@@ -21,9 +22,6 @@ const PLAIN: [&str; 7] = [
     "mnemonic",
     "seed",
 ];
-
-/// The longest URL of a signer, in bytes.
-const URL_BYTES_MAX: usize = 2_048;
 
 /// Default of `timeout_ms`, for one request: half of an event's default deadline. A signer with a
 /// hardware module needs a tenth of that.
@@ -45,6 +43,8 @@ pub enum SignerConfig {
         /// The time limit of one request, in milliseconds. Default [`TIMEOUT_MS`].
         timeout_ms: u64,
     },
+    /// A key in the key management service of a cloud.
+    Kms(KmsConfig),
 }
 
 /// The places of a keystore and of its password.
@@ -69,10 +69,6 @@ pub struct InlineKey {
     pub(crate) password: Secret,
 }
 
-/// The base URL of a signer. Its `Debug` has the scheme, the host and the port alone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SignerUrl(Url);
-
 /// The raw form of `signer`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +78,10 @@ struct RawSigner {
     keystore_json: Option<Secret>,
     password: Option<Secret>,
     web3signer: Option<SignerUrl>,
+    aws_kms: Option<String>,
+    gcp_kms: Option<String>,
+    endpoint: Option<SignerUrl>,
+    credentials_file: Option<PathBuf>,
     timeout_ms: Option<u64>,
 }
 
@@ -104,37 +104,44 @@ impl SignerConfig {
             return None;
         }
         let raw = table.parse_bounded::<RawSigner>(&[("timeout_ms", TIMEOUT_MS_RANGE)], errors)?;
+        let has_only = |keys: &[&str]| table.keys().all(|key| keys.contains(&key));
+        let options = KmsOptions {
+            endpoint: raw.endpoint.clone(),
+            credentials_file: raw.credentials_file.clone(),
+            timeout_ms: raw.timeout_ms.unwrap_or(TIMEOUT_MS),
+        };
         match raw {
             RawSigner {
                 web3signer: Some(url),
                 timeout_ms,
-                keystore: None,
-                password_file: None,
-                keystore_json: None,
-                password: None,
-            } => Some(Self::Web3Signer {
+                ..
+            } if has_only(&["web3signer", "timeout_ms"]) => Some(Self::Web3Signer {
                 url,
                 timeout_ms: timeout_ms.unwrap_or(TIMEOUT_MS),
             }),
+            RawSigner { aws_kms: Some(key), .. }
+                if has_only(&["aws_kms", "endpoint", "credentials_file", "timeout_ms"]) =>
+            {
+                KmsConfig::read(&table, Cloud::Aws, &key, options, errors).map(Self::Kms)
+            }
+            RawSigner { gcp_kms: Some(key), .. }
+                if has_only(&["gcp_kms", "endpoint", "credentials_file", "timeout_ms"]) =>
+            {
+                KmsConfig::read(&table, Cloud::Gcp, &key, options, errors).map(Self::Kms)
+            }
             RawSigner {
                 keystore: Some(keystore),
                 password_file: Some(password),
-                web3signer: None,
-                timeout_ms: None,
-                keystore_json: None,
-                password: None,
-            } => Some(Self::Keystore(KeySource::Files {
+                ..
+            } if has_only(&["keystore", "password_file"]) => Some(Self::Keystore(KeySource::Files {
                 keystore: table.path("keystore", &keystore),
                 password: table.path("password_file", &password),
             })),
             RawSigner {
                 keystore_json: Some(keystore),
                 password: Some(password),
-                web3signer: None,
-                timeout_ms: None,
-                keystore: None,
-                password_file: None,
-            } => {
+                ..
+            } if has_only(&["keystore_json", "password"]) => {
                 let faults = inline_faults(&table, allow_env_key);
                 let is_valid = faults.is_empty();
                 errors.extend(faults);
@@ -157,7 +164,7 @@ pub(super) fn plain_key(table: &Section) -> Option<ConfigError> {
 }
 
 /// The forms of `signer`.
-const HINT: &str = "write { keystore = \"keeper.json\", password_file = \"keeper.password\" } or { web3signer = \"https://signer:9000\" }";
+const HINT: &str = "write { keystore = \"keeper.json\", password_file = \"keeper.password\" } or { web3signer = \"https://signer:9000\" }, or a key of a cloud, as docs/accounts.md shows";
 
 /// The errors of a keystore in variables.
 fn inline_faults(table: &Section, allow_env_key: bool) -> Vec<ConfigError> {
@@ -178,48 +185,4 @@ fn inline_faults(table: &Section, allow_env_key: bool) -> Vec<ConfigError> {
         );
     }
     faults
-}
-
-impl SignerUrl {
-    /// Parses a URL with the scheme `https` or `http`.
-    ///
-    /// # Errors
-    ///
-    /// The broken rule. It does not repeat the text.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Some(text).filter(|text| text.len() <= URL_BYTES_MAX);
-        let url = url.and_then(|text| Url::parse(text).ok()).ok_or("expected a URL")?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("expected a URL with https or http");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("expected a URL without a query and a fragment");
-        }
-        Ok(Self(url))
-    }
-
-    /// The URL of a path below this URL.
-    pub(crate) fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        let base = url.path().trim_end_matches('/');
-        let path = format!("{base}/{path}");
-        url.set_path(&path);
-        url
-    }
-}
-
-impl fmt::Debug for SignerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => write!(f, "{}://{host}:{port}", self.0.scheme()),
-            None => write!(f, "{}://{host}", self.0.scheme()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SignerUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(deserializer, "a URL", Self::parse)
-    }
 }

@@ -5,17 +5,15 @@
 //! which chooses nonces of its own.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use alloy_primitives::{Address, Signature, hex, keccak256};
-use nexum_net::{ReadError, TlsFault, io_cause, read_bounded};
 use parking_lot::Mutex;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode, redirect, retry};
+use reqwest::{RequestBuilder, StatusCode};
 
 use super::SignError;
-use crate::config::signer::SignerUrl;
+use super::remote::Remote;
+use crate::config::signer_url::SignerUrl;
 use crate::preimage::Preimage;
 
 /// The most bytes of an answer with a signature: ten times its size.
@@ -23,9 +21,6 @@ pub const ANSWER_BYTES_MAX: usize = 1_024;
 
 /// The most bytes of the list of public keys: room for seven thousand keys.
 pub const KEYS_BYTES_MAX: usize = 1 << 20;
-
-/// The time limit of the connection, in milliseconds.
-const CONNECT_TIMEOUT_MS: u64 = 3_000;
 
 /// The path of the list of keys.
 const KEYS_PATH: &str = "api/v1/eth1/publicKeys";
@@ -37,10 +32,7 @@ const SIGN_PATH: &str = "api/v1/eth1/sign";
 pub(crate) struct Web3Signer {
     address: Address,
     url: SignerUrl,
-    /// The time limit of one request.
-    timeout_ms: u64,
-    /// Created at the first use, because it reads the trusted certificates.
-    client: OnceLock<Option<Client>>,
+    remote: Remote,
     /// The public key as the signer names it, after the first request.
     key: Mutex<Option<String>>,
 }
@@ -50,8 +42,7 @@ impl Web3Signer {
         Self {
             address,
             url,
-            timeout_ms,
-            client: OnceLock::new(),
+            remote: Remote::new(timeout_ms),
             key: Mutex::new(None),
         }
     }
@@ -68,7 +59,7 @@ impl Web3Signer {
         };
         let body = format!("{{\"data\":\"{}\"}}", hex::encode_prefixed(preimage.bytes()));
         let url = self.url.join(&format!("{SIGN_PATH}/{key}"));
-        let request = self.client()?.post(url).body(body);
+        let request = self.remote.client()?.post(url).body(body);
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.send(request, ANSWER_BYTES_MAX).await;
         if let Err(SignError::UnknownKey) = answer {
@@ -84,7 +75,7 @@ impl Web3Signer {
 
     /// Finds the key of the account in the signer's list.
     async fn find_key(&self) -> Result<String, SignError> {
-        let request = self.client()?.get(self.url.join(KEYS_PATH));
+        let request = self.remote.client()?.get(self.url.join(KEYS_PATH));
         let answer = self.send(request, KEYS_BYTES_MAX).await.map_err(|error| match error {
             // The list is there even if it is empty.
             SignError::UnknownKey => SignError::Status(StatusCode::NOT_FOUND.as_u16()),
@@ -98,42 +89,13 @@ impl Web3Signer {
     }
 
     async fn send(&self, request: RequestBuilder, bytes_max: usize) -> Result<Vec<u8>, SignError> {
-        let exchange = async {
-            let response = request.send().await.map_err(|error| failed(&error))?;
-            match response.status() {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND => return Err(SignError::UnknownKey),
-                status => return Err(SignError::Status(status.as_u16())),
-            }
-            read_bounded(response, bytes_max).await.map_err(|error| match error {
-                ReadError::TooLarge { .. } => SignError::Malformed,
-                _ => SignError::Lost,
-            })
+        let accept = |status: StatusCode| match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::NOT_FOUND => Err(SignError::UnknownKey),
+            status => Err(SignError::Status(status.as_u16())),
         };
-        let timeout_ms = self.timeout_ms;
-        let timeout = Duration::from_millis(timeout_ms);
-        match tokio::time::timeout(timeout, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(SignError::Timeout { timeout_ms }),
-        }
-    }
-
-    fn client(&self) -> Result<&Client, SignError> {
-        let client = self.client.get_or_init(|| {
-            let builder = Client::builder()
-                // A signer is a service of the operator's own network.
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .retry(retry::never())
-                .referer(false)
-                .no_gzip()
-                .no_brotli()
-                .no_deflate()
-                .no_zstd()
-                .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS));
-            builder.build().ok()
-        });
-        client.as_ref().ok_or(SignError::Unreachable { cause: None })
+        let (_, answer) = self.remote.send(request, bytes_max, accept).await?;
+        Ok(answer)
     }
 }
 
@@ -143,17 +105,6 @@ impl fmt::Debug for Web3Signer {
         let mut shown = f.debug_struct("Web3Signer");
         shown.field("address", &self.address).field("url", &self.url);
         shown.finish_non_exhaustive()
-    }
-}
-
-/// Maps an error of the client. The client's text contains the URL, so only known causes are kept.
-fn failed(error: &reqwest::Error) -> SignError {
-    if let Some(fault) = TlsFault::of(error) {
-        return SignError::Tls(fault);
-    }
-    match error.is_connect() {
-        true => SignError::Unreachable { cause: io_cause(error) },
-        false => SignError::Lost,
     }
 }
 

@@ -9,6 +9,8 @@
 
 mod config;
 mod keystore;
+#[cfg(all(feature = "aws", feature = "gcp"))]
+mod kms;
 mod messages;
 mod properties;
 mod support;

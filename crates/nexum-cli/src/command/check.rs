@@ -6,6 +6,7 @@ mod commands;
 use std::ops::ControlFlow;
 
 use nexum_config::component::shown_world;
+use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
@@ -102,6 +103,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 
 /// Returns the exit code if a signal ends the check.
 fn look(files: Files, is_online: bool) -> Result<ControlFlow<u8, Findings>, Refusals> {
+    let is_whole = files.components.is_empty();
     let Plan {
         config,
         host,
@@ -111,6 +113,8 @@ fn look(files: Files, is_online: bool) -> Result<ControlFlow<u8, Findings>, Refu
         facts,
         ..
     } = Settings::read(files)?.plan();
+    // With modules of the command line, a check is not one of the whole configuration.
+    let named = is_whole.then_some(&config);
     errors.extend(no_modules.into_iter().collect());
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
@@ -118,7 +122,7 @@ fn look(files: Files, is_online: bool) -> Result<ControlFlow<u8, Findings>, Refu
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         let check = async {
-            let findings = load(host, errors, warnings).await;
+            let findings = load(host, named, errors, warnings).await;
             let online = match is_online {
                 true => Some(doctor::online(&config).await),
                 false => None,
@@ -137,15 +141,21 @@ fn look(files: Files, is_online: bool) -> Result<ControlFlow<u8, Findings>, Refu
     })?
 }
 
-/// Checks the modules. `errors` are those of the configuration, with which no module can run.
-/// Adds the warnings about modules that cannot run to `warnings`.
-async fn load(host: HostBuilder, mut errors: Refusals, mut warnings: Vec<String>) -> Findings {
+/// Checks the modules. `config` has tables for all of them and for no other, if it is present.
+/// `errors` are those of the configuration, with which no module can run. Adds the warnings about
+/// modules that cannot run to `warnings`.
+async fn load(host: HostBuilder, config: Option<&Config>, mut errors: Refusals, mut warnings: Vec<String>) -> Findings {
     let no_module_can_run = !errors.is_empty();
     let mut inspection = host.inspect().await;
     inspection.warn_of_missing_reads();
     errors.extend(Refusals::from(&inspection.errors));
     warnings.append(&mut inspection.warnings);
     let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+    // The name of a module that cannot be read is not known.
+    if let Some(config) = config.filter(|_| inspection.errors.is_empty()) {
+        let names: Vec<_> = modules.iter().map(|module| module.name.clone()).collect();
+        warnings.extend(compose::tables_of_other_modules(config, &names));
+    }
     let mut names = Vec::new();
     match inspection.set_up() {
         Ok((mut host, candidates)) => {

@@ -221,6 +221,8 @@ mod tests {
             "hyper_util::client",
             "alloy_transport_http",
             "notify::inotify",
+            "reqsign_core::api",
+            "google_cloud_auth",
             "tokio_postgres::query",
         ] {
             assert!(is_silenced(target), "{target}");

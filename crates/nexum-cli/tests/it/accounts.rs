@@ -98,6 +98,45 @@ fn check_says_what_a_module_may_sign() {
 }
 
 #[test]
+fn check_warns_of_rules_for_a_module_that_does_not_exist() {
+    let dir = Dir::new();
+    dir.guest("signer");
+    let config = format!(
+        "[chains.11155111]\nrpc_url = \"ws://127.0.0.1:1\"\n[[modules]]\npath = \"signer.wasm\"\nname = \"sign\"\n{ACCOUNTS}"
+    );
+    dir.write("engine.toml", &config);
+    let ran = dir.nexum(&["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for line in [
+        "identity.signer: no module has this name, the nearest known one is sign\n",
+        "identity.other: no module has this name\n",
+    ] {
+        assert!(ran.stderr.contains(line), "{}", ran.stderr);
+    }
+    // The modules of the command line may be a part of all.
+    let ran = dir.nexum(&["check", "signer.wasm"]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("no module has")),
+        (Some(0), false),
+        "{}",
+        ran.stderr
+    );
+    dir.write(
+        "engine.toml",
+        config
+            .replace("name = \"sign\"\n", "")
+            .replace("identity.other.keeper", "identity.signer.remote"),
+    );
+    let ran = dir.nexum(&["check"]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("no module has")),
+        (Some(0), false),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn no_command_shows_a_key_that_the_operator_wrote() {
     let dir = Dir::new();
     dir.guest("signer");

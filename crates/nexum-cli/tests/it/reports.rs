@@ -171,6 +171,8 @@ fn the_version_names_the_features() {
         ("cow", cfg!(feature = "cow")),
         ("http", cfg!(feature = "http")),
         ("identity", cfg!(feature = "identity")),
+        ("identity-aws", cfg!(feature = "identity-aws")),
+        ("identity-gcp", cfg!(feature = "identity-gcp")),
         ("store", cfg!(feature = "store")),
         ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),

@@ -11,6 +11,7 @@ mod anvil;
 mod clock;
 mod cow_chain;
 mod cow_vectors;
+mod kms;
 mod node_blocks;
 mod node_http;
 mod node_limits;
