@@ -247,7 +247,9 @@ impl ModuleState {
     pub(crate) fn seal(&mut self, settled: &Settled<'_>, effects_since_ms: u64, batch: &mut Batch) -> Vec<Effect> {
         let forgotten = self.undo.prune(self.id, settled, batch);
         self.forget(forgotten);
-        let lost = self.effects.prune(self.id, settled, effects_since_ms, batch);
+        let undo = &self.undo;
+        let is_final = |event: &EventId| !undo.has(event.topic, event.position) && is_settled(event, settled);
+        let lost = self.effects.prune(self.id, &is_final, effects_since_ms, batch);
         let (key, row) = self.progress();
         batch.set(key, row);
         lost
@@ -263,11 +265,13 @@ impl ModuleState {
         let mut batch = Batch::default();
         let mut progress = self.progress.clone();
         let mut letters = BTreeMap::new();
+        let mut events = Vec::new();
         for &sequence in &sequences {
             let row = rows::undo(self.id, sequence);
             let undo = view.get(&row)?;
             let undo = undo.ok_or_else(|| StoreError::Damaged("an undo record is missing".to_owned()))?;
             let undo = undo::decode(&undo)?;
+            events.extend(undo.events());
             for (key, old) in undo.old {
                 batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
             }
@@ -285,7 +289,7 @@ impl ModuleState {
             batch.put(row, old);
         }
         let mut effects = self.effects.clone();
-        effects.revert(view, self.id, (topic, to), &mut batch)?;
+        effects.revert(view, self.id, (topic, to), &events, &mut batch)?;
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
         for (event, is_held) in held {
             effects.hold(self.id, &event, is_held);
@@ -304,4 +308,9 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
+}
+
+/// Whether no reorganisation of the event's own topic can remove it.
+fn is_settled(event: &EventId, settled: &Settled<'_>) -> bool {
+    settled(event.topic).is_none_or(|settled| event.position.number <= settled)
 }

@@ -43,6 +43,16 @@ pub(super) struct Undo {
 }
 
 impl Undo {
+    /// The events to which a further attempt comes after a revert: the event, and those of the dead letters, which
+    /// the operator has retried.
+    pub(super) fn events(&self) -> impl Iterator<Item = (Topic, Position)> {
+        let letters = self
+            .dead_letters
+            .iter()
+            .map(|(letter, _)| (letter.topic, letter.position));
+        self.event.into_iter().chain(letters)
+    }
+
     /// The last block of each topic that the event's changes can depend on.
     fn reach(&self) -> Reach {
         let mut reach: Reach = self
@@ -89,6 +99,8 @@ pub(super) struct UndoLog {
 #[derive(Debug)]
 struct Mark {
     sequence: u64,
+    /// As in [`Undo::events`].
+    events: Vec<(Topic, Position)>,
     reach: Reach,
     bytes: usize,
 }
@@ -151,6 +163,11 @@ impl UndoLog {
         forgotten
     }
 
+    /// Whether a revert can deliver an event of `topic` at this position again, or restore its dead letter.
+    pub(super) fn has(&self, topic: Topic, position: Position) -> bool {
+        self.marks.iter().any(|mark| mark.events.contains(&(topic, position)))
+    }
+
     /// The records of the first event that can depend on a block of `topic` after the block `to`,
     /// and of all later events, newest first.
     pub(super) fn after(&self, topic: Topic, to: Position) -> impl Iterator<Item = u64> {
@@ -162,6 +179,7 @@ impl UndoLog {
         self.bytes += bytes;
         self.marks.push_back(Mark {
             sequence,
+            events: undo.events().collect(),
             reach: undo.reach(),
             bytes,
         });
