@@ -55,6 +55,12 @@ pub fn verify(view: &dyn View, progress: &mut dyn FnMut(u64)) -> Result<Vec<Faul
         }
     })?;
     progress(rows);
+    rows::scan(view, &rows::modules(), &mut |key, value| {
+        if let (Ok(name), Ok(number)) = (rows::name_of(key), rows::number(value)) {
+            check.names.entry(ModuleId(number)).or_insert(name);
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(check.end())
 }
 
@@ -65,7 +71,8 @@ struct Check {
     found: BTreeMap<ModuleId, Usage>,
     orphans: Vec<ModuleId>,
     last_undo: Option<(ModuleId, u64)>,
-    faults: Vec<Fault>,
+    /// The modules have no names before the scan has reached the rows of the names.
+    faults: Vec<(Option<ModuleId>, String)>,
 }
 
 impl Check {
@@ -174,7 +181,12 @@ impl Check {
                 self.compare(id, Usage::default(), usage);
             }
         }
-        self.faults
+        let Self { names, faults, .. } = self;
+        let fault = |(id, what): (Option<ModuleId>, String)| Fault {
+            module: id.and_then(|id| names.get(&id).cloned()),
+            what,
+        };
+        faults.into_iter().map(fault).collect()
     }
 
     fn compare(&mut self, id: ModuleId, found: Usage, claimed: Usage) {
@@ -188,8 +200,7 @@ impl Check {
     }
 
     fn fault(&mut self, id: Option<ModuleId>, what: String) {
-        let module = id.and_then(|id| self.names.get(&id).cloned());
-        self.faults.push(Fault { module, what });
+        self.faults.push((id, what));
     }
 }
 
@@ -255,12 +266,23 @@ mod tests {
             let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
             let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
             assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
-            assert!(
-                faults
-                    .iter()
-                    .all(|fault| expected.is_some_and(|expected| fault.contains(expected))),
-                "{faults:?}"
-            );
+            let is_expected =
+                |fault: &String| expected.is_some_and(|expected| fault.starts_with("m: ") && fault.contains(expected));
+            assert!(faults.iter().all(is_expected), "{faults:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_names_its_module_also_if_the_list_is_full_before_the_names() {
+        let store = MemoryStore::new();
+        let id = intern(&store, &["m".parse().unwrap()]).unwrap()[0];
+        let mut batch = Batch::default();
+        for number in 0..=u32::try_from(FAULTS_MAX).unwrap() {
+            batch.set(Effect { number, ..effect() }.row(id), vec![0xff]);
+        }
+        store.write(&batch).unwrap();
+        let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+        assert_eq!(faults.len(), FAULTS_MAX);
+        assert!(faults.iter().all(|fault| fault.module.is_some()), "{faults:?}");
     }
 }
