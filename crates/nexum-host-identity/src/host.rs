@@ -6,7 +6,7 @@ use nexum_config::causes::Causes;
 use nexum_config::hint::Hint as _;
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{Handler, HostCallKind, View};
+use nexum_core::capability::{Asked, Handler, HostCallKind, View};
 use tokio::time::{Instant, timeout_at};
 
 use crate::bindings::nexum::host::identity;
@@ -24,6 +24,10 @@ impl identity::Host for View<'_, IdentityState> {
     async fn sign(&mut self, account: Vec<u8>, message: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         self.spend_call(message.len())?;
         self.scope.spend(Limit::Signatures, 1)?;
+        let place = match self.ask(Kind::Message.name(), &[&account, &message]) {
+            Asked::Earlier(answer) => return Ok(answer),
+            Asked::Now(place) => place,
+        };
         let signed = signed(self, &account, Kind::Message, |grant| {
             let checked = grant.check_message(&message).map_err(IdentityError::from);
             // No rule allows a longer message, and its digest would take the host's time.
@@ -33,7 +37,9 @@ impl identity::Host for View<'_, IdentityState> {
                 checked: checked.map(|allowed| (allowed, Preimage::of_message(&message))),
             }
         });
-        Ok(signed.await.map_err(|error| error.to_host_error()))
+        let answer = signed.await.map_err(|error| error.to_host_error());
+        place.answered(&answer);
+        Ok(answer)
     }
 
     async fn sign_typed_data(
@@ -43,6 +49,10 @@ impl identity::Host for View<'_, IdentityState> {
     ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         self.spend_call(typed_data.len())?;
         self.scope.spend(Limit::Signatures, 1)?;
+        let place = match self.ask(Kind::TypedData.name(), &[&account, typed_data.as_bytes()]) {
+            Asked::Earlier(answer) => return Ok(answer),
+            Asked::Now(place) => place,
+        };
         let signed = signed(self, &account, Kind::TypedData, |grant| {
             match TypedMessage::parse(&typed_data) {
                 Ok(data) => Decoded {
@@ -58,7 +68,9 @@ impl identity::Host for View<'_, IdentityState> {
                 },
             }
         });
-        Ok(signed.await.map_err(|error| error.to_host_error()))
+        let answer = signed.await.map_err(|error| error.to_host_error());
+        place.answered(&answer);
+        Ok(answer)
     }
 }
 

@@ -5,7 +5,7 @@ use super::feed::settled;
 use super::{Runner, Transaction};
 use crate::capability::effects::EFFECT;
 use crate::module::instance::CommitIntents;
-use crate::state::{Effect, EffectChanges, EffectState};
+use crate::state::{Effect, EffectChanges, EffectState, Part};
 use crate::store::committer::CommitError;
 
 /// Makes the intents of a handler's effects durable.
@@ -27,8 +27,9 @@ impl<'a> Intents<'a> {
 }
 
 impl CommitIntents for Intents<'_> {
-    async fn commit(&mut self, effects: Vec<Effect>) -> bool {
-        let committed = self.transaction.commit_intent(effects, &settled(self.feeds)).await;
+    async fn commit(&mut self, effects: Vec<Effect>, transcript: Option<Part>) -> bool {
+        let settled = settled(self.feeds);
+        let committed = self.transaction.commit_intent(effects, transcript, &settled).await;
         self.failed = committed.err();
         self.failed.is_none()
     }

@@ -63,6 +63,8 @@ pub enum Row {
     DeadLetter(Vec<u8>),
     /// The record of an effect, in the store's format.
     Effect(Vec<u8>),
+    /// A part of the transcript of an event, in the store's format.
+    Transcript(Vec<u8>),
     /// A header of one of the module's chains.
     Header {
         /// The chain id.
@@ -269,6 +271,7 @@ pub fn export(
         rows::dead_letters(id),
         rows::effects(id),
         rows::all_stranded(id),
+        rows::transcripts(id),
     ];
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
@@ -304,6 +307,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
         },
         Kind::DeadLetter => Row::DeadLetter(value.to_vec()),
         Kind::Effect | Kind::Stranded => Row::Effect(value.to_vec()),
+        Kind::Transcript => Row::Transcript(value.to_vec()),
         Kind::Header => {
             let (chain_id, block) = rows::block_of(key)?;
             let parent = (!value.is_empty()).then(|| rows::hash(value)).transpose()?;
@@ -354,6 +358,7 @@ fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
         rows::dead_letters(id),
         rows::effects(id),
         rows::all_stranded(id),
+        rows::transcripts(id),
         rows::progress(id),
     ] {
         loop {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use nexum_config::limits::Limit;
 use nexum_config::topic::ChainId;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{HostCall, HostCallKind, View};
+use nexum_core::capability::{Asked, HostCall, HostCallKind, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
@@ -19,7 +21,10 @@ use crate::capability::requests::check_batch;
 use crate::error::RequestError;
 use crate::methods;
 
-/// The name of a batch in a module's status.
+/// The kind of a read in the transcript of an event.
+const REQUEST: &str = "chain-request";
+
+/// The name of a batch in a module's status, and in the transcript of an event.
 const BATCH: &str = "batch";
 
 /// The name of a method that only `extra_methods` allows in a module's status, which shows no text
@@ -33,8 +38,7 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        let answer = request(self, chain_id, &method, &params).await?;
-        Ok(answer.map_err(|error| error.to_host_error()))
+        request(self, chain_id, &method, &params, RequestError::to_host_error).await
     }
 
     async fn request_batch(
@@ -48,7 +52,6 @@ impl chain::Host for View<'_, ModuleChains> {
             .map(|request| (&*request.method, &*request.params))
             .collect();
         let answers = batch(self, chain_id, &requests).await?;
-        let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }
@@ -61,29 +64,50 @@ impl trigger::nexum::host::chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, ChainError>> {
-        let answer = request(self, chain_id, &method, &params).await?;
-        Ok(answer.map_err(|error| error.to_chain_error()))
+        request(self, chain_id, &method, &params, RequestError::to_chain_error).await
     }
 }
 
-async fn request(
+/// Sends a request. `seen` makes the error that the guest sees.
+async fn request<E: Serialize + DeserializeOwned>(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     method: &str,
     params: &str,
-) -> wasmtime::Result<Result<String, RequestError>> {
+    seen: fn(&RequestError) -> E,
+) -> wasmtime::Result<Result<String, E>> {
     view.scope.spend(Limit::ChainRequests, 1)?;
     if view.state.chains.allows_change(chain_id, method) {
-        return change(view, chain_id, method, params).await;
+        let answer = change(view, chain_id, method, params).await?;
+        return Ok(answer.map_err(|error| seen(&error)));
     }
+    let arguments = [&chain_id.to_be_bytes(), method.as_bytes(), params.as_bytes()];
+    let answer = match view.ask(REQUEST, &arguments) {
+        Asked::Earlier(answer) => answer,
+        Asked::Now(place) => {
+            let answer = read(view, chain_id, method, params).await;
+            let answer = answer.map_err(|error| seen(&error));
+            place.answered(&answer);
+            answer
+        }
+    };
+    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
+    Ok(answer)
+}
+
+/// Sends a read.
+async fn read(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    method: &str,
+    params: &str,
+) -> Result<String, RequestError> {
     let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
     let block = view.state.pin.block(view, chain_id);
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
-    let answer = within(view.scope.answer_by(), answer).await;
-    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
-    Ok(answer)
+    within(view.scope.answer_by(), answer).await
 }
 
 /// Sends a batch. Requests that change something go out first, one by one; the others follow together.
@@ -91,28 +115,62 @@ async fn batch(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     requests: &[(&str, &str)],
-) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+) -> wasmtime::Result<Result<Answers, HostError>> {
     if let Err(error) = check_batch(requests) {
-        return Ok(Err(error));
+        return Ok(Err(error.to_host_error()));
     }
     let mut changed = Vec::with_capacity(requests.len());
     for (method, params) in requests {
         changed.push(match view.state.chains.allows_change(chain_id, method) {
-            true => Some(change(view, chain_id, method, params).await?),
+            true => Some(
+                change(view, chain_id, method, params)
+                    .await?
+                    .map_err(|error| error.to_host_error()),
+            ),
             false => None,
         });
     }
     let reads = requests.iter().zip(&changed).filter(|(_, changed)| changed.is_none());
     let reads: Vec<_> = reads.map(|(request, _)| *request).collect();
-    let answers = read_batch(view, chain_id, &reads).await?;
+    let answers = ask_batch(view, chain_id, &reads).await?;
     Ok(answers.map(|answers| {
         let mut answers = answers.into_iter();
         let answer = |changed: Option<_>| changed.or_else(|| answers.next());
         let answers = changed.into_iter().map(answer);
         answers
-            .map(|answer| answer.unwrap_or(Err(RequestError::Internal)))
+            .map(|answer| answer.unwrap_or_else(|| Err(RequestError::Internal.to_host_error())))
             .collect()
     }))
+}
+
+/// The answers to a batch, as the guest sees them.
+type Answers = Vec<Result<String, HostError>>;
+
+/// Sends reads together, unless an earlier attempt has the answers.
+async fn ask_batch(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    requests: &[(&str, &str)],
+) -> wasmtime::Result<Result<Answers, HostError>> {
+    let chain = chain_id.to_be_bytes();
+    let texts = requests
+        .iter()
+        .flat_map(|(method, params)| [method.as_bytes(), params.as_bytes()]);
+    let arguments: Vec<&[u8]> = std::iter::once(&chain[..]).chain(texts).collect();
+    let place = match view.ask::<Result<Answers, HostError>>(BATCH, &arguments) {
+        Asked::Earlier(answers) => {
+            let received = answers.iter().flatten().map(bytes).sum();
+            view.scope.spend(Limit::ResponseBytes, received)?;
+            return Ok(answers);
+        }
+        Asked::Now(place) => place,
+    };
+    let seen = |answer: Result<String, RequestError>| answer.map_err(|error| error.to_host_error());
+    let answers = read_batch(view, chain_id, requests).await?;
+    let answers = answers.map(|answers| answers.into_iter().map(seen).collect());
+    let answers = answers.map_err(|error| error.to_host_error());
+    place.answered(&answers);
+    Ok(answers)
 }
 
 /// Sends reads together.
@@ -207,13 +265,13 @@ fn whole_ms(time: Duration) -> u64 {
 }
 
 /// The bytes of an answer that come from outside. The data of an error has its own bounds.
-fn bytes(answer: &Result<String, RequestError>) -> u64 {
+fn bytes<E>(answer: &Result<String, E>) -> u64 {
     answer.as_ref().map_or(0, |result| result.len() as u64)
 }
 
-fn rpc_result(answer: Result<String, RequestError>) -> RpcResult {
+fn rpc_result(answer: Result<String, HostError>) -> RpcResult {
     match answer {
         Ok(result) => RpcResult::Ok(result),
-        Err(error) => RpcResult::Err(error.to_host_error()),
+        Err(error) => RpcResult::Err(error),
     }
 }

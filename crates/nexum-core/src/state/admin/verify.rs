@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{DeadLetter, Effect, ModuleId, Usage, operator, owner, undo};
+use crate::state::{DeadLetter, Effect, ModuleId, Part, Usage, operator, owner, undo};
 use crate::store::{StoreError, View};
 
 /// The most reported faults. A longer list does not help to repair the store.
@@ -87,6 +87,7 @@ impl Check {
             Kind::Undo => self.undo(key, value),
             Kind::DeadLetter => self.dead_letter(key, value),
             Kind::Effect | Kind::Stranded => self.effect(key, value),
+            Kind::Transcript => self.transcript(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
@@ -153,6 +154,20 @@ impl Check {
             self.fault(
                 Some(id),
                 format!("the record of effect {number} of {event} has the key of another one"),
+            );
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
+    fn transcript(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let id = rows::id_of(key)?;
+        let part = Part::decode(value)?;
+        if part.row(id) != key {
+            let Part { event, number, .. } = part;
+            self.fault(
+                Some(id),
+                format!("part {number} of the transcript of {event} has the key of another one"),
             );
         }
         self.found.entry(id).or_default();

@@ -8,6 +8,7 @@ use nexum_config::topic::Topic;
 
 use super::{Effect, EffectState, scan};
 use crate::event::{EventId, Position};
+use crate::state::transcript::TranscriptLog;
 use crate::state::{ModuleId, rows};
 use crate::store::{Batch, StoreError, View};
 
@@ -42,6 +43,7 @@ pub(crate) struct EffectLog {
     counts: Counts,
     /// Shared with the handler that runs.
     stranded: Arc<Vec<Effect>>,
+    pub(crate) transcripts: TranscriptLog,
 }
 
 /// The facts about a record that decide whether nexum still needs it.
@@ -120,6 +122,7 @@ impl EffectLog {
         })?;
         stranded.sort_by_key(|effect| effect.at_ms);
         log.stranded = Arc::new(stranded);
+        log.transcripts = TranscriptLog::load(view, id)?;
         Ok(log)
     }
 
@@ -191,8 +194,9 @@ impl EffectLog {
         stranded.extend(new);
     }
 
-    /// Keeps the records of an event while it is a dead letter. `event` is the event's part of a key.
+    /// Keeps the records and the transcript of an event while it is a dead letter. `event` is the event's part of a key.
     pub(crate) fn hold(&mut self, id: ModuleId, event: &[u8], is_held: bool) {
+        self.transcripts.hold(event, is_held);
         if self.marks.is_empty() {
             return;
         }
@@ -235,6 +239,7 @@ impl EffectLog {
         let comes_again = |event: &EventId| !is_removed(event) && events.contains(&(event.topic, event.position));
         let again = read(view, &self.keys_where(|mark| mark.is_over && comes_again(&mark.event)))?;
         removed.into_iter().for_each(|effect| self.strand(id, effect, batch));
+        self.transcripts.revert(id, (topic, to), batch);
         for effect in again {
             let is_over = false;
             self.set(id, &Effect { is_over, ..effect }, batch);
@@ -272,6 +277,7 @@ impl EffectLog {
                 break;
             }
         }
+        self.transcripts.prune(id, is_final, batch);
         self.prune_stranded(id, is_final, kept_since_ms, batch)
     }
 

@@ -3,19 +3,24 @@
 
 mod attempt;
 mod call;
+mod transcript;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use self::attempt::{Attempt, Step};
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
+use super::super::transcript::{Part, Stored};
 use crate::event::Handler;
 use crate::store::StateStore;
 
 pub use self::call::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, Sending};
+pub(crate) use self::transcript::Divergence;
 
 /// The requests of one instance's host functions to its runner. Each of them waits for the answer.
 pub(crate) const INTENTS_MAX: usize = 16;
@@ -45,6 +50,8 @@ struct Shared {
 pub(crate) struct Intent {
     /// New and changed records. Empty for an effect without a new record.
     pub(crate) effects: Vec<Effect>,
+    /// The host calls that led to the effect.
+    pub(crate) transcript: Option<Part>,
     /// The number of the handler call.
     pub(crate) call: u64,
     /// Dropped if the commit fails.
@@ -58,6 +65,8 @@ pub(crate) struct EarlierEffects {
     pub(crate) of_event: Vec<Effect>,
     /// The module's stranded ones.
     pub(crate) stranded: Option<Arc<Vec<Effect>>>,
+    /// The transcript of these attempts. `None` for a handler call without one.
+    pub(crate) transcript: Option<Stored>,
 }
 
 impl Journal {
@@ -100,6 +109,63 @@ impl Journal {
     /// The reason why the handler fails whatever it returns.
     pub(crate) fn fault(&self) -> Option<EffectFault> {
         self.shared.current.lock().fault.clone()
+    }
+
+    /// Notes a host call. Returns the answer of an earlier attempt, or the number of the handler call and the place
+    /// for the answer.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        arguments: &[&[u8]],
+    ) -> Result<T, (u64, Option<usize>)> {
+        let mut current = self.shared.current.lock();
+        let asked = current.transcript.ask(kind, arguments);
+        asked.map_err(|place| (current.call, place))
+    }
+
+    /// Sets the answer of a host call of the handler call with this number.
+    pub(crate) fn answer(&self, call: u64, place: usize, answer: &impl Serialize) {
+        if let Ok(mut current) = self.current(call) {
+            current.transcript.answer(place, answer);
+        }
+    }
+
+    /// [`ask`](Self::ask) for an answer that is there at once.
+    pub(crate) fn ask_now<T: Serialize + DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        arguments: &[&[u8]],
+        answer: impl FnOnce() -> T,
+    ) -> T {
+        let (call, place) = match self.ask(kind, arguments) {
+            Ok(answer) => return answer,
+            Err(asked) => asked,
+        };
+        let answer = answer();
+        if let Some(place) = place {
+            self.answer(call, place, &answer);
+        }
+        answer
+    }
+
+    /// Notes an effect among the host calls. Returns its place.
+    pub(crate) fn begin_effect(&self) -> Option<usize> {
+        self.shared.current.lock().transcript.begin_effect()
+    }
+
+    /// Sets the content of an effect that the handler call with this number has noted.
+    pub(crate) fn name_effect(&self, number: u64, place: Option<usize>, call: &EffectCall<'_>) {
+        if let Some(place) = place
+            && let Ok(mut current) = self.current(number)
+        {
+            let digest = Effect::digest_of(call.kind, call.target, call.request);
+            current.transcript.name_effect(place, digest);
+        }
+    }
+
+    /// The first host call that differs from the one of an earlier attempt.
+    pub(crate) fn divergence(&self) -> Option<Divergence> {
+        self.shared.current.lock().transcript.divergence.take()
     }
 
     /// The number of the current handler call.
@@ -157,7 +223,14 @@ impl Journal {
             return Err(EffectError::Ended);
         };
         let (done, committed) = oneshot::channel();
-        let sent = intents.send(Intent { effects, call, done }).await;
+        let transcript = self.current(call)?.transcript.take_part();
+        let intent = Intent {
+            effects,
+            transcript,
+            call,
+            done,
+        };
+        let sent = intents.send(intent).await;
         sent.map_err(|_| EffectError::Ended)?;
         committed.await.map_err(|_| EffectError::Ended)
     }

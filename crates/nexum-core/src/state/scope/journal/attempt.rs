@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::super::effect::{ANSWER_BYTES_MAX, EFFECT_REQUEST_BYTES_MAX, Effect, EffectClass, EffectState};
 use super::super::super::module::EffectChanges;
+use super::transcript::Transcript;
 use super::{EarlierEffects, EffectCall, EffectFault, EffectOutcome, Sending};
 use crate::event::EventId;
 
@@ -24,12 +25,15 @@ pub(super) struct Attempt {
     known: Vec<Effect>,
     made: Vec<Made>,
     pub(super) fault: Option<EffectFault>,
+    pub(super) transcript: Transcript,
 }
 
 #[derive(Debug)]
 struct Earlier {
     effect: Effect,
     is_used: bool,
+    /// Whether the store has the record as it is.
+    is_durable: bool,
 }
 
 #[derive(Debug)]
@@ -52,11 +56,16 @@ pub(super) enum Step {
 
 impl Attempt {
     pub(super) fn new(call: u64, attempt: u32, earlier: EarlierEffects) -> Self {
-        let unused = |effect| Earlier { effect, is_used: false };
+        let unused = |effect| Earlier {
+            effect,
+            is_used: false,
+            is_durable: true,
+        };
         Self {
             attempt,
             earlier: earlier.of_event.into_iter().map(unused).collect(),
             stranded: earlier.stranded,
+            transcript: earlier.transcript.map(Transcript::new).unwrap_or_default(),
             ..Self::after(call)
         }
     }
@@ -98,8 +107,7 @@ impl Attempt {
         }
         let digest = Effect::digest_of(call.kind, call.target, call.request);
         let number = self.next_number();
-        let mut unused = self.earlier.iter_mut().filter(|earlier| !earlier.is_used);
-        if let Some(earlier) = unused.find(|earlier| earlier.effect.digest == digest) {
+        if let Some(earlier) = self.unused_equal(&digest) {
             earlier.is_used = true;
             let effect = earlier.effect.clone();
             return match effect.state {
@@ -167,12 +175,57 @@ impl Attempt {
             has_left,
             is_durable,
         });
-        let changed = self.made.iter_mut().filter(|made| !made.is_durable);
-        let changed = changed.map(|made| {
-            made.is_durable = true;
-            made.effect.clone()
+        self.supersede(sending.number);
+        Step::Record(self.unsaved(), sending)
+    }
+
+    /// The records that the store does not have as they are: the new one, and what the call knows of others by now.
+    /// The caller makes them durable, or the handler call ends.
+    fn unsaved(&mut self) -> Vec<Effect> {
+        let earlier = self
+            .earlier
+            .iter_mut()
+            .map(|earlier| (&earlier.effect, &mut earlier.is_durable));
+        let made = self.made.iter_mut().map(|made| (&made.effect, &mut made.is_durable));
+        let unsaved = earlier.chain(made).filter(|(_, is_durable)| !**is_durable);
+        let unsaved = unsaved.map(|(effect, is_durable)| {
+            *is_durable = true;
+            effect.clone()
         });
-        Step::Record(changed.collect(), sending)
+        unsaved.collect()
+    }
+
+    /// Forgets the answers of the idempotent effects that the one with this number replaces at its receiver, when it
+    /// leaves now: those that this attempt has not had before it. nexum sends them again if the attempt asks for them.
+    fn supersede(&mut self, number: Option<u32>) {
+        let sent = self.made.iter().find(|made| Some(made.effect.number) == number);
+        let Some(sent) = sent.map(|made| made.effect.clone()).filter(is_idempotent) else {
+            return;
+        };
+        let is_replaced = |effect: &Effect| {
+            let has_answer = matches!(effect.state, EffectState::Done(Some(_)));
+            has_answer && effect.number != sent.number && competes(effect, &sent)
+        };
+        for earlier in self.earlier.iter_mut().filter(|earlier| !earlier.is_used) {
+            if is_replaced(&earlier.effect) {
+                earlier.effect.state = EffectState::Done(None);
+                earlier.is_durable = false;
+            }
+        }
+        let is_later = |effect: &Effect| is_replaced(effect) && effect.number > sent.number;
+        let known = self.known.extract_if(.., |effect| is_later(effect));
+        let known: Vec<_> = known.map(Made::again).collect();
+        self.made.extend(known);
+        for made in self.made.iter_mut().filter(|made| is_later(&made.effect)) {
+            made.effect.state = EffectState::Done(None);
+            made.is_durable = false;
+        }
+    }
+
+    /// Whether the attempt has had a later effect that may have replaced this idempotent one at its receiver.
+    fn is_superseded(&self, effect: &Effect) -> bool {
+        let mut had = self.known.iter().chain(self.made.iter().map(|made| &made.effect));
+        is_idempotent(effect) && had.any(|other| other.number > effect.number && competes(effect, other))
     }
 
     /// Notes that the request of an effect may leave nexum now.
@@ -200,7 +253,10 @@ impl Attempt {
     }
 
     /// Plans an effect that an earlier attempt, or a reverted event, has had or begun.
-    fn repeat(&mut self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
+    fn repeat(&mut self, mut effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
+        if self.is_superseded(&effect) && matches!(effect.state, EffectState::Done(_)) {
+            effect.state = EffectState::Done(None);
+        }
         if let EffectState::Done(Some(answer)) = &effect.state {
             let answer = answer.to_vec();
             self.known.push(effect);
@@ -210,18 +266,22 @@ impl Attempt {
         if again.state == EffectState::Intent {
             again.state = EffectState::Unknown(ENDED.to_owned());
         }
-        let step = match call.class {
-            EffectClass::Once => Err(self.fail(unrepeatable(&again))),
-            EffectClass::Repeatable | EffectClass::Idempotent => Ok(Step::Repeat(self.sending(&again, true))),
+        let fault = match call.class {
+            EffectClass::Once => Some(unrepeatable(&again)),
+            EffectClass::Repeatable | EffectClass::Idempotent => None,
         };
+        let sending = self.sending(&again, true);
         // The record stays, also that of an adopted effect.
-        let (has_left, is_durable) = (true, false);
-        self.made.push(Made {
-            effect: again,
-            has_left,
-            is_durable,
-        });
-        step
+        self.made.push(Made::again(again));
+        if let Some(fault) = fault {
+            return Err(self.fail(fault));
+        }
+        self.supersede(sending.number);
+        // What it replaces at the receiver has to be durable before it leaves.
+        match self.earlier.iter().any(|earlier| !earlier.is_durable) {
+            true => Ok(Step::Record(self.unsaved(), sending)),
+            false => Ok(Step::Repeat(sending)),
+        }
     }
 
     fn of_this_attempt(&self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Effect {
@@ -260,6 +320,16 @@ impl Attempt {
         all.map(|effect| effect.number).max().unwrap_or(0) + 1
     }
 
+    /// An unused effect of an earlier attempt with this digest, if possible one that may have happened.
+    fn unused_equal(&mut self, digest: &[u8; 32]) -> Option<&mut Earlier> {
+        let is_equal = |earlier: &Earlier| !earlier.is_used && earlier.effect.digest == *digest;
+        let may_have_happened = |earlier: &Earlier| earlier.effect.state != EffectState::Refused;
+        let mut equal = self.earlier.iter();
+        let first = equal.position(|earlier| is_equal(earlier) && may_have_happened(earlier));
+        let first = first.or_else(|| self.earlier.iter().position(is_equal));
+        self.earlier.get_mut(first?)
+    }
+
     /// The first effect of an earlier attempt that the call would stand in for.
     fn unused_alike(&self, call: &EffectCall<'_>) -> Option<Effect> {
         let mut unused = self.earlier.iter().filter(|earlier| !earlier.is_used);
@@ -281,6 +351,15 @@ impl Attempt {
 }
 
 impl Made {
+    /// An effect that an earlier attempt has had or begun.
+    fn again(effect: Effect) -> Self {
+        Self {
+            effect,
+            has_left: true,
+            is_durable: false,
+        }
+    }
+
     /// The record at the end of the handler call.
     fn end(self) -> Effect {
         let mut effect = self.effect;
@@ -292,6 +371,15 @@ impl Made {
         }
         effect
     }
+}
+
+fn is_idempotent(effect: &Effect) -> bool {
+    effect.class == EffectClass::Idempotent
+}
+
+/// Whether one of the effects can replace the content of the other one.
+fn competes(one: &Effect, other: &Effect) -> bool {
+    is_idempotent(other) && is_idempotent(one) && one.kind == other.kind && one.target == other.target
 }
 
 /// The reason why an effect cannot be repeated.

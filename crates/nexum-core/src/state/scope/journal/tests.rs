@@ -113,7 +113,7 @@ async fn an_answer_that_was_too_large_to_keep_is_a_fault_of_its_own() {
     let changes = journal.close(false).expect("changes");
     let earlier = EarlierEffects {
         of_event: changes.set,
-        stranded: None,
+        ..EarlierEffects::default()
     };
     journal.open(2, earlier);
     let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
