@@ -265,14 +265,7 @@ pub fn export(
     let mut chains: Vec<ChainId> = cursors.iter().filter_map(|cursor| cursor.topic.chain_id()).collect();
     chains.sort_unstable();
     chains.dedup();
-    let mut prefixes = vec![
-        rows::states(id),
-        rows::undos(id),
-        rows::dead_letters(id),
-        rows::effects(id),
-        rows::all_stranded(id),
-        rows::transcripts(id),
-    ];
+    let mut prefixes = prefixes(id).to_vec();
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
     let mut outcome = Ok(());
@@ -293,6 +286,18 @@ pub fn export(
         })?;
     }
     outcome
+}
+
+/// The prefixes of a module's rows, without its cursors.
+fn prefixes(id: ModuleId) -> [Vec<u8>; 6] {
+    [
+        rows::states(id),
+        rows::undos(id),
+        rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
+        rows::transcripts(id),
+    ]
 }
 
 fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
@@ -352,15 +357,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
 
 /// Deletes the rows of a number that belongs to no module, in batches.
 fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
-    for prefix in [
-        rows::states(id),
-        rows::undos(id),
-        rows::dead_letters(id),
-        rows::effects(id),
-        rows::all_stranded(id),
-        rows::transcripts(id),
-        rows::progress(id),
-    ] {
+    for prefix in prefixes(id).into_iter().chain([rows::progress(id)]) {
         loop {
             let mut batch = Batch::default();
             rows::scan(&*store.view()?, &prefix, &mut |key, _| {

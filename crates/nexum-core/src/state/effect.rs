@@ -21,7 +21,7 @@ use crate::event::EventId;
 use crate::store::{StoreError, View};
 
 pub use log::{EFFECTS_MAX, STRANDED_MAX};
-pub(crate) use log::{EffectLog, IsFinal, read as read_effects};
+pub(crate) use log::{EffectLog, read as read_effects};
 
 /// The bytes of a request that a record keeps. An operator sees them, and nothing else needs them: the
 /// digest tells requests apart.

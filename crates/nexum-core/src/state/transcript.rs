@@ -15,7 +15,7 @@ use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::effect::IsFinal;
+use super::undo::IsFinal;
 use super::{ModuleId, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};

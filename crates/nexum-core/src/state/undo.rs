@@ -88,6 +88,10 @@ pub(super) fn is_settled(reach: &Reach, settled: &Settled<'_>) -> bool {
 /// Returns the number of a topic's newest final block. `None` for a topic without reorganisations.
 pub(crate) type Settled<'a> = dyn Fn(Topic) -> Option<u64> + Sync + 'a;
 
+/// Returns whether no attempt at the event can come any more: the module has handled it, and no reorganisation can
+/// remove it or deliver it again.
+pub(crate) type IsFinal<'a> = dyn Fn(&EventId) -> bool + 'a;
+
 /// An index of a module's undo records.
 #[derive(Debug, Default)]
 pub(super) struct UndoLog {

@@ -288,6 +288,28 @@ mod tests {
     }
 
     #[test]
+    fn the_part_of_a_transcript_has_the_key_of_its_event_and_number() {
+        let store = MemoryStore::new();
+        let id = intern(&store, &["m".parse().unwrap()]).unwrap()[0];
+        let part = |number| Part {
+            event: effect().event,
+            number,
+            start: 0,
+            entries: Vec::new(),
+        };
+        let mut batch = Batch::default();
+        batch.set(part(0).row(id), rows::encode(&part(0)));
+        batch.set(part(1).row(id), rows::encode(&part(2)));
+        batch.set(part(3).row(id), vec![0xff]);
+        store.write(&batch).unwrap();
+        let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let expected = "m: part 2 of the transcript of 1:7:block has the key of another one";
+        assert_eq!((faults.len(), faults[0].as_str()), (2, expected), "{faults:?}");
+        assert!(faults[1].contains("a part of a transcript"), "{faults:?}");
+    }
+
+    #[test]
     fn a_fault_names_its_module_also_if_the_list_is_full_before_the_names() {
         let store = MemoryStore::new();
         let id = intern(&store, &["m".parse().unwrap()]).unwrap()[0];

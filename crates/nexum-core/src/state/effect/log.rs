@@ -9,6 +9,7 @@ use nexum_config::topic::Topic;
 use super::{Effect, EffectState, scan};
 use crate::event::{EventId, Position};
 use crate::state::transcript::TranscriptLog;
+use crate::state::undo::IsFinal;
 use crate::state::{ModuleId, rows};
 use crate::store::{Batch, StoreError, View};
 
@@ -28,9 +29,6 @@ const STRANDED_BYTES_MAX: usize = 16 << 20;
 
 /// The most records that one commit looks at for removal. An event adds fewer by default.
 const LOOKS_PER_COMMIT_MAX: usize = 16;
-
-/// Returns whether no reorganisation can remove the event or deliver it again.
-pub(crate) type IsFinal<'a> = dyn Fn(&EventId) -> bool + 'a;
 
 /// The records of a module's effects. Only their facts are in memory, but for the stranded ones.
 #[derive(Clone, Debug, Default)]

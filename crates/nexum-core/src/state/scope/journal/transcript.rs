@@ -197,10 +197,11 @@ fn content_of(arguments: &[&[u8]]) -> [u8; 32] {
             content[31] = short.len() as u8;
         }
         long => {
-            let lengths = long.iter().flat_map(|argument| (argument.len() as u64).to_be_bytes());
-            let bytes: Vec<u8> = lengths
-                .chain(long.iter().flat_map(|argument| argument.iter().copied()))
-                .collect();
+            let mut bytes = Vec::with_capacity(long.iter().map(|argument| size_of::<u64>() + argument.len()).sum());
+            for argument in long {
+                bytes.extend_from_slice(&(argument.len() as u64).to_be_bytes());
+                bytes.extend_from_slice(argument);
+            }
             content = *Digest::of(&bytes).as_bytes();
         }
     }
