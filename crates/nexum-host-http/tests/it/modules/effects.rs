@@ -5,6 +5,7 @@ mod attempts;
 mod changes;
 mod histories;
 mod ledger;
+mod moves;
 mod reorganisations;
 mod sends;
 mod transcripts;
