@@ -57,7 +57,7 @@ pub mod trigger {
         ",
         world: "nexum:engine/trigger-module",
         exports: { default: async },
-        additional_derives: [PartialEq, Eq],
+        additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
     });
 }
 

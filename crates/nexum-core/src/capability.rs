@@ -11,6 +11,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod ambient;
+pub(crate) mod answers;
 pub(crate) mod chain_methods;
 pub(crate) mod effects;
 pub(crate) mod grant;
@@ -32,6 +33,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 pub use self::activity::{
     Activity, BackgroundCall, CurrentCall, EndpointTime, Handling, HostCall, HostCallKind, TimeKind, TimeShare, TimeUse,
 };
+pub use self::answers::{AnswerPlace, Asked};
 pub use self::chain_methods::{ChainAccess, ChainMethods, Submission, SubmitError, SubmitTo, Submitted};
 pub use self::effects::EffectJournal;
 pub use self::grant::{Grant, GrantError};
@@ -191,13 +193,15 @@ impl HostState {
         let limiter = Limiter::new(meta.limits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        Self {
+        let state = Self {
             meta,
             scope,
             limiter,
             table,
             slots,
-        }
+        };
+        state.share_journal();
+        state
     }
 
     /// The view of a capability, for the `add_to_linker` function of its bindings.

@@ -21,6 +21,7 @@ mod operator;
 mod row_cache;
 pub(crate) mod rows;
 pub(crate) mod scope;
+mod transcript;
 mod undo;
 mod usage;
 
@@ -49,6 +50,7 @@ pub(crate) use dead_letter::{Letters, add, dead_letter, dead_letters, find_dead_
 pub(crate) use effect::{effect, effects, effects_of, read_effects};
 pub(crate) use headers::{HeaderStore, ancestors};
 pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError};
+pub(crate) use transcript::{Part, Stored};
 pub(crate) use undo::{Settled, passed};
 
 /// The version of the row format that this program writes.
@@ -87,9 +89,13 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
 pub(crate) fn owner(key: &[u8]) -> Option<ModuleId> {
     use rows::Kind;
     match rows::kind_of(key) {
-        Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter | Kind::Effect | Kind::Stranded => {
-            rows::id_of(key).ok()
-        }
+        Kind::Progress
+        | Kind::State
+        | Kind::Undo
+        | Kind::DeadLetter
+        | Kind::Effect
+        | Kind::Stranded
+        | Kind::Transcript => rows::id_of(key).ok(),
         _ => None,
     }
 }

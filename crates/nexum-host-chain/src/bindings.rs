@@ -29,6 +29,6 @@ pub(crate) mod trigger {
         world: "nexum:chain/chain",
         imports: { default: async | trappable },
         with: { "nexum:host/types": nexum_core::bindings::trigger::nexum::host::types },
-        additional_derives: [PartialEq, Eq],
+        additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
     });
 }

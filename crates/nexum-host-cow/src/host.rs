@@ -2,14 +2,14 @@
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{EffectCall, EffectClass, EffectOutcome, EffectPlan, HostCall, HostCallKind, View};
+use nexum_core::capability::{Asked, EffectCall, EffectClass, EffectOutcome, EffectPlan, HostCall, HostCallKind, View};
 
 use crate::bindings::shepherd::cow::cow_api;
 use crate::call::Call;
 use crate::error::RequestError;
 use crate::order_books::OrderBooks;
 
-/// The kind of this capability's effects.
+/// The kind of this capability's effects, and of its reads in the transcript of an event.
 const KIND: &str = "order-book";
 
 /// The name of a submission in a module's status.
@@ -27,7 +27,7 @@ impl cow_api::Host for View<'_, OrderBooks> {
         let answer = request(self, chain_id, &method, &path, body).await?;
         let bytes = answer.as_ref().map_or(0, |body| body.len() as u64);
         self.scope.spend(Limit::ResponseBytes, bytes)?;
-        Ok(answer.map_err(|error| error.to_host_error()))
+        Ok(answer)
     }
 
     async fn submit_order(
@@ -47,26 +47,36 @@ async fn request(
     method: &str,
     path: &str,
     body: Option<String>,
-) -> wasmtime::Result<Result<String, RequestError>> {
+) -> wasmtime::Result<Result<String, HostError>> {
     let call = match Call::new(method, path, body) {
         Ok(call) => call,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Err(error.to_host_error())),
+    };
+    let content = call.content();
+    let place = match call.has_effect() {
+        true => None,
+        false => match view.ask(KIND, &[&chain_id.to_be_bytes(), content.as_bytes()]) {
+            Asked::Earlier(answer) => return Ok(answer),
+            Asked::Now(place) => Some(place),
+        },
     };
     let books = view.state.clone();
     let host_call = view.host_call(HostCallKind::OrderBook, call.route.pattern);
     name(&host_call, &books, chain_id);
     let deadline = view.scope.answer_by();
     let send = || books.request(chain_id, &call, deadline);
-    if !call.has_effect() {
-        return Ok(send().await);
+    if let Some(place) = place {
+        let answer = send().await.map_err(|error| error.to_host_error());
+        place.answered(&answer);
+        return Ok(answer);
     }
-    let content = call.content();
     let effect = Effect {
         content: content.as_bytes(),
         class: call.class(),
         is_strict: call.class() == EffectClass::Once,
     };
-    once(view, chain_id, &effect, |_| send()).await
+    let answer = once(view, chain_id, &effect, |_| send()).await?;
+    Ok(answer.map_err(|error| error.to_host_error()))
 }
 
 async fn submit(

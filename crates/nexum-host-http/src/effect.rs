@@ -12,8 +12,8 @@ use crate::policy::Rule;
 use crate::request::Request;
 use crate::time::Time;
 
-/// The kind of this capability's effects.
-const KIND: &str = "http";
+/// The kind of this capability's effects, and of its reads in the transcript of an event.
+pub(crate) const KIND: &str = "http";
 
 /// The header with which a server can recognise a repeated request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -77,7 +77,7 @@ impl Fetcher {
 
 /// The bytes that tell a request apart. Other headers than the key may differ between attempts: they may have a
 /// time, or a signature over it.
-fn content(request: &Request) -> Vec<u8> {
+pub(crate) fn content(request: &Request) -> Vec<u8> {
     let key = request.headers.get(&IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
     let line = format!("{} {}\n", request.method, request.url);
     let body = request.body.as_deref().unwrap_or_default();

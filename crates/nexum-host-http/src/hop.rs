@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::request::Request;
 
 /// A final response, with any status.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
@@ -14,6 +16,7 @@ pub struct Answer {
     /// response. U+FFFD replaces bytes of a value that are not UTF-8.
     pub headers: Vec<(String, String)>,
     /// The body as the server encoded it: the client never decompresses it.
+    #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
 }
 

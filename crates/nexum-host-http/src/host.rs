@@ -2,9 +2,10 @@
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{HostCallKind, View};
+use nexum_core::capability::{Asked, HostCallKind, View};
 
 use crate::bindings::nexum::host::http;
+use crate::effect::{KIND, content};
 use crate::error::FetchError;
 use crate::hop::Answer;
 use crate::metrics::known;
@@ -14,18 +15,32 @@ use crate::state::HttpState;
 impl http::Host for View<'_, HttpState> {
     async fn fetch(&mut self, req: http::Request) -> wasmtime::Result<Result<http::Response, HostError>> {
         self.scope.spend(Limit::HttpFetches, 1)?;
-        let answer = fetch(self, req).await?;
+        let answer = match Request::try_from(req) {
+            Ok(request) => fetch(self, request).await?,
+            Err(error) => Err(error.to_host_error()),
+        };
         let bytes = answer.as_ref().map_or(0, Answer::bytes);
         self.scope.spend(Limit::ResponseBytes, bytes)?;
-        Ok(answer.map(http::Response::from).map_err(|error| error.to_host_error()))
+        Ok(answer.map(http::Response::from))
     }
 }
 
-async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> wasmtime::Result<Result<Answer, FetchError>> {
-    let request = match Request::try_from(req) {
-        Ok(request) => request,
-        Err(error) => return Ok(Err(error)),
+async fn fetch(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Result<Result<Answer, HostError>> {
+    if request.has_effect() {
+        let answer = send(view, request).await?;
+        return Ok(answer.map_err(|error| error.to_host_error()));
+    }
+    let place = match view.ask(KIND, &[&content(&request)]) {
+        Asked::Earlier(answer) => return Ok(answer),
+        Asked::Now(place) => place,
     };
+    let answer = send(view, request).await?;
+    let answer = answer.map_err(|error| error.to_host_error());
+    place.answered(&answer);
+    Ok(answer)
+}
+
+async fn send(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Result<Result<Answer, FetchError>> {
     let journal = request.has_effect().then(|| view.effect()).transpose()?;
     let call = view.host_call(HostCallKind::Http, known(&request.method));
     call.endpoint(&request.to.to_string());

@@ -22,8 +22,7 @@ impl identity::Host for View<'_, IdentityState> {
 
     async fn sign(&mut self, account: Vec<u8>, message: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         let grants = self.state.grants.clone();
-        let signed = sign(self, &grants, &account, &message).await?;
-        Ok(signed.map_err(|error| error.to_host_error()))
+        sign(self, &grants, &account, &message).await
     }
 
     async fn sign_typed_data(
@@ -32,7 +31,6 @@ impl identity::Host for View<'_, IdentityState> {
         typed_data: String,
     ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         let grants = self.state.grants.clone();
-        let signed = sign_typed_data(self, &grants, &account, &typed_data).await?;
-        Ok(signed.map_err(|error| error.to_host_error()))
+        sign_typed_data(self, &grants, &account, &typed_data).await
     }
 }

@@ -46,18 +46,16 @@ impl ChainMethods for IdentityMethods {
         let grants = self.accounts.of(&view.meta.name);
         let answered = match method {
             PERSONAL_SIGN => match message(params) {
-                Ok((message, account)) => sign(&mut view, grants, &account, &message).await?.map(signature),
-                Err(error) => Err(error),
+                Ok((message, account)) => sign(&mut view, grants, &account, &message).await?,
+                Err(error) => Err(error.to_host_error()),
             },
             SIGN_TYPED_DATA => match typed_data(params) {
-                Ok((account, data)) => sign_typed_data(&mut view, grants, &account, &data)
-                    .await?
-                    .map(signature),
-                Err(error) => Err(error),
+                Ok((account, data)) => sign_typed_data(&mut view, grants, &account, &data).await?,
+                Err(error) => Err(error.to_host_error()),
             },
-            _ => Ok(addresses(grants)),
+            _ => return Ok(Ok(addresses(grants))),
         };
-        Ok(answered.map_err(|error| error.to_host_error()))
+        Ok(answered.map(signature))
     }
 }
 

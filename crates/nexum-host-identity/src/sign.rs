@@ -5,7 +5,8 @@ use nexum_accounts::{Allowed, Grant, MESSAGE_BYTES_MAX, Preimage, TypedMessage};
 use nexum_config::causes::Causes;
 use nexum_config::hint::Hint as _;
 use nexum_config::limits::Limit;
-use nexum_core::capability::{Handler, HostCallKind, View};
+use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::capability::{Asked, Handler, HostCallKind, View};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::IdentityError;
@@ -24,9 +25,13 @@ pub(crate) async fn sign<S>(
     grants: &[Grant],
     account: &[u8],
     message: &[u8],
-) -> wasmtime::Result<Result<Vec<u8>, IdentityError>> {
+) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
     view.spend_call(message.len())?;
     view.scope.spend(Limit::Signatures, 1)?;
+    let place = match view.ask(Kind::Message.name(), &[account, message]) {
+        Asked::Earlier(answer) => return Ok(answer),
+        Asked::Now(place) => place,
+    };
     let signed = signed(view, grants, account, Kind::Message, |grant| {
         let checked = grant.check_message(message).map_err(IdentityError::from);
         // No rule allows a longer message, and its digest would take the host's time.
@@ -36,7 +41,9 @@ pub(crate) async fn sign<S>(
             checked: checked.map(|allowed| (allowed, Preimage::of_message(message))),
         }
     });
-    Ok(signed.await)
+    let answer = signed.await.map_err(|error| error.to_host_error());
+    place.answered(&answer);
+    Ok(answer)
 }
 
 /// Signs typed data (EIP-712): 65 bytes, as [`sign`].
@@ -49,9 +56,13 @@ pub(crate) async fn sign_typed_data<S>(
     grants: &[Grant],
     account: &[u8],
     typed_data: &str,
-) -> wasmtime::Result<Result<Vec<u8>, IdentityError>> {
+) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
     view.spend_call(typed_data.len())?;
     view.scope.spend(Limit::Signatures, 1)?;
+    let place = match view.ask(Kind::TypedData.name(), &[account, typed_data.as_bytes()]) {
+        Asked::Earlier(answer) => return Ok(answer),
+        Asked::Now(place) => place,
+    };
     let signed = signed(
         view,
         grants,
@@ -71,7 +82,9 @@ pub(crate) async fn sign_typed_data<S>(
             },
         },
     );
-    Ok(signed.await)
+    let answer = signed.await.map_err(|error| error.to_host_error());
+    place.answered(&answer);
+    Ok(answer)
 }
 
 /// The kind of a signature.

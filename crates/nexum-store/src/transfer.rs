@@ -47,6 +47,9 @@ enum Line {
     Effect {
         record: Hex,
     },
+    Transcript {
+        record: Hex,
+    },
     Header {
         chain_id: u64,
         number: u64,
@@ -274,6 +277,7 @@ fn line(row: Row) -> Line {
         },
         Row::DeadLetter(record) => Line::DeadLetter { record: Hex(record) },
         Row::Effect(record) => Line::Effect { record: Hex(record) },
+        Row::Transcript(record) => Line::Transcript { record: Hex(record) },
         Row::Header {
             chain_id,
             block,
@@ -320,6 +324,7 @@ fn row(line: Line) -> Option<Row> {
         }
         Line::DeadLetter { record } => Row::DeadLetter(record.0),
         Line::Effect { record } => Row::Effect(record.0),
+        Line::Transcript { record } => Row::Transcript(record.0),
         Line::Progress { row } => Row::Progress(row.0),
         Line::Begin { .. } | Line::End { .. } => return None,
     })

@@ -62,6 +62,8 @@ struct Fault {
     hold_writes: bool,
     /// Whether a failing write takes effect nevertheless.
     lie: bool,
+    /// Whether another process owns the modules.
+    is_fenced: bool,
     held: usize,
     written: usize,
     refused: usize,
@@ -88,6 +90,11 @@ impl FaultyStore {
     /// Sets whether reads fail.
     pub fn fail_reads(&self, fail: bool) {
         self.change(|fault| fault.fail_reads = fail);
+    }
+
+    /// Sets whether another process may have taken the modules over.
+    pub fn fence(&self, is_fenced: bool) {
+        self.change(|fault| fault.is_fenced = is_fenced);
     }
 
     /// Sets whether writes wait.
@@ -163,6 +170,13 @@ impl StateStore for FaultyStore {
             return Err(StoreError::backend("no space left on the disk"));
         }
         Ok(())
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        match self.now().is_fenced {
+            true => Err(StoreError::Fenced { epoch: 1 }),
+            false => self.inner.check_lease(),
+        }
     }
 
     fn location(&self) -> Option<Location> {

@@ -54,8 +54,10 @@ struct Inner {
     actor: Actor,
     reason: Option<String>,
     command: Arc<str>,
-    /// The event of a dead letter.
+    /// The event of a dead letter or of an effect.
     event: Option<String>,
+    /// The number of the effect among those of its event.
+    effect: Option<u32>,
     record: Mutex<Record>,
 }
 
@@ -78,8 +80,10 @@ pub(super) struct Asked {
     /// The operation.
     pub(super) command: Arc<str>,
     pub(super) module: Option<String>,
-    /// The event of a dead letter.
+    /// The event of a dead letter or of an effect.
     pub(super) event: Option<String>,
+    /// The number of the effect among those of its event.
+    pub(super) effect: Option<u32>,
     /// Whether the request only reads, and needs no record.
     pub(super) is_read: bool,
 }
@@ -92,6 +96,7 @@ impl By {
             command,
             module,
             event,
+            effect,
             is_read,
         } = asked;
         Self(Arc::new(Inner {
@@ -99,6 +104,7 @@ impl By {
             reason,
             command,
             event,
+            effect,
             record: Mutex::new(Record {
                 module,
                 is_left_out: is_read,
@@ -114,6 +120,7 @@ impl By {
             reason: None,
             command: command.into(),
             event: None,
+            effect: None,
             record: Mutex::default(),
         }))
     }
@@ -172,6 +179,7 @@ impl By {
             actor,
             command,
             event,
+            effect,
             record,
             ..
         } = &*self.0;
@@ -197,6 +205,7 @@ impl By {
             name,
             file = record.file.as_deref(),
             event,
+            effect,
             reason = self.reason(),
             outcome,
             "command"

@@ -171,6 +171,7 @@ async fn a_payment_in_doubt_is_resolved_as_done_and_never_sent_again() {
         record.contains("effect_resolve") && record.contains("the shop has it") && record.contains(event),
         "{record}"
     );
+    assert!(record.contains("effect=1 "), "{record}");
     assert_eq!(json(&dir, &UNKNOWN), value!([]));
     done(&dir, &["dead-letter", "retry", "fetcher", event], "is handled");
     done(&dir, &["state", "get", "fetcher", "answer", "--utf8"], "201 found");

@@ -136,3 +136,31 @@ fn check_warns_of_effects_that_a_reorganisation_cannot_undo() {
         assert_eq!(check(subscription, &engine), [""; 0], "{subscription} {engine}");
     }
 }
+
+#[test]
+#[cfg(all(feature = "chain", feature = "store"))]
+fn check_warns_of_methods_that_a_reorganisation_cannot_undo() {
+    let dir = Dir::new();
+    dir.guest("chain-caller");
+    let check = |methods: &str, finality: &str| {
+        let manifest = "[module]\nname = \"chain-caller\"\n[capabilities]\nrequired = [\"chain\", \"store\"]\n";
+        let subscription = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n";
+        dir.write("nexum.toml", format!("{manifest}{subscription}{finality}"));
+        dir.write(
+            "engine.toml",
+            format!("[chains.1]\nrpc_url = \"http://localhost:8545\"\nextra_methods = [{methods}]\n"),
+        );
+        let ran = dir.nexum(&["check", "--format", "json", "chain-caller.wasm"]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        found["modules"][0]["warnings"].to_string()
+    };
+    let warning = "a reorganisation cannot undo the calls that `extra_methods` of chain 1 allows it (`evm_mine`)";
+    let methods = "\"debug_traceTransaction\", \"eth_sendRawTransaction\", \"evm_mine\"";
+    assert!(check(methods, "").contains(warning), "{}", check(methods, ""));
+    let reads = "\"debug_traceTransaction\", \"eth_sendRawTransaction\"";
+    for (methods, finality) in [(methods, "confirmations = 3\n"), (reads, "")] {
+        let warnings = check(methods, finality);
+        assert!(!warnings.contains("cannot undo"), "{warnings}");
+    }
+}

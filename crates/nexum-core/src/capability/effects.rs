@@ -24,6 +24,8 @@ pub struct EffectJournal {
     journal: Journal,
     /// The number of the handler call.
     call: u64,
+    /// The place of the effect among the host calls. `None` if the handler call has no transcript.
+    place: Option<usize>,
     handler: Handler,
     module: ModuleName,
     clock: Arc<dyn Clock>,
@@ -41,6 +43,7 @@ impl<S> View<'_, S> {
         Ok(EffectJournal {
             journal: self.scope.journal().clone(),
             call: self.scope.journal().call(),
+            place: self.scope.journal().begin_effect(),
             handler: self.scope.handler(),
             module: self.meta.name.clone(),
             clock: self.meta.clock.clone(),
@@ -57,6 +60,7 @@ impl EffectJournal {
     /// Fails if the handler may not have the effect, and the handler call then fails. The host function returns the
     /// error as its trap.
     pub async fn begin(&self, call: &EffectCall<'_>) -> Result<EffectPlan, EffectError> {
+        self.journal.name_effect(self.call, self.place, call);
         let of = (self.call, self.handler);
         let plan = self.journal.begin(of, call, self.clock.now_ms()).await?;
         self.report(call, &plan);
@@ -75,6 +79,7 @@ impl EffectJournal {
         call: &EffectCall<'_>,
         prepare: impl Future<Output = Result<PreparedEffect, E>>,
     ) -> Result<Result<EffectPlan, E>, EffectError> {
+        self.journal.name_effect(self.call, self.place, call);
         let of = (self.call, self.handler);
         let prepare = async { prepare.await.map(Some) };
         let plan = self.journal.begin_with(of, call, self.clock.now_ms(), prepare).await?;

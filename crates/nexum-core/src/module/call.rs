@@ -11,12 +11,13 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::failure::{Failure, describe};
 use crate::capability::HostState;
+use crate::capability::effects::EFFECT;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::{EventId, Handler};
-use crate::state::scope::journal::{EarlierEffects, EffectError};
+use crate::state::scope::journal::{Divergence, EarlierEffects, EffectError};
 use crate::state::scope::{BudgetExhausted, EventScope, Pending};
 use crate::state::{Change, Changes, DeadLetter, Usage};
 use crate::store::StoreError;
@@ -164,6 +165,21 @@ pub(super) fn used(store: &Store<HostState>) -> LimitUsage {
     used
 }
 
+/// Reports an attempt at an event that makes another host call than an earlier attempt, which has had effects.
+fn report_divergence(host: &HostState, handler: Handler, divergence: &Divergence) {
+    let Divergence { number, earlier, now } = divergence;
+    tracing::warn!(
+        target: EFFECT,
+        module = host.meta.name.as_str(),
+        event = handler.event().map(tracing::field::display),
+        host_call = number,
+        %earlier,
+        now,
+        "the module goes another way than at an earlier attempt, so nexum recognises its further effects by their \
+         content alone"
+    );
+}
+
 /// The error of the state store that ended a call.
 fn store_error(error: &wasmtime::Error) -> Option<&StoreError> {
     match error.downcast_ref::<EffectError>() {
@@ -182,6 +198,9 @@ pub(super) fn conclude<T>(
     let refused = store.data_mut().limiter.take_refused();
     let host = store.data();
     host.meta.recorder.close();
+    if let Some(divergence) = host.scope.journal().divergence() {
+        report_divergence(host, handler, &divergence);
+    }
     // A guest may have caught the error of a request beside it.
     if let Some(fault) = host.scope.journal().fault() {
         return Err(Failure::Effect(fault));

@@ -28,7 +28,7 @@ use crate::engine::fair_scheduler::FairScheduler;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::state::scope::EventScope;
 use crate::state::scope::journal::{Intent, Journal};
-use crate::state::{Changes, Effect, EffectChanges, ModuleId};
+use crate::state::{Changes, Effect, EffectChanges, ModuleId, Part};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// A wasmtime store with a guest, ready for the next call.
@@ -46,16 +46,20 @@ type Intents = Option<mpsc::Receiver<Intent>>;
 
 /// The runner's part of a handler's effects.
 pub(crate) trait CommitIntents: Send {
-    /// Makes the records of effects durable, with rows of a capability and all earlier changes of the module. There
-    /// are no records for an effect without a new one. Returns whether that succeeded.
-    fn commit(&mut self, effects: Vec<Effect>, rows: Batch) -> impl Future<Output = bool> + Send;
+    /// Makes an intent durable, with all earlier changes of the module. Returns whether that succeeded.
+    fn commit(
+        &mut self,
+        effects: Vec<Effect>,
+        rows: Batch,
+        transcript: Option<Part>,
+    ) -> impl Future<Output = bool> + Send;
 }
 
 /// For instances that have no effects.
 pub(crate) struct NoEffects;
 
 impl CommitIntents for NoEffects {
-    async fn commit(&mut self, _effects: Vec<Effect>, _rows: Batch) -> bool {
+    async fn commit(&mut self, _effects: Vec<Effect>, _rows: Batch, _transcript: Option<Part>) -> bool {
         false
     }
 }
@@ -294,12 +298,12 @@ async fn committing<T>(
             biased;
             result = &mut call => return Some(result),
             Some(intent) = intents.recv() => {
-                let Intent { effects, rows, call, done } = intent;
+                let Intent { effects, rows, transcript, call, done } = intent;
                 // A task that outlived an earlier call learns that its intent has no record.
                 if call != journal.call() {
                     continue;
                 }
-                if !commit.commit(effects, rows).await {
+                if !commit.commit(effects, rows, transcript).await {
                     return None;
                 }
                 // The host function may have been cancelled.

@@ -5,7 +5,7 @@ use super::feed::settled;
 use super::{Runner, Transaction};
 use crate::capability::effects::EFFECT;
 use crate::module::instance::CommitIntents;
-use crate::state::{Effect, EffectChanges, EffectState};
+use crate::state::{Effect, EffectChanges, EffectState, Part};
 use crate::store::Batch;
 use crate::store::committer::CommitError;
 
@@ -28,9 +28,12 @@ impl<'a> Intents<'a> {
 }
 
 impl CommitIntents for Intents<'_> {
-    async fn commit(&mut self, effects: Vec<Effect>, rows: Batch) -> bool {
+    async fn commit(&mut self, effects: Vec<Effect>, rows: Batch, transcript: Option<Part>) -> bool {
         let settled = settled(self.feeds);
-        let committed = self.transaction.commit_intent(effects, rows, &settled).await;
+        let committed = self
+            .transaction
+            .commit_intent(effects, rows, transcript, &settled)
+            .await;
         self.failed = committed.err();
         self.failed.is_none()
     }

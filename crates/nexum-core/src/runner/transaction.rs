@@ -13,8 +13,8 @@ use crate::module::call::HandlerContext;
 use crate::state::scope::Pending;
 use crate::state::scope::journal::EarlierEffects;
 use crate::state::{
-    self, Changes, Cursor, Cursors, DeadLetter, Effect, EffectChanges, Letters, ModuleId, ModuleState, Resolution,
-    RevertError, Settled,
+    self, Changes, Cursor, Cursors, DeadLetter, Effect, EffectChanges, Letters, ModuleId, ModuleState, Part,
+    Resolution, RevertError, Settled, Stored,
 };
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::outage::StoreOutage;
@@ -166,7 +166,12 @@ impl Transaction {
         let mut effects = EarlierEffects {
             of_event: Vec::new(),
             stranded: log.stranded(),
+            transcript: Some(Stored::none(event)),
         };
+        if log.transcripts.has(&event) {
+            let read = move |store: &dyn StateStore| Stored::read(&*store.view()?, id, event);
+            effects.transcript = Some(store::blocking(&self.store, read).await?);
+        }
         if log.has(id, &event) {
             let read = move |store: &dyn StateStore| state::effects_of(&*store.view()?, id, &event);
             effects.of_event = self.with_unsaved(store::blocking(&self.store, read).await?);
@@ -192,14 +197,16 @@ impl Transaction {
         &mut self,
         effects: Vec<Effect>,
         rows: Batch,
+        transcript: Option<Part>,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
         self.deferred.batch.append(rows);
-        if effects.is_empty() && self.deferred.batch.is_empty() {
+        if effects.is_empty() && transcript.is_none() && self.deferred.batch.is_empty() {
             return Ok(());
         }
         let changes = EffectChanges {
             set: effects,
+            transcript,
             ..EffectChanges::default()
         };
         self.state.record_effects(changes, &mut self.deferred.batch);

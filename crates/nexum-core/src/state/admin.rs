@@ -63,6 +63,8 @@ pub enum Row {
     DeadLetter(Vec<u8>),
     /// The record of an effect, in the store's format.
     Effect(Vec<u8>),
+    /// A part of the transcript of an event, in the store's format.
+    Transcript(Vec<u8>),
     /// A header of one of the module's chains.
     Header {
         /// The chain id.
@@ -263,13 +265,7 @@ pub fn export(
     let mut chains: Vec<ChainId> = cursors.iter().filter_map(|cursor| cursor.topic.chain_id()).collect();
     chains.sort_unstable();
     chains.dedup();
-    let mut prefixes = vec![
-        rows::states(id),
-        rows::undos(id),
-        rows::dead_letters(id),
-        rows::effects(id),
-        rows::all_stranded(id),
-    ];
+    let mut prefixes = prefixes(id).to_vec();
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
     let mut outcome = Ok(());
@@ -292,6 +288,18 @@ pub fn export(
     outcome
 }
 
+/// The prefixes of a module's rows, without its cursors.
+fn prefixes(id: ModuleId) -> [Vec<u8>; 6] {
+    [
+        rows::states(id),
+        rows::undos(id),
+        rows::dead_letters(id),
+        rows::effects(id),
+        rows::all_stranded(id),
+        rows::transcripts(id),
+    ]
+}
+
 fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
     Ok(match rows::kind_of(key) {
         Kind::State => Row::State {
@@ -304,6 +312,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
         },
         Kind::DeadLetter => Row::DeadLetter(value.to_vec()),
         Kind::Effect | Kind::Stranded => Row::Effect(value.to_vec()),
+        Kind::Transcript => Row::Transcript(value.to_vec()),
         Kind::Header => {
             let (chain_id, block) = rows::block_of(key)?;
             let parent = (!value.is_empty()).then(|| rows::hash(value)).transpose()?;
@@ -348,14 +357,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
 
 /// Deletes the rows of a number that belongs to no module, in batches.
 fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
-    for prefix in [
-        rows::states(id),
-        rows::undos(id),
-        rows::dead_letters(id),
-        rows::effects(id),
-        rows::all_stranded(id),
-        rows::progress(id),
-    ] {
+    for prefix in prefixes(id).into_iter().chain([rows::progress(id)]) {
         loop {
             let mut batch = Batch::default();
             rows::scan(&*store.view()?, &prefix, &mut |key, _| {

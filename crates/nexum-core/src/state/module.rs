@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::effect::{Effect, EffectLog, Resolution};
+use super::transcript::Part;
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
 use super::{Cursors, DeadLetter, Letters, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
@@ -46,6 +47,8 @@ pub(crate) struct EffectChanges {
     pub(crate) stranded: Vec<Effect>,
     /// Stranded effects that the call has adopted.
     pub(crate) adopted: Vec<Effect>,
+    /// The host calls that led to the newest effect.
+    pub(crate) transcript: Option<Part>,
 }
 
 impl EffectChanges {
@@ -55,8 +58,9 @@ impl EffectChanges {
             known,
             stranded,
             adopted,
+            transcript,
         } = self;
-        [set, known, stranded, adopted].iter().all(|effects| effects.is_empty())
+        transcript.is_none() && [set, known, stranded, adopted].iter().all(|effects| effects.is_empty())
     }
 }
 
@@ -218,6 +222,8 @@ impl ModuleState {
             .adopted
             .iter()
             .for_each(|effect| effects.adopted(id, effect, batch));
+        let part = changes.transcript.iter();
+        part.for_each(|part| effects.transcripts.add(id, part, batch));
         let set = changes.set.iter().chain(&changes.known);
         set.for_each(|effect| effects.set(id, effect, batch));
         // The log has a warning about them at once.
@@ -247,7 +253,11 @@ impl ModuleState {
     pub(crate) fn seal(&mut self, settled: &Settled<'_>, effects_since_ms: u64, batch: &mut Batch) -> Vec<Effect> {
         let forgotten = self.undo.prune(self.id, settled, batch);
         self.forget(forgotten);
-        let lost = self.effects.prune(self.id, settled, effects_since_ms, batch);
+        let (undo, cursors) = (&self.undo, &self.progress.cursors);
+        let is_final = |event: &EventId| {
+            is_passed(event, cursors) && is_settled(event, settled) && !undo.has(event.topic, event.position)
+        };
+        let lost = self.effects.prune(self.id, &is_final, effects_since_ms, batch);
         let (key, row) = self.progress();
         batch.set(key, row);
         lost
@@ -263,11 +273,13 @@ impl ModuleState {
         let mut batch = Batch::default();
         let mut progress = self.progress.clone();
         let mut letters = BTreeMap::new();
+        let mut events = Vec::new();
         for &sequence in &sequences {
             let row = rows::undo(self.id, sequence);
             let undo = view.get(&row)?;
             let undo = undo.ok_or_else(|| StoreError::Damaged("an undo record is missing".to_owned()))?;
             let undo = undo::decode(&undo)?;
+            events.extend(undo.events());
             for (key, old) in undo.old {
                 batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
             }
@@ -285,7 +297,7 @@ impl ModuleState {
             batch.put(row, old);
         }
         let mut effects = self.effects.clone();
-        effects.revert(view, self.id, (topic, to), &mut batch)?;
+        effects.revert(view, self.id, (topic, to), &events, &mut batch)?;
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
         for (event, is_held) in held {
             effects.hold(self.id, &event, is_held);
@@ -304,4 +316,17 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
+}
+
+/// Whether the module has handled the event, or does not follow its topic any more.
+fn is_passed(event: &EventId, cursors: &Cursors) -> bool {
+    cursors.get(event.topic).is_none_or(|cursor| {
+        let last = cursor.last.map(|last| last.position.number);
+        last.is_some_and(|last| event.position.number <= last)
+    })
+}
+
+/// Whether no reorganisation of the event's own topic can remove it.
+fn is_settled(event: &EventId, settled: &Settled<'_>) -> bool {
+    settled(event.topic).is_none_or(|settled| event.position.number <= settled)
 }

@@ -36,6 +36,8 @@ const DEAD_LETTER: u8 = b'd';
 const EFFECT: u8 = b'e';
 /// A module's number, a digest, an event's id, a number -> the record of a stranded effect.
 const STRANDED: u8 = b'x';
+/// A module's number, an event's id, a number -> a part of the transcript of an event.
+const TRANSCRIPT: u8 = b'r';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
@@ -192,6 +194,20 @@ pub(crate) fn stranded(id: ModuleId, digest: &[u8; 32], event: &EventId, number:
     )
 }
 
+/// The prefix of a module's transcripts.
+pub(crate) fn transcripts(id: ModuleId) -> Vec<u8> {
+    key(TRANSCRIPT, &[&id.0.to_be_bytes()])
+}
+
+/// The prefix of the parts of one event's transcript. `event` is an event's part of a key.
+pub(crate) fn transcripts_of(id: ModuleId, event: &[u8]) -> Vec<u8> {
+    key(TRANSCRIPT, &[&id.0.to_be_bytes(), event])
+}
+
+pub(crate) fn transcript(id: ModuleId, event: &[u8], number: u32) -> Vec<u8> {
+    key(TRANSCRIPT, &[&id.0.to_be_bytes(), event, &number.to_be_bytes()])
+}
+
 /// The prefix of a chain's headers.
 pub(crate) fn headers(chain_id: ChainId) -> Vec<u8> {
     key(HEADER, &[&chain_id.to_be_bytes()])
@@ -243,6 +259,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&DEAD_LETTER) => Kind::DeadLetter,
         Some(&EFFECT) => Kind::Effect,
         Some(&STRANDED) => Kind::Stranded,
+        Some(&TRANSCRIPT) => Kind::Transcript,
         Some(&HEADER) => Kind::Header,
         Some(&ORPHAN) => Kind::Orphan,
         Some(&OPERATOR) => Kind::Operator,
@@ -263,6 +280,7 @@ pub(crate) enum Kind {
     DeadLetter,
     Effect,
     Stranded,
+    Transcript,
     Header,
     Orphan,
     Operator,

@@ -43,6 +43,16 @@ pub(super) struct Undo {
 }
 
 impl Undo {
+    /// The events to which a further attempt comes after a revert: the event, and those of the dead letters, which
+    /// the operator has retried.
+    pub(super) fn events(&self) -> impl Iterator<Item = (Topic, Position)> {
+        let letters = self
+            .dead_letters
+            .iter()
+            .map(|(letter, _)| (letter.topic, letter.position));
+        self.event.into_iter().chain(letters)
+    }
+
     /// The last block of each topic that the event's changes can depend on.
     fn reach(&self) -> Reach {
         let mut reach: Reach = self
@@ -78,6 +88,10 @@ pub(super) fn is_settled(reach: &Reach, settled: &Settled<'_>) -> bool {
 /// Returns the number of a topic's newest final block. `None` for a topic without reorganisations.
 pub(crate) type Settled<'a> = dyn Fn(Topic) -> Option<u64> + Sync + 'a;
 
+/// Returns whether no attempt at the event can come any more: the module has handled it, and no reorganisation can
+/// remove it or deliver it again.
+pub(crate) type IsFinal<'a> = dyn Fn(&EventId) -> bool + 'a;
+
 /// An index of a module's undo records.
 #[derive(Debug, Default)]
 pub(super) struct UndoLog {
@@ -89,6 +103,8 @@ pub(super) struct UndoLog {
 #[derive(Debug)]
 struct Mark {
     sequence: u64,
+    /// As in [`Undo::events`].
+    events: Vec<(Topic, Position)>,
     reach: Reach,
     bytes: usize,
 }
@@ -151,6 +167,11 @@ impl UndoLog {
         forgotten
     }
 
+    /// Whether a revert can deliver an event of `topic` at this position again, or restore its dead letter.
+    pub(super) fn has(&self, topic: Topic, position: Position) -> bool {
+        self.marks.iter().any(|mark| mark.events.contains(&(topic, position)))
+    }
+
     /// The records of the first event that can depend on a block of `topic` after the block `to`,
     /// and of all later events, newest first.
     pub(super) fn after(&self, topic: Topic, to: Position) -> impl Iterator<Item = u64> {
@@ -162,6 +183,7 @@ impl UndoLog {
         self.bytes += bytes;
         self.marks.push_back(Mark {
             sequence,
+            events: undo.events().collect(),
             reach: undo.reach(),
             bytes,
         });

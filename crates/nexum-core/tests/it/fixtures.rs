@@ -48,6 +48,7 @@ fixtures! {
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
     "both" => both_handles_events_and_answers_queries,
     "calls" => calls_reach_the_host_each_time,
+    "chain-caller" => chain_caller_is_refused_without_a_chain,
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
     "effects" => effects_is_refused_without_http,
@@ -411,6 +412,14 @@ async fn cow_submitter_is_refused_without_an_order_book() {
     let refused = setup.load().await.expect_err("a refusal");
     let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
     assert!(said.iter().any(|error| error.contains("`cow`")), "{said:?}");
+}
+
+async fn chain_caller_is_refused_without_a_chain() {
+    let mut setup = Setup::new().module("chain-caller");
+    setup.capabilities = with_the_contract(setup.capabilities);
+    let refused = setup.load().await.expect_err("a refusal");
+    let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|error| error.contains("`chain`")), "{said:?}");
 }
 
 async fn effects_is_refused_without_http() {

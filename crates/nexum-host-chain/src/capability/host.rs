@@ -7,7 +7,9 @@ use std::time::Duration;
 use nexum_config::limits::Limit;
 use nexum_config::topic::ChainId;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::{HostCall, HostCallKind, View};
+use nexum_core::capability::{Asked, HostCall, HostCallKind, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
@@ -19,7 +21,10 @@ use crate::capability::requests::{check_batch, check_method, check_params};
 use crate::error::RequestError;
 use crate::methods;
 
-/// The name of a batch in a module's status.
+/// The kind of a read in the transcript of an event.
+const REQUEST: &str = "chain-request";
+
+/// The name of a batch in a module's status, and in the transcript of an event.
 const BATCH: &str = "batch";
 
 /// The name of a method that only `extra_methods` allows in a module's status, which shows no text
@@ -34,11 +39,10 @@ impl chain::Host for View<'_, ModuleChains> {
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
         self.scope.spend(Limit::ChainRequests, 1)?;
-        if let Some(answer) = handed_over(self, chain_id, &method, &params).await? {
-            return Ok(answer);
+        match handed_over(self, chain_id, &method, &params).await? {
+            Some(answer) => Ok(answer),
+            None => request(self, chain_id, &method, &params, RequestError::to_host_error).await,
         }
-        let answer = request(self, chain_id, &method, &params).await?;
-        Ok(answer.map_err(|error| error.to_host_error()))
     }
 
     async fn request_batch(
@@ -52,7 +56,7 @@ impl chain::Host for View<'_, ModuleChains> {
             .map(|request| (&*request.method, &*request.params))
             .collect();
         let answers = batch(self, chain_id, &requests).await?;
-        Ok(answers.map_err(|error| error.to_host_error()))
+        Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }
 
@@ -65,8 +69,7 @@ impl trigger::nexum::host::chain::Host for View<'_, ModuleChains> {
         params: String,
     ) -> wasmtime::Result<Result<String, ChainError>> {
         self.scope.spend(Limit::ChainRequests, 1)?;
-        let answer = request(self, chain_id, &method, &params).await?;
-        Ok(answer.map_err(|error| error.to_chain_error()))
+        request(self, chain_id, &method, &params, RequestError::to_chain_error).await
     }
 }
 
@@ -99,24 +102,45 @@ async fn handed_over(
     Ok(Some(answer))
 }
 
-/// Sends a request to the endpoints of the chain.
-async fn request(
+/// Sends a request to the endpoints of the chain. `seen` makes the error that the guest sees.
+async fn request<E: Serialize + DeserializeOwned>(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     method: &str,
     params: &str,
-) -> wasmtime::Result<Result<String, RequestError>> {
+    seen: fn(&RequestError) -> E,
+) -> wasmtime::Result<Result<String, E>> {
     if view.state.chains.allows_change(chain_id, method) {
-        return change(view, chain_id, method, params).await;
+        let answer = change(view, chain_id, method, params).await?;
+        return Ok(answer.map_err(|error| seen(&error)));
     }
+    let arguments = [&chain_id.to_be_bytes(), method.as_bytes(), params.as_bytes()];
+    let answer = match view.ask(REQUEST, &arguments) {
+        Asked::Earlier(answer) => answer,
+        Asked::Now(place) => {
+            let answer = read(view, chain_id, method, params).await;
+            let answer = answer.map_err(|error| seen(&error));
+            place.answered(&answer);
+            answer
+        }
+    };
+    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
+    Ok(answer)
+}
+
+/// Sends a read.
+async fn read(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    method: &str,
+    params: &str,
+) -> Result<String, RequestError> {
     let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
     let block = view.state.pin.block(view, chain_id);
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
-    let answer = within(view.scope.answer_by(), answer).await;
-    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
-    Ok(answer)
+    within(view.scope.answer_by(), answer).await
 }
 
 /// Answers a batch. Requests that change something, and those that another part of the host answers, go out first, one
@@ -125,30 +149,62 @@ async fn batch(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     requests: &[(&str, &str)],
-) -> wasmtime::Result<Result<Vec<RpcResult>, RequestError>> {
+) -> wasmtime::Result<Result<Answers, HostError>> {
     if let Err(error) = check_batch(requests) {
-        return Ok(Err(error));
+        return Ok(Err(error.to_host_error()));
     }
     let mut alone = Vec::with_capacity(requests.len());
     for (method, params) in requests {
         let answer = match handed_over(view, chain_id, method, params).await? {
-            Some(answer) => Some(answer.map_or_else(RpcResult::Err, RpcResult::Ok)),
             None if view.state.chains.allows_change(chain_id, method) => {
-                Some(rpc_result(change(view, chain_id, method, params).await?))
+                let changed = change(view, chain_id, method, params).await?;
+                Some(changed.map_err(|error| error.to_host_error()))
             }
-            None => None,
+            answer => answer,
         };
         alone.push(answer);
     }
     let reads = requests.iter().zip(&alone).filter(|(_, answer)| answer.is_none());
     let reads: Vec<_> = reads.map(|(request, _)| *request).collect();
-    let answers = read_batch(view, chain_id, &reads).await?;
+    let answers = ask_batch(view, chain_id, &reads).await?;
     Ok(answers.map(|answers| {
-        let mut read = answers.into_iter();
-        let answer =
-            |alone: Option<_>| alone.unwrap_or_else(|| rpc_result(read.next().unwrap_or(Err(RequestError::Internal))));
-        alone.into_iter().map(answer).collect()
+        let mut answers = answers.into_iter();
+        let answer = |alone: Option<_>| alone.or_else(|| answers.next());
+        let answers = alone.into_iter().map(answer);
+        answers
+            .map(|answer| answer.unwrap_or_else(|| Err(RequestError::Internal.to_host_error())))
+            .collect()
     }))
+}
+
+/// The answers to a batch, as the guest sees them.
+type Answers = Vec<Result<String, HostError>>;
+
+/// Sends reads together, unless an earlier attempt has the answers.
+async fn ask_batch(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    requests: &[(&str, &str)],
+) -> wasmtime::Result<Result<Answers, HostError>> {
+    let chain = chain_id.to_be_bytes();
+    let texts = requests
+        .iter()
+        .flat_map(|(method, params)| [method.as_bytes(), params.as_bytes()]);
+    let arguments: Vec<&[u8]> = std::iter::once(&chain[..]).chain(texts).collect();
+    let place = match view.ask::<Result<Answers, HostError>>(BATCH, &arguments) {
+        Asked::Earlier(answers) => {
+            let received = answers.iter().flatten().map(bytes).sum();
+            view.scope.spend(Limit::ResponseBytes, received)?;
+            return Ok(answers);
+        }
+        Asked::Now(place) => place,
+    };
+    let seen = |answer: Result<String, RequestError>| answer.map_err(|error| error.to_host_error());
+    let answers = read_batch(view, chain_id, requests).await?;
+    let answers = answers.map(|answers| answers.into_iter().map(seen).collect());
+    let answers = answers.map_err(|error| error.to_host_error());
+    place.answered(&answers);
+    Ok(answers)
 }
 
 /// Sends reads together.
@@ -243,13 +299,13 @@ fn whole_ms(time: Duration) -> u64 {
 }
 
 /// The bytes of an answer that come from outside. The data of an error has its own bounds.
-fn bytes(answer: &Result<String, RequestError>) -> u64 {
+fn bytes<E>(answer: &Result<String, E>) -> u64 {
     answer.as_ref().map_or(0, |result| result.len() as u64)
 }
 
-fn rpc_result(answer: Result<String, RequestError>) -> RpcResult {
+fn rpc_result(answer: Result<String, HostError>) -> RpcResult {
     match answer {
         Ok(result) => RpcResult::Ok(result),
-        Err(error) => RpcResult::Err(error.to_host_error()),
+        Err(error) => RpcResult::Err(error),
     }
 }

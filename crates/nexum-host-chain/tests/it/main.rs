@@ -14,6 +14,7 @@ mod batch;
 mod blooms;
 mod captured;
 mod config;
+mod effects;
 mod endpoints;
 mod failover;
 mod failures;

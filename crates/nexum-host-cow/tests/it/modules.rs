@@ -4,14 +4,16 @@ mod host;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, Limits};
 use nexum_core::capability::HostCallKind;
+use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_cow::{BaseUrl, CowConfig};
 use nexum_testing::order_book::{Fault, OrderTerms, ReceivedRequest, Scheme, SignedOrder, Trader};
-use nexum_testing::{OrderBook, TEST_CHAIN_ID};
+use nexum_testing::{FaultyStore, OrderBook, ScriptedSource, TEST_CHAIN_ID};
 use serde_json::{Value, json};
 
 use self::host::{Host, module};
@@ -189,6 +191,63 @@ async fn an_order_that_is_there_already_counts_as_submitted() {
         assert_eq!(host.said_of_next().await, [ok.as_str(), ok.as_str()]);
     }
     assert_eq!((book.orders().len(), book.request_count()), (1, 4));
+}
+
+/// The order book's name for it is `DuplicatedOrder`: cowprotocol/services#1928. Its description said `DuplicateOrder`,
+/// with which an order that is there would be one that failed.
+#[tokio::test]
+async fn a_duplicated_order_is_done_by_the_name_of_the_order_book_and_not_by_that_of_its_description() {
+    let [first, second] = [1, 2].map(|trader| SignedOrder::good(Scheme::Eip712, trader));
+    let [json, other] = [&first, &second].map(|order| order.to_json().to_string());
+    for (error_type, is_done) in [("DuplicatedOrder", true), ("DuplicateOrder", false)] {
+        let book = OrderBook::start().await;
+        let host = host(&book, &[("order.0", &json), ("order.1", &other)]).await;
+        // From the first answer, nexum knows that the book computes the same UIDs.
+        host.mine().await;
+        let refusal = Fault::Error {
+            status: 400,
+            error_type: error_type.to_owned(),
+            description: "order already exists".to_owned(),
+        };
+        book.fail_next_of(POST_ORDER, refusal);
+        let said = host.said_of_next().await.join("\n");
+        let ok = format!("submit-order: ok {}", second.uid());
+        assert_eq!(said == ok, is_done, "{error_type}: {said}");
+        assert!(is_done || said.contains(error_type), "{said}");
+    }
+}
+
+/// The record says that the order was on its way, and not what became of it.
+#[tokio::test]
+async fn a_host_that_crashed_after_a_post_submits_the_order_again_and_has_its_uid() {
+    let book = OrderBook::start().await;
+    let order = SignedOrder::good(Scheme::Eip712, 1);
+    let json = order.to_json().to_string();
+    let store = Arc::new(MemoryStore::new());
+    let start = async |chain: &ScriptedSource, disk: &FaultyStore| {
+        let modules = vec![submitter(&[("order.1", &json)])];
+        let on = (chain.clone(), Arc::new(disk.clone()) as Arc<dyn StateStore>);
+        Host::start_on(&config(&book), modules, Limits::default(), on).await
+    };
+    let (chain, disk) = (ScriptedSource::new(TEST_CHAIN_ID), FaultyStore::new(store.clone()));
+    let host = start(&chain, &disk).await;
+    host.mine().await;
+    // The book stores the order, and the process dies before it knows that.
+    book.fail_next_of(POST_ORDER, Fault::CutAfterStoring);
+    book.fail_next_of("GET /api/v1/orders", Fault::Hang);
+    chain.mine(1);
+    book.until(|book| book.request_count() == 3).await;
+    // A dead process writes no more, so its remaining threads must not write either.
+    disk.fail_writes(true);
+    drop(host);
+    assert_eq!(book.orders().len(), 1);
+
+    let chain = chain.at_head();
+    let host = start(&chain, &FaultyStore::new(store)).await;
+    host.mine().await;
+    host.mine().await;
+    assert_eq!(host.said("submitter"), [format!("submit-order: ok {}", order.uid())]);
+    assert_eq!(book.orders().len(), 1);
 }
 
 #[tokio::test]

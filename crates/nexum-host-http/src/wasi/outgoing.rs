@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt as _, Full};
 use nexum_config::limits::Limit;
-use nexum_core::capability::{EffectJournal, HostCallKind, View};
+use nexum_core::capability::{Asked, EffectJournal, HostCallKind, View};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 use wasmtime_wasi::runtime::spawn;
@@ -17,12 +17,16 @@ use wasmtime_wasi_http::p2::{HttpError, HttpResult};
 use wasmtime_wasi_http::{Error, FieldMap};
 
 use super::Guest;
+use crate::effect::content;
 use crate::error::{FetchError, RequestPart};
 use crate::fetch::Fetcher;
 use crate::hop::Answer;
 use crate::metrics::known;
 use crate::request::{REQUEST_BODY_BYTES_MAX, Request, Waits, body_too_large};
 use crate::time::Time;
+
+/// The kind of a read in the transcript of an event.
+const READ: &str = "wasi-http";
 
 impl outgoing_handler::Host for Guest<'_> {
     fn handle(
@@ -43,6 +47,11 @@ impl outgoing_handler::Host for Guest<'_> {
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
         let journal = request.has_effect().then(|| view.effect()).transpose();
         let journal = journal.map_err(HttpError::trap)?;
+        // The content of an effect is known when the guest has written its body, and a read has none.
+        let asked = match &journal {
+            Some(_) => None,
+            None => Some(view.ask::<Answer>(READ, &[&content(&request)])),
+        };
         let View {
             state,
             scope,
@@ -61,6 +70,7 @@ impl outgoing_handler::Host for Guest<'_> {
             announced,
             permit,
             journal,
+            asked,
         };
         let ended = scope.ended();
         // Dropping the resource aborts the task.
@@ -136,6 +146,8 @@ struct Exchange {
     permit: OwnedSemaphorePermit,
     /// The journal of a request that may change something at the server.
     journal: Option<EffectJournal>,
+    /// The answer of an earlier attempt, or its place, for a request that only reads.
+    asked: Option<Asked<Answer>>,
 }
 
 impl Exchange {
@@ -153,9 +165,17 @@ impl Exchange {
         if let Some(body) = body {
             request = request.with_body(body)?;
         }
+        let place = match self.asked {
+            Some(Asked::Earlier(answer)) => return Ok(respond(answer, self.permit)?),
+            Some(Asked::Now(place)) => Some(place),
+            None => None,
+        };
         let answer = self.fetcher.fetch_once(request, self.time, self.journal).await;
         // A fault of the journal fails the handler, whatever the guest does with this error.
         let answer = answer.map_err(|_| FetchError::Cancelled)??;
+        if let Some(place) = place {
+            place.answered(&answer);
+        }
         Ok(respond(answer, self.permit)?)
     }
 }

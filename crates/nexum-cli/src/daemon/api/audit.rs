@@ -56,6 +56,7 @@ pub(super) async fn audit(
         command: operations.id(request.method(), path),
         module: parameter(&["name", "module"]),
         event: parameter(&["event"]),
+        effect: parameter(&["number"]).and_then(|number| number.parse().ok()),
         is_read,
     });
     request.extensions_mut().insert(by.clone());

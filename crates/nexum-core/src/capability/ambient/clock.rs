@@ -9,6 +9,10 @@ use crate::capability::{Capability, Has, HostState, View};
 use crate::clock::{Clock, Seams};
 use nexum_config::interface;
 
+/// The kind of a call for the time of day in a transcript. The other clock has no meaning outside its process, so no
+/// transcript has it.
+pub(super) const TIME: &str = "time";
+
 /// The host's clocks.
 #[derive(Debug)]
 pub(crate) struct Clocks {
@@ -45,7 +49,7 @@ impl Capability for Clocks {
 impl clock::Host for View<'_, std::sync::Arc<dyn Clock>> {
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
         self.spend_call(0)?;
-        Ok(self.state.now_ms())
+        Ok(self.scope.journal().ask_now(TIME, &[], || self.state.now_ms()))
     }
 
     fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {

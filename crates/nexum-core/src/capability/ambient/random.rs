@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::random;
@@ -14,6 +15,9 @@ use nexum_config::interface;
 /// The most bytes of one call: far above any key or seed, and few enough to take no noticeable
 /// time.
 pub(super) const RANDOM_BYTES_MAX: u32 = 65_536;
+
+/// The kind of a call for random bytes in a transcript.
+pub(super) const RANDOM: &str = "random";
 
 /// The host's entropy.
 #[derive(Debug)]
@@ -56,8 +60,11 @@ impl random::Host for View<'_, Arc<dyn Entropy>> {
             wasmtime::bail!("random.fill cannot return {len} bytes; the maximum per call is {RANDOM_BYTES_MAX}");
         }
         self.spend_call(len as usize)?;
-        let mut bytes = vec![0; len as usize];
-        self.state.fill(&mut bytes);
-        Ok(bytes)
+        let bytes = self.scope.journal().ask_now(RANDOM, &[&len.to_be_bytes()], || {
+            let mut bytes = ByteBuf::from(vec![0; len as usize]);
+            self.state.fill(&mut bytes);
+            bytes
+        });
+        Ok(bytes.into_vec())
     }
 }

@@ -8,20 +8,22 @@
 mod files;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nexum_config::engine::Metering;
 use nexum_config::interface::WASI;
 use nexum_config::limits::Limit;
 use parking_lot::Mutex;
+use serde_bytes::ByteBuf;
 use wasmtime::component::Linker;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use self::files::OpenFiles;
-use super::random::RANDOM_BYTES_MAX;
+use super::clock::TIME;
+use super::random::{RANDOM, RANDOM_BYTES_MAX};
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::{RECORD_BYTES_MAX, Recorder};
@@ -29,6 +31,7 @@ use crate::capability::stdio::{Sink, Stream};
 use crate::capability::{CALL_FUEL, Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
 use crate::state::scope::BudgetExhausted;
+use crate::state::scope::journal::Journal;
 
 /// WASI without outside access.
 #[derive(Debug)]
@@ -65,8 +68,9 @@ impl Capability for Wasi {
         let mut context = WasiCtx::builder();
         let work = Work::default();
         let lines = |level| Stream(Lines::new(module.recorder.clone(), level, work.clone()));
-        let random = || SeamRng(self.seams.entropy.clone(), work.clone());
-        let clock = || SeamClock(self.seams.clock.clone());
+        let journal = Arc::new(OnceLock::new());
+        let random = || SeamRng(self.seams.entropy.clone(), work.clone(), journal.clone());
+        let clock = || SeamClock(self.seams.clock.clone(), journal.clone());
         match &module.stdio.stdout {
             Some(capture) => context.stdout(capture.stream()),
             None => context.stdout(lines(tracing::Level::INFO)),
@@ -91,6 +95,7 @@ impl Capability for Wasi {
             filesystem: WasiFilesystemCtx::default(),
             open_files: OpenFiles::default(),
             work,
+            journal,
         })
     }
 }
@@ -102,7 +107,11 @@ pub(crate) struct WasiState {
     filesystem: WasiFilesystemCtx,
     open_files: OpenFiles,
     work: Work,
+    journal: SharedJournal,
 }
+
+/// The journal of the instance, which the functions of WASI do not reach. Set when the instance has one.
+type SharedJournal = Arc<OnceLock<Journal>>;
 
 /// The host's work for WASI calls since the last look, in units of fuel. The functions of WASI do not
 /// reach the event's budget.
@@ -118,6 +127,17 @@ impl Work {
 }
 
 impl HostState {
+    /// Gives WASI the journal of the instance.
+    pub(in crate::capability) fn share_journal(&self) {
+        let states = self
+            .slots
+            .iter()
+            .filter_map(|(_, slot)| slot.downcast_ref::<WasiState>());
+        for state in states {
+            state.journal.get_or_init(|| self.scope.journal().clone());
+        }
+    }
+
     /// Draws the host's work for WASI calls on the event's fuel. Called at each time slice of the
     /// guest.
     pub(crate) fn spend_wasi_work(&mut self) -> Result<(), BudgetExhausted> {
@@ -149,7 +169,7 @@ impl WasiView for HostState {
     }
 }
 
-struct SeamClock(Arc<dyn Clock>);
+struct SeamClock(Arc<dyn Clock>, SharedJournal);
 
 impl HostWallClock for SeamClock {
     fn resolution(&self) -> Duration {
@@ -157,7 +177,11 @@ impl HostWallClock for SeamClock {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.0.now_ms())
+        let now = || self.0.now_ms();
+        Duration::from_millis(match self.1.get() {
+            Some(journal) => journal.ask_now(TIME, &[], now),
+            None => now(),
+        })
     }
 }
 
@@ -171,12 +195,22 @@ impl HostMonotonicClock for SeamClock {
     }
 }
 
-struct SeamRng(Arc<dyn Entropy>, Work);
+struct SeamRng(Arc<dyn Entropy>, Work, SharedJournal);
 
 impl SeamRng {
     fn fill(&self, bytes: &mut [u8]) {
         self.1.add(bytes.len());
-        self.0.fill(bytes);
+        let Some(journal) = self.2.get() else {
+            return self.0.fill(bytes);
+        };
+        let filled = journal.ask_now(RANDOM, &[&bytes.len().to_be_bytes()], || {
+            self.0.fill(bytes);
+            ByteBuf::from(&*bytes)
+        });
+        // A transcript has as many bytes as were asked for.
+        if filled.len() == bytes.len() {
+            bytes.copy_from_slice(&filled);
+        }
     }
 }
 

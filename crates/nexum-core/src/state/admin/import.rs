@@ -4,7 +4,7 @@ use nexum_config::names::ModuleName;
 
 use super::{BATCH_BYTES, Row};
 use crate::state::module::ProgressRow;
-use crate::state::{DeadLetter, Effect, ModuleId, rows, undo, with_new_numbers};
+use crate::state::{DeadLetter, Effect, ModuleId, Part, rows, undo, with_new_numbers};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// Imports the rows of a module, which exists only after the last row.
@@ -75,6 +75,10 @@ impl<'a> Import<'a> {
             Row::Effect(record) => {
                 let effect = Effect::decode(&record).map_err(damaged)?;
                 self.batch.set(effect.row(self.id), record);
+            }
+            Row::Transcript(record) => {
+                let part = Part::decode(&record).map_err(damaged)?;
+                self.batch.set(part.row(self.id), record);
             }
             Row::Header {
                 chain_id,

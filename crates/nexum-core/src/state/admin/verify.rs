@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{DeadLetter, Effect, ModuleId, Usage, operator, owner, undo};
+use crate::state::{DeadLetter, Effect, ModuleId, Part, Usage, operator, owner, undo};
 use crate::store::{StoreError, View};
 
 /// The most reported faults. A longer list does not help to repair the store.
@@ -55,6 +55,12 @@ pub fn verify(view: &dyn View, progress: &mut dyn FnMut(u64)) -> Result<Vec<Faul
         }
     })?;
     progress(rows);
+    rows::scan(view, &rows::modules(), &mut |key, value| {
+        if let (Ok(name), Ok(number)) = (rows::name_of(key), rows::number(value)) {
+            check.names.entry(ModuleId(number)).or_insert(name);
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(check.end())
 }
 
@@ -65,7 +71,8 @@ struct Check {
     found: BTreeMap<ModuleId, Usage>,
     orphans: Vec<ModuleId>,
     last_undo: Option<(ModuleId, u64)>,
-    faults: Vec<Fault>,
+    /// The modules have no names before the scan has reached the rows of the names.
+    faults: Vec<(Option<ModuleId>, String)>,
 }
 
 impl Check {
@@ -80,6 +87,7 @@ impl Check {
             Kind::Undo => self.undo(key, value),
             Kind::DeadLetter => self.dead_letter(key, value),
             Kind::Effect | Kind::Stranded => self.effect(key, value),
+            Kind::Transcript => self.transcript(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
@@ -154,6 +162,20 @@ impl Check {
         Ok(())
     }
 
+    fn transcript(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let id = rows::id_of(key)?;
+        let part = Part::decode(value)?;
+        if part.row(id) != key {
+            let Part { event, number, .. } = part;
+            self.fault(
+                Some(id),
+                format!("part {number} of the transcript of {event} has the key of another one"),
+            );
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
     fn end(mut self) -> Vec<Fault> {
         let found = std::mem::take(&mut self.found);
         for (id, usage) in &found {
@@ -176,7 +198,12 @@ impl Check {
                 self.compare(id, Usage::default(), usage);
             }
         }
-        self.faults
+        let Self { names, faults, .. } = self;
+        let fault = |(id, what): (Option<ModuleId>, String)| Fault {
+            module: id.and_then(|id| names.get(&id).cloned()),
+            what,
+        };
+        faults.into_iter().map(fault).collect()
     }
 
     fn compare(&mut self, id: ModuleId, found: Usage, claimed: Usage) {
@@ -190,8 +217,7 @@ impl Check {
     }
 
     fn fault(&mut self, id: Option<ModuleId>, what: String) {
-        let module = id.and_then(|id| self.names.get(&id).cloned());
-        self.faults.push(Fault { module, what });
+        self.faults.push((id, what));
     }
 }
 
@@ -257,12 +283,45 @@ mod tests {
             let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
             let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
             assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
-            assert!(
-                faults
-                    .iter()
-                    .all(|fault| expected.is_some_and(|expected| fault.contains(expected))),
-                "{faults:?}"
-            );
+            let is_expected =
+                |fault: &String| expected.is_some_and(|expected| fault.starts_with("m: ") && fault.contains(expected));
+            assert!(faults.iter().all(is_expected), "{faults:?}");
         }
+    }
+
+    #[test]
+    fn the_part_of_a_transcript_has_the_key_of_its_event_and_number() {
+        let store = MemoryStore::new();
+        let id = intern(&store, &["m".parse().unwrap()]).unwrap()[0];
+        let part = |number| Part {
+            event: effect().event,
+            number,
+            start: 0,
+            entries: Vec::new(),
+        };
+        let mut batch = Batch::default();
+        batch.set(part(0).row(id), rows::encode(&part(0)));
+        batch.set(part(1).row(id), rows::encode(&part(2)));
+        batch.set(part(3).row(id), vec![0xff]);
+        store.write(&batch).unwrap();
+        let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let expected = "m: part 2 of the transcript of 1:7:block has the key of another one";
+        assert_eq!((faults.len(), faults[0].as_str()), (2, expected), "{faults:?}");
+        assert!(faults[1].contains("a part of a transcript"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_fault_names_its_module_also_if_the_list_is_full_before_the_names() {
+        let store = MemoryStore::new();
+        let id = intern(&store, &["m".parse().unwrap()]).unwrap()[0];
+        let mut batch = Batch::default();
+        for number in 0..=u32::try_from(FAULTS_MAX).unwrap() {
+            batch.set(Effect { number, ..effect() }.row(id), vec![0xff]);
+        }
+        store.write(&batch).unwrap();
+        let faults = verify(&*store.frozen().unwrap(), &mut |_| {}).unwrap();
+        assert_eq!(faults.len(), FAULTS_MAX);
+        assert!(faults.iter().all(|fault| fault.module.is_some()), "{faults:?}");
     }
 }

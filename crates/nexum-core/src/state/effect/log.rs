@@ -8,7 +8,8 @@ use nexum_config::topic::Topic;
 
 use super::{Effect, EffectState, scan};
 use crate::event::{EventId, Position};
-use crate::state::undo::Settled;
+use crate::state::transcript::TranscriptLog;
+use crate::state::undo::IsFinal;
 use crate::state::{ModuleId, rows};
 use crate::store::{Batch, StoreError, View};
 
@@ -40,6 +41,7 @@ pub(crate) struct EffectLog {
     counts: Counts,
     /// Shared with the handler that runs.
     stranded: Arc<Vec<Effect>>,
+    pub(crate) transcripts: TranscriptLog,
 }
 
 /// The facts about a record that decide whether nexum still needs it.
@@ -118,6 +120,7 @@ impl EffectLog {
         })?;
         stranded.sort_by_key(|effect| effect.at_ms);
         log.stranded = Arc::new(stranded);
+        log.transcripts = TranscriptLog::load(view, id)?;
         Ok(log)
     }
 
@@ -189,8 +192,9 @@ impl EffectLog {
         stranded.extend(new);
     }
 
-    /// Keeps the records of an event while it is a dead letter. `event` is the event's part of a key.
+    /// Keeps the records and the transcript of an event while it is a dead letter. `event` is the event's part of a key.
     pub(crate) fn hold(&mut self, id: ModuleId, event: &[u8], is_held: bool) {
+        self.transcripts.hold(event, is_held);
         if self.marks.is_empty() {
             return;
         }
@@ -206,28 +210,38 @@ impl EffectLog {
 
     /// The keys of the records of abandoned events of `event`'s topic: no further attempt at them will come,
     /// now that `event` does. A reorganisation has removed them while nexum retried it or did not run, or the
-    /// operator has skipped them.
+    /// operator has skipped them. Later events are still to come: a revert delivers several of them again.
     pub(crate) fn abandoned(&self, event: &EventId) -> Vec<Vec<u8>> {
         if self.counts.open == 0 {
             return Vec::new();
         }
         self.keys_where(|mark| {
             let is_open = !mark.is_held && !mark.is_over;
-            is_open && mark.event.topic == event.topic && mark.event.position != event.position
+            let (mine, other) = (&event.position, &mark.event.position);
+            is_open && mark.event.topic == event.topic && other != mine && other.number <= mine.number
         })
     }
 
-    /// Strands the effects of the events of `topic` after the block `to`. After an error nothing has changed.
+    /// Strands the effects of the events of `topic` after the block `to`. Another attempt comes at each other one
+    /// of the reverted `events`, so it needs its records. After an error nothing has changed.
     pub(crate) fn revert(
         &mut self,
         view: &dyn View,
         id: ModuleId,
         (topic, to): (Topic, Position),
+        events: &[(Topic, Position)],
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
-        let reverted = self.keys_where(|mark| mark.event.topic == topic && mark.event.position.number > to.number);
-        let reverted = read(view, &reverted)?;
-        reverted.into_iter().for_each(|effect| self.strand(id, effect, batch));
+        let is_removed = |event: &EventId| event.topic == topic && event.position.number > to.number;
+        let removed = read(view, &self.keys_where(|mark| is_removed(&mark.event)))?;
+        let comes_again = |event: &EventId| !is_removed(event) && events.contains(&(event.topic, event.position));
+        let again = read(view, &self.keys_where(|mark| mark.is_over && comes_again(&mark.event)))?;
+        removed.into_iter().for_each(|effect| self.strand(id, effect, batch));
+        self.transcripts.revert(id, (topic, to), batch);
+        for effect in again {
+            let is_over = false;
+            self.set(id, &Effect { is_over, ..effect }, batch);
+        }
         Ok(())
     }
 
@@ -243,14 +257,14 @@ impl EffectLog {
     pub(crate) fn prune(
         &mut self,
         id: ModuleId,
-        settled: &Settled<'_>,
+        is_final: &IsFinal<'_>,
         kept_since_ms: u64,
         batch: &mut Batch,
     ) -> Vec<Effect> {
         for _ in 0..LOOKS_PER_COMMIT_MAX {
             let Some(key) = self.order.pop_front() else { break };
             let Some(mark) = self.marks.get(&key) else { continue };
-            let is_old = mark.at_ms < kept_since_ms && is_settled(&mark.event, settled);
+            let is_old = mark.at_ms < kept_since_ms && is_final(&mark.event);
             if mark.is_needed() {
                 self.order.push_back(key);
             } else if is_old || self.counts.are_too_many() {
@@ -261,21 +275,22 @@ impl EffectLog {
                 break;
             }
         }
-        self.prune_stranded(id, settled, kept_since_ms, batch)
+        self.transcripts.prune(id, is_final, batch);
+        self.prune_stranded(id, is_final, kept_since_ms, batch)
     }
 
     fn prune_stranded(
         &mut self,
         id: ModuleId,
-        settled: &Settled<'_>,
+        is_final: &IsFinal<'_>,
         kept_since_ms: u64,
         batch: &mut Batch,
     ) -> Vec<Effect> {
         let mut count = self.stranded.len();
         let mut bytes: usize = self.stranded.iter().map(size_of_stranded).sum();
         let is_too_much = |count, bytes| count > STRANDED_MAX || bytes > STRANDED_BYTES_MAX;
-        let is_lost = |effect: &Effect| effect.is_reported || is_settled(&effect.event, settled);
-        let is_old = |effect: &Effect| is_settled(&effect.event, settled) && effect.at_ms < kept_since_ms;
+        let is_lost = |effect: &Effect| effect.is_reported || is_final(&effect.event);
+        let is_old = |effect: &Effect| is_final(&effect.event) && effect.at_ms < kept_since_ms;
         let stays = |effect: &Effect| !is_lost(effect) || (effect.is_reported && !is_old(effect));
         if !is_too_much(count, bytes) && self.stranded.iter().all(stays) {
             return Vec::new();
@@ -358,11 +373,6 @@ fn size_of_stranded(effect: &Effect) -> usize {
         _ => 0,
     };
     effect.request.len() + answer
-}
-
-/// Whether no reorganisation can remove the event.
-fn is_settled(event: &EventId, settled: &Settled<'_>) -> bool {
-    settled(event.topic).is_none_or(|settled| event.position.number <= settled)
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use nexum_config::limits::{Limit, Limits};
-use nexum_config::topic::{ChainTopic, Finality};
+use nexum_config::topic::{ChainTopic, Finality, ScheduleId};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
 use crate::event::{EventKind, Handler};
 use crate::state::scope::EventScope;
-use crate::state::{Cursor, Progress, intern};
+use crate::state::{Cursor, EffectClass, EffectState, Progress, intern};
 use crate::store::{MemoryStore, wait};
 
 const TOPIC: Topic = Topic::Chain(ChainTopic {
@@ -195,4 +195,183 @@ proptest! {
             prop_assert_eq!(found(&*world.view(), id), usage, "after {}", after);
         }
     }
+}
+
+const SCHEDULE: Topic = Topic::Schedule(ScheduleId(7));
+
+fn event_of(topic: Topic, number: u64) -> EventId {
+    EventId {
+        topic,
+        position: position(number),
+        kind: EventKind::Block,
+    }
+}
+
+fn record_of(event: EventId) -> Effect {
+    Effect {
+        event,
+        number: 1,
+        kind: "test".to_owned(),
+        target: "receiver".to_owned(),
+        digest: Effect::digest_of("test", "receiver", &event.position.number.to_be_bytes()),
+        class: EffectClass::Once,
+        is_strict: true,
+        request: Vec::new().into(),
+        request_bytes: 0,
+        key: [0; 16],
+        attempt: 1,
+        at_ms: 0,
+        state: EffectState::Done(Some(Vec::new().into())),
+        is_over: true,
+        is_stranded: false,
+        is_reported: false,
+    }
+}
+
+/// A module that follows a chain and a schedule, and keeps the records of effects no longer than it needs them.
+struct Scheduled {
+    store: Arc<MemoryStore>,
+    state: ModuleState,
+    /// The newest final block of the chain.
+    settled: u64,
+}
+
+impl Scheduled {
+    fn start() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let id = intern(&*store, &["module".parse().expect("a name")]).expect("a number")[0];
+        Self {
+            store,
+            state: ModuleState::empty(id),
+            settled: 0,
+        }
+    }
+
+    fn write(&mut self, change: impl FnOnce(&mut ModuleState, &Settled<'_>, &mut Batch)) {
+        let number = self.settled;
+        let settled = move |topic| (topic == TOPIC).then_some(number);
+        let mut batch = Batch::default();
+        change(&mut self.state, &settled, &mut batch);
+        self.state.seal(&settled, u64::MAX, &mut batch);
+        self.store.write(&batch).expect("a write");
+    }
+
+    /// Handles an event that has one effect.
+    fn handle(&mut self, topic: Topic, number: u64) {
+        let event = event_of(topic, number);
+        self.write(|state, settled, batch| {
+            let changes = Changes {
+                effects: Some(Box::new(EffectChanges {
+                    set: vec![record_of(event)],
+                    ..EffectChanges::default()
+                })),
+                ..Changes::default()
+            };
+            state.record(changes, Some((topic, event.position)), settled, batch);
+            let done = EventKind::Block;
+            state.cursors_mut().set(Cursor {
+                topic,
+                live_from: 0,
+                last: Some(Progress {
+                    position: event.position,
+                    done,
+                }),
+            });
+        });
+    }
+
+    /// Adds or removes the dead letter of a tick. `retried` also has its effect.
+    fn letter(&mut self, number: u64, (old, new): (Option<&[u8]>, Option<&[u8]>), retried: bool) {
+        let event = event_of(SCHEDULE, number);
+        self.write(|state, settled, batch| {
+            let set = vec![record_of(event)];
+            let effects = EffectChanges {
+                set,
+                ..EffectChanges::default()
+            };
+            let (old, new) = (old.map(<[u8]>::to_vec), new.map(<[u8]>::to_vec));
+            let changes = Changes {
+                dead_letters: vec![(event, Change { old, new })],
+                effects: retried.then(|| Box::new(effects)),
+                ..Changes::default()
+            };
+            let about = (!retried).then_some((SCHEDULE, event.position));
+            state.record(changes, about, settled, batch);
+        });
+    }
+
+    fn revert(&mut self, to: u64) {
+        let view = self.store.view().expect("a view");
+        let batch = self.state.revert(&*view, TOPIC, position(to)).expect("a revert");
+        drop(view);
+        self.store.write(&batch).expect("a write");
+    }
+
+    /// The ticks with records, and whether they are over.
+    fn ticks(&self) -> Vec<(u64, bool)> {
+        let mut ticks = Vec::new();
+        let view = self.store.view().expect("a view");
+        crate::state::effect::effects(&*view, self.state.id, &mut |effect| {
+            assert!(!effect.is_stranded || effect.event.topic == TOPIC, "{effect:?}");
+            if effect.event.topic == SCHEDULE {
+                ticks.push((effect.event.position.number, effect.is_over));
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("effects");
+        ticks
+    }
+
+    fn restart(&mut self) {
+        let view = self.store.view().expect("a view");
+        self.state = ModuleState::load(&*view, self.state.id).expect("a state");
+    }
+}
+
+#[test]
+fn the_record_of_a_tick_stays_as_long_as_a_reorganisation_of_a_chain_can_deliver_the_tick_again() {
+    for restarts in [false, true] {
+        let mut module = Scheduled::start();
+        module.handle(TOPIC, 1);
+        module.handle(SCHEDULE, 10);
+        module.handle(SCHEDULE, 11);
+        module.handle(TOPIC, 2);
+        if restarts {
+            module.restart();
+        }
+        module.write(|_, _, _| ());
+        assert_eq!(module.ticks(), [(10, true), (11, true)]);
+        module.revert(0);
+        // The attempts at both ticks are still to come, whatever the module commits before.
+        module.write(|_, _, _| ());
+        assert_eq!(module.ticks(), [(10, false), (11, false)]);
+        if restarts {
+            module.restart();
+        }
+        assert!(module.state.effects().abandoned(&event_of(SCHEDULE, 10)).is_empty());
+        module.handle(TOPIC, 1);
+        module.handle(SCHEDULE, 10);
+        assert_eq!(module.ticks(), [(10, true), (11, false)]);
+        module.handle(SCHEDULE, 11);
+        module.settled = 2;
+        for _ in 0..2 {
+            module.write(|_, _, _| ());
+        }
+        assert_eq!(module.ticks(), []);
+    }
+}
+
+#[test]
+fn the_record_of_a_retried_tick_stays_as_long_as_a_reorganisation_can_restore_its_dead_letter() {
+    let mut module = Scheduled::start();
+    module.letter(10, (None, Some(b"letter")), false);
+    module.handle(TOPIC, 1);
+    module.letter(10, (Some(b"letter"), None), true);
+    assert_eq!(module.ticks(), [(10, true)]);
+    module.revert(0);
+    module.restart();
+    module.write(|_, _, _| ());
+    assert_eq!(module.ticks(), [(10, false)]);
+    module.letter(10, (Some(b"letter"), None), true);
+    assert_eq!(module.ticks(), []);
 }

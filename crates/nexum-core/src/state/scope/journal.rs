@@ -3,21 +3,26 @@
 
 mod attempt;
 mod call;
+mod transcript;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use self::attempt::{Attempt, Step};
 use super::super::capability_rows::RowChanges;
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
+use super::super::transcript::{Part, Stored};
 use crate::event::Handler;
 use crate::store::{Batch, StateStore};
 
 pub use self::call::{EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, PreparedEffect, Sending};
+pub(crate) use self::transcript::Divergence;
 
 /// The requests of one instance's host functions to its runner. Each of them waits for the answer.
 pub(crate) const INTENTS_MAX: usize = 16;
@@ -49,6 +54,8 @@ pub(crate) struct Intent {
     pub(crate) effects: Vec<Effect>,
     /// The rows of a capability that become durable with them.
     pub(crate) rows: Batch,
+    /// The host calls that led to the effect.
+    pub(crate) transcript: Option<Part>,
     /// The number of the handler call.
     pub(crate) call: u64,
     /// Dropped if the commit fails.
@@ -62,6 +69,8 @@ pub(crate) struct EarlierEffects {
     pub(crate) of_event: Vec<Effect>,
     /// The module's stranded ones.
     pub(crate) stranded: Option<Arc<Vec<Effect>>>,
+    /// The transcript of these attempts. `None` for a handler call without one.
+    pub(crate) transcript: Option<Stored>,
 }
 
 impl Journal {
@@ -106,6 +115,63 @@ impl Journal {
         self.shared.current.lock().fault.clone()
     }
 
+    /// Notes a host call. Returns the answer of an earlier attempt, or the number of the handler call and the place
+    /// for the answer.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        arguments: &[&[u8]],
+    ) -> Result<T, (u64, Option<usize>)> {
+        let mut current = self.shared.current.lock();
+        let asked = current.transcript.ask(kind, arguments);
+        asked.map_err(|place| (current.call, place))
+    }
+
+    /// Sets the answer of a host call of the handler call with this number.
+    pub(crate) fn answer(&self, call: u64, place: usize, answer: &impl Serialize) {
+        if let Ok(mut current) = self.current(call) {
+            current.transcript.answer(place, answer);
+        }
+    }
+
+    /// [`ask`](Self::ask) for an answer that is there at once.
+    pub(crate) fn ask_now<T: Serialize + DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        arguments: &[&[u8]],
+        answer: impl FnOnce() -> T,
+    ) -> T {
+        let (call, place) = match self.ask(kind, arguments) {
+            Ok(answer) => return answer,
+            Err(asked) => asked,
+        };
+        let answer = answer();
+        if let Some(place) = place {
+            self.answer(call, place, &answer);
+        }
+        answer
+    }
+
+    /// Notes an effect among the host calls. Returns its place.
+    pub(crate) fn begin_effect(&self) -> Option<usize> {
+        self.shared.current.lock().transcript.begin_effect()
+    }
+
+    /// Sets the content of an effect that the handler call with this number has noted.
+    pub(crate) fn name_effect(&self, number: u64, place: Option<usize>, call: &EffectCall<'_>) {
+        if let Some(place) = place
+            && let Ok(mut current) = self.current(number)
+        {
+            let digest = Effect::digest_of(call.kind, call.target, call.request);
+            current.transcript.name_effect(place, digest);
+        }
+    }
+
+    /// The first host call that differs from the one of an earlier attempt.
+    pub(crate) fn divergence(&self) -> Option<Divergence> {
+        self.shared.current.lock().transcript.divergence.take()
+    }
+
     /// The number of the current handler call.
     pub(crate) fn call(&self) -> u64 {
         self.shared.current.lock().call
@@ -136,14 +202,14 @@ impl Journal {
         if self.shared.intents.is_none() {
             return Ok(Ok(EffectPlan::Denied(IN_QUERY)));
         }
-        let (is_new, sending) = match handler {
+        let (is_new, is_saved, sending) = match handler {
             Handler::OnEvent(event) => match self.current(number)?.plan(call, event, now_ms)? {
                 Step::Answer(answer) => return Ok(Ok(EffectPlan::Answered(answer))),
-                Step::Record(sending) => (true, sending),
-                Step::Repeat(sending) => (false, sending),
+                Step::Record(sending) => (true, false, sending),
+                Step::Repeat { is_saved, sending } => (false, is_saved, sending),
             },
             Handler::Init if call.class == EffectClass::Once => return Ok(Ok(EffectPlan::Denied(IN_INIT))),
-            Handler::Init | Handler::Invoke(_) => (true, Sending::without_record(number)),
+            Handler::Init | Handler::Invoke(_) => (true, false, Sending::without_record(number)),
             Handler::Evaluate(_) | Handler::ListFunctions => return Ok(Ok(EffectPlan::Denied(IN_QUERY))),
         };
         let prepared = match is_new {
@@ -163,9 +229,9 @@ impl Journal {
             rows = prepared.rows.into_batch();
             held = Some(prepared.held);
         }
-        let records = match is_new {
-            true => self.current(number)?.unsaved(),
-            false => Vec::new(),
+        let records = match is_saved {
+            true => Vec::new(),
+            false => self.current(number)?.unsaved(),
         };
         self.commit(number, records, rows).await?;
         drop(held);
@@ -208,9 +274,11 @@ impl Journal {
             return Err(EffectError::Ended);
         };
         let (done, committed) = oneshot::channel();
+        let transcript = self.current(call)?.transcript.take_part();
         let intent = Intent {
             effects,
             rows,
+            transcript,
             call,
             done,
         };

@@ -12,7 +12,7 @@ use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
 use nexum_core::module::{Loader, LoaderSettings, Module};
-use nexum_core::store::MemoryStore;
+use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_cow::{Cow, CowConfig};
 use nexum_testing::{Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
@@ -47,6 +47,17 @@ impl Host {
     }
 
     pub(super) async fn start_limited(config: &CowConfig, modules: Vec<ModuleConfig>, limits: Limits) -> Self {
+        let chain = ScriptedSource::new(TEST_CHAIN_ID);
+        Self::start_on(config, modules, limits, (chain, Arc::new(MemoryStore::new()))).await
+    }
+
+    /// Starts the modules on a chain and a store.
+    pub(super) async fn start_on(
+        config: &CowConfig,
+        modules: Vec<ModuleConfig>,
+        limits: Limits,
+        (chain, store): (ScriptedSource, Arc<dyn StateStore>),
+    ) -> Self {
         let (records, capture) = Records::capture();
         let seams = Seams::system();
         let capabilities = Capabilities::ambient(seams.clone()).with(Cow::new(config));
@@ -55,9 +66,7 @@ impl Host {
             ..LoaderSettings::default()
         };
         let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
-        let chain = ScriptedSource::new(TEST_CHAIN_ID);
-        let mut supervisor =
-            Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new()))).source(Arc::new(chain.clone()));
+        let mut supervisor = Supervisor::new(RunSettings::new(store)).source(Arc::new(chain.clone()));
         let modules = load(&loader, &modules).await.into_iter();
         let statuses = modules.map(|module| supervisor.module(module)).collect();
         let stop = CancellationToken::new();

@@ -2,10 +2,13 @@
 //! module's state says about it.
 
 mod attempts;
+mod changes;
 mod histories;
 mod ledger;
+mod moves;
 mod reorganisations;
 mod sends;
+mod transcripts;
 mod world;
 
 use self::ledger::Treatment;

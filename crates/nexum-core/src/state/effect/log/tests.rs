@@ -53,7 +53,9 @@ impl World {
         let mut batch = Batch::default();
         change(&mut self.log, &mut batch);
         let settled = self.settled;
-        let lost = self.log.prune(ID, &|_| Some(settled), 0, &mut batch);
+        let lost = self
+            .log
+            .prune(ID, &|event| event.position.number <= settled, 0, &mut batch);
         self.store.write(&batch).expect("a write");
         lost
     }

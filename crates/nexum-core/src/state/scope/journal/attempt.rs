@@ -1,9 +1,12 @@
 //! One handler call's effects, in memory.
 
+mod replaced;
+
 use std::sync::Arc;
 
 use super::super::super::effect::{ANSWER_BYTES_MAX, EFFECT_REQUEST_BYTES_MAX, Effect, EffectClass, EffectState};
 use super::super::super::module::EffectChanges;
+use super::transcript::Transcript;
 use super::{EarlierEffects, EffectCall, EffectFault, EffectOutcome, Sending};
 use crate::event::EventId;
 
@@ -24,12 +27,15 @@ pub(super) struct Attempt {
     known: Vec<Effect>,
     made: Vec<Made>,
     pub(super) fault: Option<EffectFault>,
+    pub(super) transcript: Transcript,
 }
 
 #[derive(Debug)]
 struct Earlier {
     effect: Effect,
     is_used: bool,
+    /// Whether the store has the record as it is.
+    is_durable: bool,
 }
 
 #[derive(Debug)]
@@ -48,17 +54,26 @@ pub(super) enum Step {
     Answer(Vec<u8>),
     /// Makes the [unsaved](Attempt::unsaved) records durable, and then sends.
     Record(Sending),
-    /// Sends a request whose record is durable already.
-    Repeat(Sending),
+    /// Sends a request whose record is durable already. If it is not saved, the [unsaved](Attempt::unsaved) records become
+    /// durable first: the request replaces others.
+    Repeat {
+        is_saved: bool,
+        sending: Sending,
+    },
 }
 
 impl Attempt {
     pub(super) fn new(call: u64, attempt: u32, earlier: EarlierEffects) -> Self {
-        let unused = |effect| Earlier { effect, is_used: false };
+        let unused = |effect| Earlier {
+            effect,
+            is_used: false,
+            is_durable: true,
+        };
         Self {
             attempt,
             earlier: earlier.of_event.into_iter().map(unused).collect(),
             stranded: earlier.stranded,
+            transcript: earlier.transcript.map(Transcript::new).unwrap_or_default(),
             ..Self::after(call)
         }
     }
@@ -100,8 +115,7 @@ impl Attempt {
         }
         let digest = Effect::digest_of(call.kind, call.target, call.request);
         let number = self.next_number();
-        let mut unused = self.earlier.iter_mut().filter(|earlier| !earlier.is_used);
-        if let Some(earlier) = unused.find(|earlier| earlier.effect.digest == digest) {
+        if let Some(earlier) = self.unused_equal(&digest) {
             earlier.is_used = true;
             let effect = earlier.effect.clone();
             return match effect.state {
@@ -169,18 +183,24 @@ impl Attempt {
             is_durable: false,
             is_foreseen: false,
         });
+        self.supersede(sending.number);
         Step::Record(sending)
     }
 
     /// The records that the store does not have as they are: the new one, and what the call knows of others by now.
     /// The caller makes them durable, or the handler call ends.
     pub(super) fn unsaved(&mut self) -> Vec<Effect> {
-        let changed = self.made.iter_mut().filter(|made| !made.is_durable);
-        let changed = changed.map(|made| {
-            made.is_durable = true;
-            made.effect.clone()
+        let earlier = self
+            .earlier
+            .iter_mut()
+            .map(|earlier| (&earlier.effect, &mut earlier.is_durable));
+        let made = self.made.iter_mut().map(|made| (&made.effect, &mut made.is_durable));
+        let unsaved = earlier.chain(made).filter(|(_, is_durable)| !**is_durable);
+        let unsaved = unsaved.map(|(effect, is_durable)| {
+            *is_durable = true;
+            effect.clone()
         });
-        changed.collect()
+        unsaved.collect()
     }
 
     /// Forgets an effect that the handler call has planned, and whose record is not durable.
@@ -221,7 +241,10 @@ impl Attempt {
     }
 
     /// Plans an effect that an earlier attempt, or a reverted event, has had or begun.
-    fn repeat(&mut self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
+    fn repeat(&mut self, mut effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Result<Step, EffectFault> {
+        if self.is_superseded(&effect) && matches!(effect.state, EffectState::Done(_)) {
+            effect.state = EffectState::Done(None);
+        }
         if let EffectState::Done(Some(answer)) = &effect.state {
             let answer = answer.to_vec();
             self.known.push(effect);
@@ -231,18 +254,20 @@ impl Attempt {
         if again.state == EffectState::Intent {
             again.state = EffectState::Unknown(ENDED.to_owned());
         }
-        let step = match call.class {
-            EffectClass::Once => Err(self.fail(unrepeatable(&again))),
-            EffectClass::Repeatable | EffectClass::Idempotent => Ok(Step::Repeat(self.sending(&again, true))),
+        let fault = match call.class {
+            EffectClass::Once => Some(unrepeatable(&again)),
+            EffectClass::Repeatable | EffectClass::Idempotent => None,
         };
+        let sending = self.sending(&again, true);
         // The record stays, also that of an adopted effect.
-        self.made.push(Made {
-            effect: again,
-            has_left: true,
-            is_durable: false,
-            is_foreseen: false,
-        });
-        step
+        self.made.push(Made::again(again));
+        if let Some(fault) = fault {
+            return Err(self.fail(fault));
+        }
+        self.supersede(sending.number);
+        // The records of the requests that it replaces have to be durable before it leaves.
+        let is_saved = self.earlier.iter().all(|earlier| earlier.is_durable);
+        Ok(Step::Repeat { is_saved, sending })
     }
 
     fn of_this_attempt(&self, effect: Effect, call: &EffectCall<'_>, now_ms: u64) -> Effect {
@@ -281,6 +306,16 @@ impl Attempt {
         all.map(|effect| effect.number).max().unwrap_or(0) + 1
     }
 
+    /// An unused effect of an earlier attempt with this digest, if possible one that may have happened.
+    fn unused_equal(&mut self, digest: &[u8; 32]) -> Option<&mut Earlier> {
+        let is_equal = |earlier: &Earlier| !earlier.is_used && earlier.effect.digest == *digest;
+        let may_have_happened = |earlier: &Earlier| earlier.effect.state != EffectState::Refused;
+        let mut equal = self.earlier.iter();
+        let first = equal.position(|earlier| is_equal(earlier) && may_have_happened(earlier));
+        let first = first.or_else(|| self.earlier.iter().position(is_equal));
+        self.earlier.get_mut(first?)
+    }
+
     /// The first effect of an earlier attempt that the call would stand in for.
     fn unused_alike(&self, call: &EffectCall<'_>) -> Option<Effect> {
         let mut unused = self.earlier.iter().filter(|earlier| !earlier.is_used);
@@ -302,6 +337,16 @@ impl Attempt {
 }
 
 impl Made {
+    /// An effect that an earlier attempt has had or begun.
+    fn again(effect: Effect) -> Self {
+        Self {
+            effect,
+            has_left: true,
+            is_durable: false,
+            is_foreseen: false,
+        }
+    }
+
     /// The record at the end of the handler call. `None` if only the store knows whether it has the record, because a
     /// commit failed.
     fn end(self) -> Option<Effect> {

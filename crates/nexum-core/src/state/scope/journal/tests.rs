@@ -113,7 +113,7 @@ async fn an_answer_that_was_too_large_to_keep_is_a_fault_of_its_own() {
     let changes = journal.close(false).expect("changes");
     let earlier = EarlierEffects {
         of_event: changes.set,
-        stranded: None,
+        ..EarlierEffects::default()
     };
     journal.open(2, earlier);
     let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
@@ -122,4 +122,30 @@ async fn an_answer_that_was_too_large_to_keep_is_a_fault_of_its_own() {
         fault.contains("has happened, its answer was too large to keep"),
         "{fault}"
     );
+}
+
+/// A receiver that refused the first request has perhaps acted on the second one.
+#[tokio::test]
+async fn a_request_that_was_refused_and_then_accepted_is_answered_from_the_record_of_the_second_one() {
+    let (journal, mut intents) = journal();
+    for outcome in [EffectOutcome::Refused, EffectOutcome::Done(b"accepted".to_vec())] {
+        let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+        let Ok(EffectPlan::Send(sending)) = planned else {
+            panic!("{planned:?}");
+        };
+        journal.settle(sending, outcome, 0);
+    }
+    let changes = journal.close(false).expect("changes");
+    let earlier = EarlierEffects {
+        of_event: changes.set,
+        ..EarlierEffects::default()
+    };
+    journal.open(2, earlier);
+    let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+    assert!(
+        matches!(&planned, Ok(EffectPlan::Answered(answer)) if answer == b"accepted"),
+        "{planned:?}"
+    );
+    let (planned, _) = plan(&journal, &mut intents, Handler::OnEvent(event()), true).await;
+    assert!(matches!(planned, Ok(EffectPlan::Send(_))), "{planned:?}");
 }

@@ -144,46 +144,6 @@ async fn a_post_that_points_to_an_absent_resource_has_happened() {
 }
 
 #[tokio::test]
-async fn another_post_in_place_of_the_first_one_is_a_dead_letter_and_sends_nothing() {
-    let world = World::start(Settings::new("PUT /put/{x}\nPOST /post/{x}").with("ask", "/ask/{n}")).await;
-    world.ledger.answer("/ask/0", &["a", "b"]);
-    world.ledger.answer("/verdict/0", &["fail", "ok"]);
-    world.next().await;
-    let reasons = world.reasons();
-    assert!(
-        reasons[0].starts_with("an earlier attempt at this event had effect 2, http to"),
-        "{reasons:?}"
-    );
-    assert!(world.ledger.heard("POST /post/b").is_empty());
-}
-
-#[tokio::test]
-async fn another_put_is_a_new_effect_and_strands_the_first_one() {
-    let counts = Counts::default();
-    let _recorder = metrics::set_default_local_recorder(&counts);
-    let world = World::start(Settings::new("PUT /put/{x}\nPOST /post/{n}").with("ask", "/ask/{n}")).await;
-    world.ledger.answer("/ask/0", &["a", "b"]);
-    world.ledger.treat("POST /post/0", &[Refuse]);
-    world.ledger.answer("/verdict/0", &["fail", "ok"]);
-    world.next().await;
-    assert_eq!(world.done(0).as_deref(), Some("200 200"));
-    let handled = ["PUT /put/a", "PUT /put/b", "POST /post/0"].map(|identity| world.ledger.handled(identity));
-    assert_eq!(handled, [1, 1, 1]);
-    let stranded: Vec<_> = world
-        .effects()
-        .into_iter()
-        .filter(|effect| effect.is_stranded)
-        .collect();
-    assert_eq!(stranded.len(), 1);
-    assert_eq!(counts.sum("nexum_effects_stranded_total", &["module=effects"]), 1);
-    assert!(world.records().find("an effect is stranded: it has happened").is_some());
-    // Its content belongs to no later event.
-    world.ledger.answer("/ask/1", &["a"]);
-    world.next().await;
-    assert_eq!(world.ledger.handled("PUT /put/a"), 2);
-}
-
-#[tokio::test]
 async fn a_deadline_leaves_an_unknown_outcome() {
     let mut settings = Settings::new("POST /post/{n}");
     settings.limits = settings.limits.with(nexum_config::limits::Limit::Deadline, 500);

@@ -1,6 +1,8 @@
 //! Random histories of a chain, of a server that fails, of a store that fails, and of crashes. The server must
 //! have handled what the module's state says, and nothing twice that it cannot recognise.
 
+use std::time::Duration;
+
 use nexum_core::Stage;
 use proptest::prelude::*;
 
@@ -9,6 +11,9 @@ use super::world::{NAME, Settings, World};
 
 /// The requests for each block. The first two are of the class once.
 const REQUESTS: &str = "POST /first/{n}\nPOST /second/{n}\nPUT /third/{n}";
+
+/// Requests with the time and with random numbers, which no two runs of a handler make alike.
+const FRESH: &str = "POST /first/{n}?{t}&{r}\nPOST /second/{n}?{r}\nPUT /third/{n}?{t}";
 
 /// The number of histories, each of up to twenty steps.
 const HISTORIES: u32 = 32;
@@ -48,6 +53,40 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(crash, reorg, missed)| Step::Restart { crash, reorg, missed }),
         2 => Just(Step::Fail),
     ]
+}
+
+impl Step {
+    fn without_reorganisation(self) -> Self {
+        match self {
+            Self::Reorg(_) => Self::Settle,
+            Self::Restart { crash, missed, .. } => Self::Restart {
+                crash,
+                reorg: 0,
+                missed,
+            },
+            step => step,
+        }
+    }
+}
+
+/// Lives through a history of a module with these requests, and checks what is left.
+fn live(requests: &str, steps: Vec<Step>) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut world = World::start(Settings::new(requests)).await;
+        let clock = world.clock.clone();
+        world.ledger.look(move |_| clock.advance(Duration::from_millis(7)));
+        world.chain.mine(usize::try_from(FIRST).expect("a number"));
+        world.settle().await;
+        for step in steps {
+            world.take(step).await;
+        }
+        world.settle().await;
+        world.check();
+        let (stage, reason) = (world.status().stage(), world.status().reason());
+        assert_ne!(stage, Stage::Dead, "{NAME}: {reason:?}");
+    });
 }
 
 impl World {
@@ -144,17 +183,14 @@ proptest! {
 
     #[test]
     fn every_history_leaves_a_server_that_handled_each_request_once(steps in prop::collection::vec(step(), 1..20)) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let mut world = World::start(Settings::new(REQUESTS)).await;
-            world.chain.mine(usize::try_from(FIRST).expect("a number"));
-            world.settle().await;
-            for step in steps {
-                world.take(step).await;
-            }
-            world.settle().await;
-            world.check();
-            assert_ne!(world.status().stage(), Stage::Dead, "{NAME}: {:?}", world.status().reason());
-        });
+        live(REQUESTS, steps);
+    }
+
+    /// Only blocks that stay have one request each: the handler of another block makes another request.
+    #[test]
+    fn every_history_of_requests_that_differ_at_each_run_leaves_a_server_that_handled_one_of_each(
+        steps in prop::collection::vec(step().prop_map(Step::without_reorganisation), 1..20)
+    ) {
+        live(FRESH, steps);
     }
 }

@@ -39,7 +39,7 @@ struct State {
     look: Option<Look>,
 }
 
-/// The knowledge of the server. An identity is a method and a path. Clones share it.
+/// The knowledge of the server. An identity is a method and a path without its query. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Ledger(Arc<Mutex<State>>);
 
@@ -131,5 +131,6 @@ impl Ledger {
 }
 
 fn name(heard: &Heard) -> String {
-    format!("{} {}", heard.method, heard.path)
+    let (path, _) = heard.path.split_once('?').unwrap_or((&heard.path, ""));
+    format!("{} {path}", heard.method)
 }

@@ -60,6 +60,40 @@ async fn an_intent_that_cannot_be_committed_sends_nothing() {
     assert_eq!(world.reasons(), [""; 0]);
 }
 
+/// Another process may have the module by now, and send the request itself.
+#[tokio::test]
+async fn a_fenced_host_sends_nothing() {
+    let world = World::start(Settings::new("POST /post/{n}")).await;
+    world.next().await;
+    // Before the intent.
+    world.store.fence(true);
+    world.chain.mine(1);
+    let status = world.status().clone();
+    world.until("an attempt", || status.stage() == Stage::Stalled).await;
+    assert_eq!(
+        (world.ledger.heard("POST /post/1").len(), world.outcomes().len()),
+        (0, 1)
+    );
+    world.store.fence(false);
+    world.settle().await;
+    assert_eq!(world.ledger.handled("POST /post/1"), 1);
+    // Between the intent and the request.
+    world.store.hold_writes(true);
+    world.chain.mine(1);
+    world.until("an intent", || world.store.held() == 1).await;
+    world.store.fence(true);
+    world.store.hold_writes(false);
+    world.until("an attempt", || status.stage() == Stage::Stalled).await;
+    assert_eq!(world.ledger.heard("POST /post/2").len(), 0);
+    let states = world.outcomes();
+    assert_eq!(states[2].1, "intent", "{states:?}");
+    world.store.fence(false);
+    world.settle().await;
+    // The request has certainly not left, because the same process knows it.
+    assert_eq!(world.done(2).as_deref(), Some("200"));
+    assert_eq!(world.ledger.handled("POST /post/2"), 1);
+}
+
 #[tokio::test]
 async fn an_outcome_survives_a_store_that_fails_before_the_event_ends() {
     let world = World::start(Settings::new("POST /post/{n}\nPOST /next/{n}")).await;

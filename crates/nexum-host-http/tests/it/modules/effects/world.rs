@@ -186,7 +186,8 @@ impl World {
     pub(super) fn identities(&self, number: u64) -> Vec<String> {
         let requests = self.settings.config.iter().find(|(key, _)| key == "requests");
         let lines = requests.map_or("", |(_, requests)| requests.as_str()).lines();
-        lines.map(|line| line.replace("{n}", &number.to_string())).collect()
+        let paths = lines.map(|line| line.split('?').next().unwrap_or(line));
+        paths.map(|line| line.replace("{n}", &number.to_string())).collect()
     }
 
     /// The stored statuses of a block's requests, if its event ended ok.
