@@ -123,6 +123,14 @@ const BENCHES: &[Bench] = &[
         more: builds::measure,
     },
     Bench {
+        name: "effects",
+        package: &["--workspace", "--all-features"],
+        guests: &["effects", "payer"],
+        anvil: true,
+        postgres: false,
+        more: none,
+    },
+    Bench {
         name: "cluster",
         package: &[],
         guests: &["journal"],

@@ -127,6 +127,14 @@ pub struct Mined {
     pub at_ms: u64,
 }
 
+/// The transaction with a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OfHash {
+    pub(crate) account: Address,
+    pub(crate) chain: ChainId,
+    pub(crate) nonce: u64,
+}
+
 /// Why nexum sends nothing from an account on a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
@@ -134,6 +142,17 @@ pub struct Halt {
     pub reason: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub since_ms: u64,
+}
+
+impl Lane {
+    /// The row of a hash of its transaction with this nonce.
+    pub(crate) fn of_hash(self, nonce: u64) -> OfHash {
+        OfHash {
+            account: self.account,
+            chain: self.chain,
+            nonce,
+        }
+    }
 }
 
 impl Transaction {
@@ -180,12 +199,13 @@ mod name {
 
 /// The keys of the rows.
 pub(crate) mod key {
-    use super::{Address, Lane, ModuleName};
+    use super::{Address, B256, Lane, ModuleName};
 
     const NONCE: u8 = b'n';
     const TRANSACTION: u8 = b't';
     const SPENDING: u8 = b'u';
     const HALT: u8 = b'h';
+    const HASH: u8 = b'x';
 
     fn of(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
         [&[kind][..], &parts.concat()].concat()
@@ -201,6 +221,10 @@ pub(crate) mod key {
 
     pub(crate) fn halt(lane: Lane) -> Vec<u8> {
         of(HALT, &[lane.account.as_slice(), &lane.chain.to_be_bytes()])
+    }
+
+    pub(crate) fn hash(hash: B256) -> Vec<u8> {
+        of(HASH, &[hash.as_slice()])
     }
 
     pub(crate) fn spending(account: Address, module: &ModuleName) -> Vec<u8> {
@@ -252,6 +276,10 @@ impl Row for NextNonce {
 
 impl Row for Transaction {
     const NAME: &'static str = "a transaction";
+}
+
+impl Row for OfHash {
+    const NAME: &'static str = "the hash of a transaction";
 }
 
 impl Row for Halt {

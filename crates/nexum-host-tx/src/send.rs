@@ -26,13 +26,18 @@ use crate::error::SendError;
 use crate::fees::{Fees, GWEI};
 use crate::metrics;
 use crate::request::SendRequest;
-use crate::rows::{Halt, Lane, NextNonce, Purpose, ROWS, Row as _, Transaction, TransactionState, Version, key};
+use crate::rows::{
+    Halt, Lane, NextNonce, OfHash, Purpose, ROWS, Row as _, Transaction, TransactionState, Version, key,
+};
 use crate::sign::sign;
 use crate::spending::{Open, Outcome, Spending};
 use crate::transactions::{Shared, Transactions};
 
 /// The method that this crate answers.
 pub const SEND_TRANSACTION: &str = "eth_sendTransaction";
+
+/// The methods that ask for a transaction by its hash.
+const BY_HASH: [&str; 2] = ["eth_getTransactionByHash", "eth_getTransactionReceipt"];
 
 /// The target of the records about transactions.
 pub(crate) const TARGET: &str = "nexum::tx";
@@ -47,6 +52,28 @@ const KIND: &str = "transaction";
 impl ChainMethods for Transactions {
     fn answers(&self, method: &str) -> bool {
         method == SEND_TRANSACTION
+    }
+
+    fn rewrites(&self, method: &str) -> bool {
+        BY_HASH.contains(&method)
+    }
+
+    /// A module knows the hash of the first version. A block may have another one.
+    async fn rewrite(&self, view: View<'_, ()>, chain_id: ChainId, _method: &str, params: &str) -> Option<String> {
+        let [hash] = serde_json::from_str::<[B256; 1]>(params).ok()?;
+        let rows = view.rows(ROWS);
+        let of_hash = rows.get(&key::hash(hash)).await.ok()??;
+        let OfHash { account, chain, nonce } = OfHash::decode(&of_hash).ok()?;
+        let row = rows
+            .get(&key::transaction(Lane { account, chain }, nonce))
+            .await
+            .ok()??;
+        match Transaction::decode(&row).ok()?.state {
+            TransactionState::Mined(mined) if chain == chain_id && mined.hash != hash => {
+                Some(format!("[\"{}\"]", mined.hash))
+            }
+            _ => None,
+        }
     }
 
     async fn request(
@@ -256,7 +283,11 @@ impl<'a> Job<'a> {
         let lane = self.lane();
         // A rule that refuses any amount of gas needs no simulation.
         let _allowed = check(&self.grant, &self.request, self.request.gas.unwrap_or(GAS_MIN))?;
-        let (estimated, market) = tokio::try_join!(self.chain.simulate(&self.request), self.chain.market())?;
+        let (estimated, market, head) = tokio::try_join!(
+            self.chain.simulate(&self.request),
+            self.chain.market(),
+            self.chain.head("latest")
+        )?;
         let gas = self.request.gas.unwrap_or_else(|| Chain::with_margin(estimated));
         let allowed = check(&self.grant, &self.request, gas)?;
         let cap = u128::from(self.limits.max_fee_gwei) * GWEI;
@@ -267,7 +298,6 @@ impl<'a> Job<'a> {
                 market.floor()
             )));
         };
-        let head = self.chain.head("latest").await?;
         let held = self.shared.lock(lane.account).await;
         if let Some(halt) = self.rows.get(&key::halt(lane)).await? {
             return Err(SendError::Halted(Halt::decode(&halt)?.reason));
@@ -310,6 +340,7 @@ impl<'a> Job<'a> {
         let mut rows = self.rows.changes();
         rows.put(&key::nonce(lane), Some(NextNonce { next: nonce + 1 }.encode()));
         rows.put(&key::transaction(lane, nonce), Some(transaction.encode()));
+        rows.put(&key::hash(signed.hash), Some(lane.of_hash(nonce).encode()));
         rows.put(&key::spending(lane.account, self.module), Some(spending.encode()));
         tracing::info!(
             target: TARGET,
@@ -407,6 +438,7 @@ impl<'a> Job<'a> {
         match next.is_some_and(|row| row.next == made.nonce + 1) {
             true => {
                 rows.put(&key, None);
+                rows.put(&key::hash(made.transaction.newest().hash), None);
                 rows.put(&key::nonce(lane), Some(NextNonce { next: made.nonce }.encode()));
                 spending.remove(lane.chain, made.nonce);
                 rows.put(&key::spending(lane.account, self.module), Some(spending.encode()));

@@ -31,6 +31,19 @@ pub trait ChainMethods: Send + Sync + Debug + 'static {
         method: &str,
         params: &str,
     ) -> wasmtime::Result<Result<String, HostError>>;
+
+    /// The parameters with which an endpoint is asked in place of a module's own ones, such as the hash of a transaction
+    /// that has replaced another one. `None` for the module's own, as in the default implementation. Called for reads.
+    async fn rewrite(&self, view: View<'_, ()>, chain_id: ChainId, method: &str, params: &str) -> Option<String> {
+        let _ = (view, chain_id, method, params);
+        None
+    }
+
+    /// Whether [`Self::rewrite`] may change the parameters of a method. The default is false.
+    fn rewrites(&self, method: &str) -> bool {
+        let _ = method;
+        false
+    }
 }
 
 /// The chains, for a part of the host that sends transactions.

@@ -130,6 +130,11 @@ impl Chains {
         self.methods.iter().find(|methods| methods.answers(method)).cloned()
     }
 
+    /// The part of the host that may change the parameters of a method.
+    pub(super) fn rewriting(&self, method: &str) -> Option<Arc<dyn ChainMethods>> {
+        self.methods.iter().find(|methods| methods.rewrites(method)).cloned()
+    }
+
     /// Probes all endpoints: see [`probe`](crate::probe).
     pub async fn probe(&self) -> Vec<EndpointProbe> {
         let configs: Vec<_> = self.by_id.values().map(|chain| chain.current().config).collect();

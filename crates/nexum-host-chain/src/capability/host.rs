@@ -136,11 +136,21 @@ async fn read(
     params: &str,
 ) -> Result<String, RequestError> {
     let call = view.host_call(HostCallKind::Chain, methods::read(method).unwrap_or(OTHER_METHOD));
+    let rewritten = rewritten(view, chain_id, method, params).await;
+    let params = rewritten.as_deref().unwrap_or(params);
     let block = view.state.pin.block(view, chain_id);
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
     within(view.scope.answer_by(), answer).await
+}
+
+/// The parameters of another part of the host for a read, in place of the module's own.
+async fn rewritten(view: &mut View<'_, ModuleChains>, chain_id: u64, method: &str, params: &str) -> Option<String> {
+    let part = view.state.chains.chains.rewriting(method)?;
+    let mut nothing = ();
+    part.rewrite(view.without_state(&mut nothing), chain_id, method, params)
+        .await
 }
 
 /// Answers a batch. Requests that change something, and those that another part of the host answers, go out first, one
@@ -213,6 +223,16 @@ async fn read_batch(
     chain_id: u64,
     requests: &[(&str, &str)],
 ) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+    let mut rewritten_params = Vec::with_capacity(requests.len());
+    for (method, params) in requests {
+        rewritten_params.push(rewritten(view, chain_id, method, params).await);
+    }
+    let requests: Vec<_> = requests
+        .iter()
+        .zip(&rewritten_params)
+        .map(|((method, params), rewritten)| (*method, rewritten.as_deref().unwrap_or(params)))
+        .collect();
+    let requests = &*requests;
     let call = view.host_call(HostCallKind::Chain, BATCH);
     let block = view.state.pin.block(view, chain_id);
     let left = view.scope.left(Limit::ResponseBytes);

@@ -163,6 +163,9 @@ impl LaneTender {
                 break;
             }
             changes.put(&key::transaction(look.lane, one.nonce), None);
+            for version in &one.transaction.versions {
+                changes.put(&key::hash(version.hash), None);
+            }
             self.first_kept = one.nonce + 1;
         }
         if changes.is_empty() {
@@ -219,6 +222,10 @@ impl Look<'_> {
         let mut changes = self.rows.changes();
         changes.require(&key, Some(one.transaction.encode()));
         changes.put(&key, Some(new.encode()));
+        if new.versions.len() > one.transaction.versions.len() {
+            let of_hash = self.lane.of_hash(one.nonce).encode();
+            changes.put(&key::hash(new.newest().hash), Some(of_hash));
+        }
         match self.rows.write(changes).await {
             Ok(()) => {
                 one.transaction = new;
