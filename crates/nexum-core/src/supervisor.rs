@@ -74,7 +74,7 @@ pub struct RunSettings {
     pub shutdown: Shutdown,
     /// The membership in an installation of several processes. `None` if this process runs all modules.
     pub membership: Option<Arc<dyn Membership>>,
-    /// What only one process of the installation may use at a time, for each module that uses it: see
+    /// The names of resources that only one process of the installation may use at a time, by module: see
     /// [`Offer::together`](crate::membership::Offer::together).
     pub together: BTreeMap<ModuleName, BTreeSet<String>>,
     /// The tasks beside the modules.

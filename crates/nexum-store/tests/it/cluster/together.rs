@@ -111,7 +111,7 @@ async fn a_node_with_some_of_the_modules_leaves_them_to_one_with_all() {
         .await;
     let all = world.node_with(&world.config, cluster("all"), sharing());
     together(&all, &[&few, &all]).await;
-    // The node with all of them ends. The other one runs what it has.
+    // The node with all of them ends. The other one runs its modules.
     all.leave().await;
     world
         .until(&few, "it takes over", |tenure| {
