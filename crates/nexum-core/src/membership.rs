@@ -5,6 +5,7 @@
 //!
 //! - A runner runs only for a module that the process owns.
 //! - Before the process gives a module up, its runner has ended, and the store has all of its changes.
+//! - Two modules with a name of [`Offer::together`] in common never run on two processes at the same time.
 //! - After a loss, the store refuses every write until the process has [vacated](Membership::vacate) its
 //!   modules. So no change of a lost runner is written in a later ownership.
 
@@ -76,4 +77,7 @@ pub struct Offer {
     pub version: String,
     /// The chains that the module follows or requires. Processes take modules of one chain together.
     pub chains: BTreeSet<ChainId>,
+    /// Names of what only one process may use at a time, such as an account that sends transactions. The modules that
+    /// have a name in common, directly or over other modules, run on one process.
+    pub together: BTreeSet<String>,
 }

@@ -20,7 +20,7 @@ mod shutdown;
 mod start;
 mod together;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
@@ -74,6 +74,9 @@ pub struct RunSettings {
     pub shutdown: Shutdown,
     /// The membership in an installation of several processes. `None` if this process runs all modules.
     pub membership: Option<Arc<dyn Membership>>,
+    /// The names of resources that only one process of the installation may use at a time, by module: see
+    /// [`Offer::together`](crate::membership::Offer::together).
+    pub together: BTreeMap<ModuleName, BTreeSet<String>>,
     /// The tasks beside the modules.
     pub services: Vec<Arc<dyn Service>>,
 }
@@ -89,6 +92,7 @@ impl RunSettings {
             strict: false,
             shutdown: Shutdown::default(),
             membership: None,
+            together: BTreeMap::new(),
             services: Vec::new(),
         }
     }
@@ -189,6 +193,7 @@ impl Supervisor {
                     strict,
                     shutdown,
                     membership,
+                    together,
                     services,
                 },
             handle,
@@ -227,7 +232,7 @@ impl Supervisor {
             lost: Vec::new(),
             lost_chains,
             clock,
-            ownership: membership.map(Ownership::begin),
+            ownership: membership.map(|membership| Ownership::begin(membership, together)),
             unanswered,
         };
         let opened = store::when_reachable(&run.store, state::open);

@@ -1,10 +1,12 @@
 //! The capability `identity`, and the accounts for a command that shows them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nexum_accounts::{Account, Accounts, AccountsConfig};
+use nexum_accounts::{Account, Accounts, AccountsConfig, Grant};
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
+use nexum_config::names::ModuleName;
 use nexum_host_identity::Identity;
 use serde::Serialize;
 
@@ -41,6 +43,9 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
         Accounts::default()
     });
     composition.facts.extend(facts(&accounts));
+    let together = together(&accounts);
+    let host = std::mem::take(&mut composition.host);
+    composition.host = host.together(together);
     let accounts = Arc::new(accounts);
     #[cfg(feature = "tx")]
     {
@@ -80,6 +85,17 @@ pub(crate) fn accounts(config: &Config) -> Result<Vec<AccountEntry>, ConfigError
         }
     };
     Ok(accounts.all().map(entry).collect())
+}
+
+/// The accounts that each module may send transactions with. One process counts the transactions of an account.
+fn together(accounts: &Accounts) -> BTreeMap<ModuleName, BTreeSet<String>> {
+    let of_module = |(module, grants): (&ModuleName, &[Grant])| {
+        let sending = grants.iter().filter(|grant| !grant.rules().send.is_empty());
+        // Another node may have another name for the account.
+        let names = sending.map(|grant| format!("account {}", grant.account().address()));
+        (module.clone(), names.collect())
+    };
+    accounts.modules().map(of_module).collect()
 }
 
 /// A sentence for each grant.

@@ -223,6 +223,10 @@ async fn a_module_signs_through_chain_requests_within_the_same_rules() {
         said(&dir, "messages", 2).await,
         said(&dir, "typed", 2).await,
     );
+    // Each signature and each refusal has its record.
+    let records = dir.nexum(&["logs", "rpc", "--format", "json"]).stdout;
+    let of_identity = records.lines().filter(|line| line.contains("nexum::identity")).count();
+    assert_eq!(of_identity, 5, "{records}");
     terminate(&child);
     let signed = |line: &str| format!("ok \"0x{}\"", line.strip_prefix("ok ").expect("a signature"));
     assert_eq!(of_messages[0], format!("accounts: {account}"));
@@ -244,10 +248,6 @@ async fn a_module_signs_through_chain_requests_within_the_same_rules() {
             "denied 0 (chain: the method eth_sign is not allowed on chain 11155111)".to_owned(),
         ]
     );
-    // Each signature and each refusal has its record.
-    let records = dir.nexum(&["logs", "rpc", "--format", "json"]).stdout;
-    let of_identity = records.lines().filter(|line| line.contains("nexum::identity")).count();
-    assert_eq!(of_identity, 5, "{records}");
 }
 
 /// The first lines that a module logs.

@@ -322,6 +322,17 @@ async fn each_endpoint_has_findings_and_a_dead_one_fails() {
     );
     assert_eq!(one(online, "endpoints", dead, "reachable: ")["state"], "failure");
 
+    // A place for transactions gets nothing else, so this one, which does not exist, is no failure.
+    let place = "[[chains.11155111.submit]]\nurl = \"http://127.0.0.1:1/hunter2\"\nprivate = true\n";
+    dir.write(
+        "engine.toml",
+        format!("[chains.11155111]\nrpc_url = {good:?}\n{place}{}", module("query-echo")),
+    );
+    let (_, findings) = doctor(&dir);
+    let submit = one(&findings, "endpoints", "http://127.0.0.1:1", "submit: not probed");
+    assert_eq!((&submit["state"], &submit["remedy"]), (&json!("ok"), &Value::Null));
+    assert!(!format!("{findings:?}").contains("hunter2"));
+
     // An endpoint of another chain.
     dir.write(
         "engine.toml",

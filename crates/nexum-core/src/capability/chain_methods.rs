@@ -95,7 +95,7 @@ pub struct Submission {
 pub struct Submitted {
     /// The place, without secrets: scheme, host and port.
     pub endpoint: String,
-    /// What it said.
+    /// The answer of the place.
     pub result: Result<(), SubmitError>,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_config::masked_path::MaskedPath;
+use nexum_config::names::ModuleName;
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
@@ -158,6 +159,14 @@ impl HostBuilder {
     #[must_use]
     pub fn membership(mut self, membership: Arc<dyn Membership>) -> Self {
         self.run.membership = Some(membership);
+        self
+    }
+
+    /// Sets what only one process of the installation may use at a time, such as accounts that send transactions, for
+    /// each module that uses it. The modules that use one of these names run on one process together. Default: nothing.
+    #[must_use]
+    pub fn together(mut self, together: BTreeMap<ModuleName, BTreeSet<String>>) -> Self {
+        self.run.together = together;
         self
     }
 

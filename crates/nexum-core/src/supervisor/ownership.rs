@@ -9,7 +9,7 @@
 
 mod reconcile;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ pub(super) struct Ownership {
     /// The numbers of the ownerships of the modules with a runner.
     running: BTreeMap<ModuleName, u64>,
     offers: BTreeMap<ModuleName, Offer>,
+    together: BTreeMap<ModuleName, BTreeSet<String>>,
     /// The last writes of modules whose runners have ended.
     settling: JoinSet<Option<ModuleName>>,
     /// The time of the next attempt to start modules.
@@ -68,7 +69,7 @@ pub(super) enum Step {
 
 impl Ownership {
     /// Joins the installation.
-    pub(super) fn begin(membership: Arc<dyn Membership>) -> Self {
+    pub(super) fn begin(membership: Arc<dyn Membership>, together: BTreeMap<ModuleName, BTreeSet<String>>) -> Self {
         let left = CancellationToken::new();
         let mut task = JoinSet::new();
         let (member, token) = (membership.clone(), left.clone());
@@ -79,6 +80,7 @@ impl Ownership {
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             offers: BTreeMap::new(),
+            together,
             settling: JoinSet::new(),
             retry_at: None,
             is_ending: false,
@@ -97,7 +99,7 @@ impl Ownership {
         for (status, mailbox) in modules {
             status.stand_by("nexum has not joined the installation yet");
             let name = status.name().clone();
-            self.offers.insert(name.clone(), offer(&status.module()));
+            self.offers.insert(name.clone(), self.offer(&status.module()));
             let after = self.waiting.remove(&name).map_or(0, |replaced| replaced.after);
             let waiting = Waiting {
                 status,
@@ -108,6 +110,25 @@ impl Ownership {
             self.waiting.insert(name, waiting);
         }
         self.membership.offer(self.offers.clone());
+    }
+
+    /// The offer of a module.
+    fn offer(&self, module: &Module) -> Offer {
+        let meta = &module.meta;
+        let together = self.together.get(&meta.name).cloned().unwrap_or_default();
+        let manifest = meta.manifest.map(|digest| digest.to_string()).unwrap_or_default();
+        let mut text = format!("{} {manifest}", meta.digest);
+        for (key, value) in &meta.config {
+            text.extend(["\n", key, "=", value]);
+        }
+        // All processes that run a version agree on what it uses. A key has a name before its `=`.
+        together.iter().for_each(|name| text.extend(["\n=", name]));
+        let followed = topics(module).into_iter().map(|topic| topic.chain_id);
+        Offer {
+            version: Digest::of(text.as_bytes()).to_string(),
+            chains: followed.chain(module.required_chains.iter().copied()).collect(),
+            together,
+        }
     }
 
     /// Ends the last writes of all modules, and returns the modules that had a runner. There is nothing to release.
@@ -159,20 +180,5 @@ pub(super) async fn next(ownership: &mut Option<Ownership>) -> Step {
         Ok(()) = ownership.tenure.changed() => Step::Reconcile,
         _ = ownership.task.join_next() => Step::Broken,
         () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => Step::Reconcile,
-    }
-}
-
-/// The offer of a module.
-fn offer(module: &Module) -> Offer {
-    let meta = &module.meta;
-    let manifest = meta.manifest.map(|digest| digest.to_string()).unwrap_or_default();
-    let mut text = format!("{} {manifest}", meta.digest);
-    for (key, value) in &meta.config {
-        text.extend(["\n", key, "=", value]);
-    }
-    let followed = topics(module).into_iter().map(|topic| topic.chain_id);
-    Offer {
-        version: Digest::of(text.as_bytes()).to_string(),
-        chains: followed.chain(module.required_chains.iter().copied()).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! Several processes on one store: each module runs on one of them, and goes on from the last commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexum_core::state::{Act, Actor};
@@ -66,6 +67,28 @@ async fn node(installation: &Installation, store: &Arc<MemoryStore>) -> (Member,
     journals.setup.membership = Some(Arc::new(member.clone()));
     let (run, _, manifests) = journals.start().await;
     (member, run, manifests)
+}
+
+#[tokio::test]
+async fn the_version_of_a_module_has_what_only_one_process_may_use() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let installation = Installation::new(store.clone());
+    let mut versions = Vec::new();
+    for accounts in [&[][..], &["a"], &["a", "b"], &["b"], &["a"]] {
+        let together: BTreeSet<_> = accounts.iter().map(|account| (*account).to_owned()).collect();
+        let member = installation.member();
+        let mut journals = Journals::over(store.clone()).module("journal", &[BLOCKS]);
+        journals.setup.store = member.store();
+        journals.setup.membership = Some(Arc::new(member.clone()));
+        journals.setup.together = [(name("journal"), together.clone())].into();
+        let (run, ..) = journals.start().await;
+        run.until("an offer", || !member.offers().is_empty()).await;
+        let offer = member.offers().into_values().next().expect("an offer");
+        assert_eq!(offer.together, together);
+        versions.push(offer.version);
+    }
+    assert_eq!(versions[1], versions[4]);
+    assert_eq!(versions.into_iter().collect::<BTreeSet<_>>().len(), 4);
 }
 
 #[tokio::test]

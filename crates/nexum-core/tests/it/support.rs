@@ -4,6 +4,7 @@
 mod capabilities;
 pub(crate) mod journals;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use nexum_config::document::Environment;
 use nexum_config::engine::{Config, ModuleConfig, Pooling};
+use nexum_config::names::ModuleName;
 use nexum_core::CommitPolicy;
 use nexum_core::LoadError;
 use nexum_core::LoadErrors;
@@ -54,6 +56,7 @@ pub(crate) struct Setup {
     /// Whether a module whose first `init` fails ends the run.
     pub(crate) strict: bool,
     pub(crate) membership: Option<Arc<dyn Membership>>,
+    pub(crate) together: BTreeMap<ModuleName, BTreeSet<String>>,
     modules: Vec<(String, String)>,
 }
 
@@ -76,6 +79,7 @@ impl Setup {
             chains: Vec::new(),
             strict: false,
             membership: None,
+            together: BTreeMap::new(),
             modules: Vec::new(),
         }
     }
@@ -184,6 +188,7 @@ impl Setup {
             policy: self.policy,
             strict: self.strict,
             membership: self.membership.clone(),
+            together: self.together.clone(),
             ..RunSettings::new(self.store.clone())
         });
         let mut supervisor = supervisor.source(Arc::new(source.clone()));

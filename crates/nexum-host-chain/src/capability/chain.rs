@@ -7,6 +7,7 @@ use nexum_config::topic::ChainId;
 use nexum_core::BoxError;
 use nexum_core::capability::{Capability, ChainMethods, Has, HostState, ModuleMeta};
 use nexum_core::source::Position;
+use nexum_core::{Extension, HostBuilder};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
@@ -16,6 +17,21 @@ use crate::capability::pin::Pin;
 use crate::error::RequestError;
 use crate::methods;
 use crate::rpc::endpoints::Endpoints;
+
+impl Chains {
+    /// The capability that provides `nexum:host/chain` on these chains.
+    pub fn capability(&self) -> Chain {
+        Chain { chains: self.clone() }
+    }
+}
+
+/// The capability and the sources.
+impl Extension for Chains {
+    fn add_to(self, host: HostBuilder) -> HostBuilder {
+        let host = host.capability(self.capability());
+        self.sources().fold(host, HostBuilder::source)
+    }
+}
 
 /// The capability that provides `nexum:host/chain`.
 #[derive(Clone, Debug)]

@@ -8,11 +8,9 @@ use nexum_config::topic::ChainId;
 use nexum_core::capability::ChainMethods;
 use nexum_core::source::EventSource;
 use nexum_core::source::Position;
-use nexum_core::{Extension, HostBuilder};
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::capability::chain::Chain;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
@@ -175,11 +173,6 @@ impl Chains {
         }
     }
 
-    /// The capability that provides `nexum:host/chain` on these chains.
-    pub fn capability(&self) -> Chain {
-        Chain { chains: self.clone() }
-    }
-
     /// The source of a chain's blocks and logs, for the supervisor.
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
         let source: Arc<dyn EventSource> = self.by_id.get(&chain_id)?.source.clone();
@@ -266,13 +259,5 @@ impl Chains {
         let chain = self.by_id.get(&chain_id);
         let chain = chain.map(|chain| Arc::clone(&chain.current.read().requests));
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
-    }
-}
-
-/// The capability and the sources.
-impl Extension for Chains {
-    fn add_to(self, host: HostBuilder) -> HostBuilder {
-        let host = host.capability(self.capability());
-        self.sources().fold(host, HostBuilder::source)
     }
 }

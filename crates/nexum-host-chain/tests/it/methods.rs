@@ -155,7 +155,7 @@ impl Drop for Running {
     }
 }
 
-/// What the module says of these requests, one after the other and as a batch.
+/// The answers to these requests, one after the other and as a batch.
 async fn said(extra_methods: &[&str], parts: &[&Arc<Part>], requests: &str) -> [Vec<String>; 2] {
     let mut said = [Vec::new(), Vec::new()];
     for (said, batch) in said.iter_mut().zip([None, Some(("batch", "yes"))]) {

@@ -83,7 +83,7 @@ async fn hostile(answer: Answer) -> Outcome {
     bad.on(SEND, move |_| answer.clone());
     let mut config = config_of(&[bad.http_url(), good.http_url()]);
     config.response_bytes_max = 1_024 * 1_024;
-    // A place that does not answer holds nobody up, once another one has the transaction.
+    // nexum does not wait for a place that does not answer, once another one has the transaction.
     config.request_timeout_ms = 3_600_000;
     let submitted = submit(&Chains::new([config]), SubmitTo::Configured).await;
     assert_eq!(outcome(&submitted[1]).0, "ok");

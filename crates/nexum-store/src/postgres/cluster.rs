@@ -20,6 +20,7 @@ mod lease;
 mod member;
 mod metrics;
 mod node;
+mod parties;
 mod placement;
 mod plan;
 mod requests;

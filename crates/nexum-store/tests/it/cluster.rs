@@ -6,4 +6,5 @@ mod journal;
 mod link;
 mod operator;
 mod process;
+mod together;
 mod world;

@@ -63,6 +63,9 @@ pub(super) fn moved(group: &GroupStatus, node: Option<&str>, found: &ClusterStat
         Some(obstacle) => outln!("{name} moves to {node} {obstacle}"),
         None => outln!("{name} moves to {node}: see `nexum cluster status`"),
     }
+    if !group.together.is_empty() {
+        outln!("these run together with it, and move too: {}", list(&group.together));
+    }
 }
 
 pub(super) fn changes(entries: Vec<HistoryEntry>) -> Vec<Change> {

@@ -36,6 +36,8 @@ pub(super) struct ModuleRow {
     since_ms: u64,
     /// The node that an operator has chosen.
     wanted: Option<String>,
+    /// The other modules that run on one node together with the module, because they use one account.
+    together: Vec<String>,
     /// The live nodes that have the version.
     able: Vec<String>,
     /// Whether the configuration of any node has the module, also of a node that does not live.
@@ -51,6 +53,7 @@ impl From<GroupStatus> for ModuleRow {
             epoch: group.epoch,
             since_ms: group.since_ms,
             wanted: group.wanted,
+            together: group.together,
             able: group.able,
             is_offered: group.is_offered,
         }
@@ -165,7 +168,14 @@ fn long_free(module: &ModuleRow, now_ms: u64, ttl_ms: u64) -> Option<String> {
             true => "no live node has its version".to_owned(),
             false => format!("{} can", list(&module.able)),
         };
-        format!("no node has run the module {name} for {}: {able}", span(free_ms))
+        let together = match module.together.is_empty() {
+            true => String::new(),
+            false => format!(", and it runs only together with {}", list(&module.together)),
+        };
+        format!(
+            "no node has run the module {name} for {}: {able}{together}",
+            span(free_ms)
+        )
     })
 }
 
@@ -199,6 +209,7 @@ mod tests {
             since_ms: NOW_MS - for_ms,
             wanted: None,
             modules: vec![(name.to_owned(), "sha256:01".to_owned())],
+            together: Vec::new(),
             able: vec!["node-a".to_owned(), "node-b".to_owned()],
             is_offered: true,
         }

@@ -6,7 +6,7 @@ use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use tokio::time::{Instant, sleep};
 
-use super::{RETRY_AFTER, Step, Waiting, offer};
+use super::{RETRY_AFTER, Step, Waiting};
 use crate::membership::Tenure;
 use crate::module::loader::Module;
 use crate::runner::ModuleStatus;
@@ -195,7 +195,9 @@ impl Run {
     /// Offers the new version of a module whose runner has taken it.
     pub(in crate::supervisor) fn offer_again(&mut self, module: &Module) {
         if let Some(ownership) = &mut self.ownership {
-            ownership.offers.insert(module.meta.name.clone(), offer(module));
+            ownership
+                .offers
+                .insert(module.meta.name.clone(), ownership.offer(module));
             ownership.membership.offer(ownership.offers.clone());
         }
         self.promote(&module.meta.name);

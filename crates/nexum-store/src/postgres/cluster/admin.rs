@@ -4,6 +4,7 @@
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use super::parties::Parties;
 use super::snapshot::{Group, Module, Node, Snapshot};
 use crate::database::PostgresConfig;
 use crate::error::PostgresError;
@@ -62,6 +63,8 @@ pub struct GroupStatus {
     pub wanted: Option<String>,
     /// The modules of the group, each with the version that the installation runs.
     pub modules: Vec<(String, String)>,
+    /// The other modules that run on one node together with the group, because they use one account.
+    pub together: Vec<String>,
     /// The live nodes that can run the group: they have the version of each module.
     pub able: Vec<String>,
     /// Whether any node, also one that does not live, has a module of the group in its configuration.
@@ -92,10 +95,8 @@ pub struct HistoryEntry {
 /// [`PostgresError`] if the database is not reachable, or does not have the tables.
 pub async fn status(config: &PostgresConfig) -> Result<ClusterStatus, PostgresError> {
     let (connector, session) = connect(config, "status").await?;
-    let text: String = connector
-        .ask(async { session.client.query_one(Snapshot::QUERY, &[]).await?.try_get(0) })
-        .await?;
-    let snapshot: Snapshot = serde_json::from_str(&text).map_err(|error| connector.request(BoxError::from(error)))?;
+    let snapshot = snapshot(&connector, &session).await?;
+    let parties = Parties::new(&snapshot);
     let owned = |node: &str| {
         let mut owners = snapshot.groups.iter().map(|group| group.node.as_deref());
         owners.by_ref().filter(|owner| *owner == Some(node)).count()
@@ -116,6 +117,11 @@ pub async fn status(config: &PostgresConfig) -> Result<ClusterStatus, PostgresEr
             epoch: group.epoch,
             since_ms: group.since_ms,
             wanted: group.wanted.clone(),
+            together: parties
+                .members(&group.grp)
+                .filter(|other| *other != group.grp)
+                .map(str::to_owned)
+                .collect(),
             able: able.map(|node| node.node.clone()).collect(),
             is_offered: modules.iter().any(is_offered),
             modules: modules
@@ -162,8 +168,8 @@ pub async fn drain(config: &PostgresConfig, node: &str, draining: bool) -> Resul
     Ok(changed > 0)
 }
 
-/// Moves a group to a node, where it stays while the node can run it. `None` lets the nodes choose again. Returns
-/// whether the installation has the group and the node. Call this in a tokio runtime.
+/// Moves a group to a node, where it stays while the node can run it, with the modules that run together with it. `None`
+/// lets the nodes choose again. Returns whether the installation has the group and the node. Call this in a tokio runtime.
 ///
 /// # Errors
 ///
@@ -171,8 +177,12 @@ pub async fn drain(config: &PostgresConfig, node: &str, draining: bool) -> Resul
 pub async fn move_group(config: &PostgresConfig, group: &str, node: Option<&str>) -> Result<bool, PostgresError> {
     let (connector, session) = connect(config, "move").await?;
     let moved = "UPDATE nexum_group SET wanted = $2 \
-         WHERE grp = $1 AND ($2::text IS NULL OR EXISTS (SELECT FROM nexum_node WHERE node = $2 AND epoch > 0))";
-    let changed = connector.ask(session.client.execute(moved, &[&group, &node])).await?;
+         WHERE grp = ANY ($1) AND ($2::text IS NULL OR EXISTS (SELECT FROM nexum_node WHERE node = $2 AND epoch > 0))";
+    let snapshot = snapshot(&connector, &session).await?;
+    let parties = Parties::new(&snapshot);
+    // A group has the name of its module.
+    let groups: Vec<_> = parties.members(group).collect();
+    let changed = connector.ask(session.client.execute(moved, &[&groups, &node])).await?;
     hint(&connector, &session).await?;
     Ok(changed > 0)
 }
@@ -206,6 +216,13 @@ pub async fn history(
             rows.iter().map(entry).collect()
         })
         .await
+}
+
+async fn snapshot(connector: &Connector, session: &Session) -> Result<Snapshot, PostgresError> {
+    let text: String = connector
+        .ask(async { session.client.query_one(Snapshot::QUERY, &[]).await?.try_get(0) })
+        .await?;
+    serde_json::from_str(&text).map_err(|error| connector.request(BoxError::from(error)))
 }
 
 async fn connect(config: &PostgresConfig, order: &str) -> Result<(Connector, Session), PostgresError> {

@@ -268,11 +268,11 @@ fn loaded(offers: &BTreeMap<ModuleName, Offer>) -> String {
     Value::Object(versions.collect()).to_string()
 }
 
-/// Modules with their versions and chains, in JSON.
+/// Modules with their versions, their chains and what they share, in JSON.
 fn changes<'a>(offers: impl Iterator<Item = (&'a ModuleName, &'a Offer, Option<&'a str>)>) -> String {
     let change = |(name, offer, from): (&ModuleName, &Offer, Option<&str>)| {
         let chains: Vec<_> = offer.chains.iter().map(|chain| chain.cast_signed()).collect();
-        let change = json!({ "version": offer.version, "chains": chains, "from": from });
+        let change = json!({ "version": offer.version, "chains": chains, "together": offer.together, "from": from });
         (name.as_str().to_owned(), change)
     };
     Value::Object(offers.map(change).collect()).to_string()

@@ -13,10 +13,12 @@ pub(super) struct Candidate<'a> {
     pub(super) weight: u32,
 }
 
-/// A group that has to run on a node.
+/// Modules that have to run on one node.
 #[derive(Clone, Debug)]
 pub(super) struct Placed<'a> {
     pub(super) group: &'a str,
+    /// The number of its modules.
+    pub(super) size: u64,
     /// The groups of one chain run on few nodes. `None` for a group without a chain.
     pub(super) chain: Option<u64>,
     /// The node that an operator has chosen.
@@ -25,7 +27,7 @@ pub(super) struct Placed<'a> {
     pub(super) nodes: BTreeSet<&'a str>,
 }
 
-/// A node gets at most this part of the groups, relative to its share.
+/// A node gets at most this part of the modules, relative to its share. A group of several modules may exceed it.
 const LOAD_MAX: (u64, u64) = (5, 4);
 
 /// Chooses a node for each group that any node can run.
@@ -46,14 +48,15 @@ pub(super) fn place<'a>(candidates: &[Candidate<'a>], groups: &[Placed<'a>]) -> 
     // Groups that few nodes can run come first. Beyond this, the order does not depend on the nodes, so that few
     // groups move when a node joins or leaves.
     placeable.sort_unstable_by_key(|group| (choices(group), hash(&[group.group.as_bytes()]), group.group));
-    let (count, all) = (placeable.len() as u64, known.values().sum::<u64>());
+    let count: u64 = placeable.iter().map(|group| group.size).sum();
+    let all = known.values().sum::<u64>();
     let load_max = |weight: u64| (count * weight * LOAD_MAX.0).div_ceil((all * LOAD_MAX.1).max(1)).max(1);
     let mut loads: BTreeMap<&str, u64> = BTreeMap::new();
     let mut placement = BTreeMap::new();
     for group in &placeable {
         if let Some(node) = group.wanted.filter(|node| can_run(group, &known, node)) {
             placement.insert(group.group, node);
-            *loads.entry(node).or_default() += 1;
+            *loads.entry(node).or_default() += group.size;
         }
     }
     let mut rankings = BTreeMap::new();
@@ -72,7 +75,7 @@ pub(super) fn place<'a>(candidates: &[Candidate<'a>], groups: &[Placed<'a>]) -> 
             continue;
         };
         placement.insert(group.group, node);
-        *loads.entry(node).or_default() += 1;
+        *loads.entry(node).or_default() += group.size;
     }
     placement
 }

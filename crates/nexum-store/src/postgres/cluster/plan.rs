@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_core::membership::Offer;
 
-use super::placement::{Candidate, Placed, place};
+use super::parties::{Parties, takers};
 use super::snapshot::{Group, Module, Node, Snapshot};
 
 /// The knowledge of a node beside the snapshot.
@@ -43,22 +43,42 @@ pub(super) struct Plan {
 struct Entry<'a> {
     module: &'a Module,
     group: &'a Group,
-    /// The node of the placement.
+    /// The node of the placement, if it can run the module.
     placed: Option<&'a str>,
 }
 
-pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
-    let groups: BTreeMap<_, _> = snapshot.groups.iter().map(|group| (&*group.grp, group)).collect();
-    let placement = placement(snapshot, &groups);
-    let entries: BTreeMap<&str, Entry<'_>> = snapshot
-        .modules
-        .iter()
-        .filter_map(|module| {
+/// The modules of a snapshot by name, and which of them run together.
+struct Placement<'a> {
+    entries: BTreeMap<&'a str, Entry<'a>>,
+    parties: Parties<'a>,
+}
+
+impl<'a> Placement<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let groups: BTreeMap<_, _> = snapshot.groups.iter().map(|group| (&*group.grp, group)).collect();
+        let parties = Parties::new(snapshot);
+        let entry = |module: &'a Module| {
             let group = groups.get(&*module.grp).copied()?;
-            let placed = placement.get(&*module.grp).copied();
+            let seat = parties.seat(&module.name);
+            let placed = seat.filter(|seat| takers(snapshot, module).any(|taker| taker == *seat));
             Some((&*module.name, Entry { module, group, placed }))
-        })
-        .collect();
+        };
+        Self {
+            entries: snapshot.modules.iter().filter_map(entry).collect(),
+            parties,
+        }
+    }
+
+    /// The other modules that run together with a module.
+    fn others(&self, name: &str) -> impl Iterator<Item = &Entry<'a>> {
+        let others = self.parties.members(name).filter(move |other| *other != name);
+        others.filter_map(|other| self.entries.get(other))
+    }
+}
+
+pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
+    let placement = Placement::new(snapshot);
+    let entries = &placement.entries;
     let is_offered = |name: &str| {
         let mut live = snapshot.nodes.iter().filter(|node| node.is_live);
         live.any(|node| node.loaded.contains_key(name))
@@ -84,13 +104,13 @@ pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
         if own.owned.contains_key(name) {
             continue;
         }
-        if entry.group.node.is_none() && entry.placed == Some(own.node) && offer.version == *version {
+        let is_elsewhere = |other: &Entry<'_>| other.group.node.as_deref().is_some_and(|node| node != own.node);
+        let is_free = entry.group.node.is_none() && !placement.others(name.as_str()).any(is_elsewhere);
+        if is_free && entry.placed == Some(own.node) && offer.version == *version {
             plan.claims.push(name.clone());
         }
-        plan.elsewhere.insert(
-            name.clone(),
-            (elsewhere(snapshot, own, entry, offer), entry.group.since_ms),
-        );
+        let reason = elsewhere(snapshot, own, &placement, entry, offer);
+        plan.elsewhere.insert(name.clone(), (reason, entry.group.since_ms));
     }
     for name in own.owned.keys() {
         let Some(offer) = own.offers.get(name) else {
@@ -103,59 +123,29 @@ pub(super) fn plan(snapshot: &Snapshot, own: &Own<'_>) -> Plan {
             plan.leaving.insert(name.clone(), why.into());
         }
     }
+    for name in own.owned.keys().filter(|name| own.offers.contains_key(*name)) {
+        if let Some(why) = follows(own, &placement, name, &plan.leaving) {
+            plan.leaving.entry(name.clone()).or_insert_with(|| why.into());
+        }
+    }
     let is_settled = plan.leaving.is_empty()
         && entries
             .values()
             .all(|entry| entry.group.node.is_some() || entry.placed.is_none());
     if own.may_rebalance && is_settled {
         let mut moves = own.owned.keys().filter_map(|name| {
-            let other = entries.get(name.as_str())?.placed.filter(|node| *node != own.node)?;
-            Some((
-                name.clone(),
-                format!("the node {other} has fewer modules than its share").into(),
-            ))
+            let other = placement.parties.seat(name.as_str()).filter(|node| *node != own.node)?;
+            Some((name, format!("the node {other} has fewer modules than its share")))
         });
-        plan.leaving.extend(moves.next());
+        if let Some((first, why)) = moves.next() {
+            let party = placement.parties.of(first.as_str());
+            let is_member = |name: &&ModuleName| placement.parties.of(name.as_str()) == party;
+            let members = own.owned.keys().filter(is_member);
+            plan.leaving
+                .extend(members.map(|name| (name.clone(), why.as_str().into())));
+        }
     }
     plan
-}
-
-/// The nodes that take the version of a module that the installation runs.
-fn takers<'a>(snapshot: &'a Snapshot, module: &Module) -> impl Iterator<Item = &'a str> {
-    let nodes = snapshot.nodes.iter().filter(|node| node.is_taking());
-    let has = |node: &&Node| node.loaded.get(&module.name) == Some(&module.version);
-    nodes.filter(has).map(|node| &*node.node)
-}
-
-/// The node of each group. A node can run a group if it can run all of its modules.
-fn placement<'a>(snapshot: &'a Snapshot, groups: &BTreeMap<&'a str, &'a Group>) -> BTreeMap<&'a str, &'a str> {
-    let taking = snapshot.nodes.iter().filter(|node| node.is_taking());
-    let candidates = taking.map(|node| Candidate {
-        node: &node.node,
-        weight: u32::try_from(node.weight).unwrap_or(1),
-    });
-    let mut placed: BTreeMap<&str, Placed<'_>> = BTreeMap::new();
-    for module in &snapshot.modules {
-        let Some(group) = groups.get(&*module.grp) else {
-            continue;
-        };
-        let nodes: BTreeSet<_> = takers(snapshot, module).collect();
-        let first = module.chains.iter().min().map(|chain| chain.cast_unsigned());
-        placed
-            .entry(&group.grp)
-            .and_modify(|known| {
-                known.nodes.retain(|node| nodes.contains(node));
-                known.chain = known.chain.into_iter().chain(first).min();
-            })
-            .or_insert_with(|| Placed {
-                group: &group.grp,
-                chain: first,
-                wanted: group.wanted.as_deref(),
-                nodes,
-            });
-    }
-    let placed: Vec<_> = placed.into_values().collect();
-    place(&candidates.collect::<Vec<_>>(), &placed)
 }
 
 /// Why an owned module has to go to another node at once.
@@ -175,8 +165,33 @@ fn due(snapshot: &Snapshot, own: &Own<'_>, entry: &Entry<'_>, offer: &Offer) -> 
         .then(|| format!("an operator has moved the module to the node {other}"))
 }
 
+/// Why an owned module has to go with those that run together with it.
+fn follows(
+    own: &Own<'_>,
+    placement: &Placement<'_>,
+    name: &ModuleName,
+    leaving: &BTreeMap<ModuleName, Arc<str>>,
+) -> Option<String> {
+    let seat = placement.parties.seat(name.as_str()).filter(|node| *node != own.node)?;
+    let goes = |other: &&Entry<'_>| {
+        let is_here = other.group.node.as_deref() == Some(own.node);
+        other.placed.is_some() && (!is_here || leaving.keys().any(|name| name.as_str() == other.module.name))
+    };
+    let other = placement.others(name.as_str()).find(goes)?;
+    Some(format!(
+        "it runs together with the module {}, which goes to the node {seat}",
+        other.module.name
+    ))
+}
+
 /// Why the node does not run an offered module.
-fn elsewhere(snapshot: &Snapshot, own: &Own<'_>, entry: &Entry<'_>, offer: &Offer) -> String {
+fn elsewhere(
+    snapshot: &Snapshot,
+    own: &Own<'_>,
+    placement: &Placement<'_>,
+    entry: &Entry<'_>,
+    offer: &Offer,
+) -> String {
     let address = |node: &Node| {
         node.address
             .as_ref()
@@ -190,7 +205,16 @@ fn elsewhere(snapshot: &Snapshot, own: &Own<'_>, entry: &Entry<'_>, offer: &Offe
         },
         (None, Some(node)) if node == own.node => "this node takes the module".to_owned(),
         (None, Some(node)) => format!("the node {node} takes the module"),
-        (None, None) => "no node takes the module, because those that have it are draining".to_owned(),
+        (None, None) => match (
+            placement.parties.seat(&entry.module.name),
+            placement.others(&entry.module.name).next(),
+        ) {
+            (Some(node), Some(other)) => format!(
+                "the module runs together with the module {}, and the node {node} does not have both",
+                other.module.name
+            ),
+            _ => "no node takes the module, because those that have it are draining".to_owned(),
+        },
     };
     if offer.version != entry.module.version {
         text.push_str(&format!(

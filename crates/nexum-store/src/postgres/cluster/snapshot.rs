@@ -44,6 +44,8 @@ pub(super) struct Module {
     pub(super) grp: String,
     pub(super) version: String,
     pub(super) chains: Vec<i64>,
+    /// The names of what only one node may use at a time.
+    pub(super) together: Vec<String>,
 }
 
 impl Node {
@@ -69,7 +71,7 @@ impl Snapshot {
                 'wanted', wanted
             ) ORDER BY grp), '[]') FROM nexum_group g WHERE EXISTS (SELECT FROM nexum_module m WHERE m.grp = g.grp)),
             'modules', (SELECT coalesce(json_agg(json_build_object(
-                'name', name, 'grp', grp, 'version', version, 'chains', chains
+                'name', name, 'grp', grp, 'version', version, 'chains', chains, 'together', together
             ) ORDER BY name), '[]') FROM nexum_module)
         )::text";
 

@@ -8,8 +8,9 @@
 /// - `nexum_node`: the lease of each node. `epoch` is that of its last join. `expires` is `-infinity` after it has left or was
 ///   declared dead, which happened at `gone_at`. `loaded` has the version of each module that the node can run.
 /// - `nexum_group`: the groups of modules that run together, each with its node, and with a number that grows with
-///   each change. `wanted` is the node that an operator has chosen. A group is one module today.
-/// - `nexum_module`: the group of each module, and the version that the installation runs.
+///   each change. `wanted` is the node that an operator has chosen. A group is one module.
+/// - `nexum_module`: the group of each module, and the version that the installation runs. `together` has the names of
+///   what only one node may use at a time: two modules with a name in common never run on two nodes.
 /// - `nexum_history`: the changes of groups.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS nexum_node (
@@ -28,6 +29,8 @@ CREATE TABLE IF NOT EXISTS nexum_group (
 CREATE TABLE IF NOT EXISTS nexum_module (
     name text PRIMARY KEY, grp text NOT NULL, version text NOT NULL, chains bigint[] NOT NULL
 );
+
+ALTER TABLE nexum_module ADD COLUMN IF NOT EXISTS together text[] NOT NULL DEFAULT '{}';
 
 CREATE TABLE IF NOT EXISTS nexum_history (
     at timestamptz NOT NULL DEFAULT clock_timestamp(), grp text NOT NULL, from_node text, to_node text,
@@ -50,7 +53,9 @@ CREATE INDEX IF NOT EXISTS nexum_history_at ON nexum_history (at);
 /// - `nexum_leave`: ends the node's own membership.
 /// - `nexum_offer`: adds modules that the installation does not know.
 /// - `nexum_version`: changes the versions of modules. A change without `from` changes any version.
-/// - `nexum_claim`: takes free groups for a node, and returns them with the seconds in which no node had them.
+/// - `nexum_claim`: takes free groups for a node, and returns them with the seconds in which no node had them. Leaves a
+///   module free while another node has a module with which it shares a name of `together`. The locks on the modules
+///   that share a name make two claims wait for each other.
 /// - `nexum_release`: gives up groups of a node.
 ///
 /// `nexum_join`, `nexum_bury` and `nexum_alone` wait for commits in progress, because these hold locks on the fence
@@ -151,8 +156,9 @@ $$;
 
 CREATE OR REPLACE FUNCTION nexum_offer(offered text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO nexum_module (name, grp, version, chains)
-        SELECT key, key, value ->> 'version', ARRAY(SELECT jsonb_array_elements_text(value -> 'chains')::bigint)
+    INSERT INTO nexum_module (name, grp, version, chains, together)
+        SELECT key, key, value ->> 'version', ARRAY(SELECT jsonb_array_elements_text(value -> 'chains')::bigint),
+            ARRAY(SELECT jsonb_array_elements_text(value -> 'together'))
             FROM jsonb_each(offered::jsonb) ORDER BY key ON CONFLICT DO NOTHING;
     INSERT INTO nexum_group (grp) SELECT jsonb_object_keys(offered::jsonb) ORDER BY 1 ON CONFLICT DO NOTHING;
     PERFORM pg_notify('nexum', current_schema());
@@ -163,7 +169,8 @@ CREATE OR REPLACE FUNCTION nexum_version(of_node text, changes text, reason text
 BEGIN
     WITH changed AS (
         UPDATE nexum_module m SET version = value ->> 'version',
-            chains = ARRAY(SELECT jsonb_array_elements_text(value -> 'chains')::bigint)
+            chains = ARRAY(SELECT jsonb_array_elements_text(value -> 'chains')::bigint),
+            together = ARRAY(SELECT jsonb_array_elements_text(value -> 'together'))
             FROM jsonb_each(changes::jsonb)
             WHERE m.name = key AND m.version = coalesce(value ->> 'from', m.version) AND m.version <> value ->> 'version'
             RETURNING m.grp, m.name, m.version
@@ -182,9 +189,16 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the membership of node % has ended', claims USING ERRCODE = 'NX001';
     END IF;
+    PERFORM 1 FROM nexum_module m WHERE m.together && ARRAY(
+        SELECT unnest(r.together) FROM nexum_module r WHERE r.grp = ANY (requested)
+    ) ORDER BY m.name FOR UPDATE OF m;
     RETURN QUERY WITH free AS (
         SELECT g.grp, g.since FROM nexum_group g
-            WHERE g.grp = ANY (requested) AND g.node IS NULL ORDER BY g.grp FOR UPDATE SKIP LOCKED
+            WHERE g.grp = ANY (requested) AND g.node IS NULL AND NOT EXISTS (
+                SELECT FROM nexum_module m JOIN nexum_module o ON o.together && m.together
+                    JOIN nexum_group h ON h.grp = o.grp
+                    WHERE m.grp = g.grp AND h.node <> claims
+            ) ORDER BY g.grp FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE nexum_group g SET node = claims, epoch = g.epoch + 1, since = clock_timestamp()
             FROM free WHERE g.grp = free.grp

@@ -270,6 +270,7 @@ pub(crate) fn offers(modules: impl Iterator<Item = Module>, version: &str) -> BT
     let offer = |module: Module| Offer {
         version: version.to_owned(),
         chains: BTreeSet::from([u64::from(module % 3)]),
+        together: BTreeSet::new(),
     };
     modules.map(|module| (name_of(module), offer(module))).collect()
 }

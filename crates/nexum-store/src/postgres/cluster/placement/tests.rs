@@ -30,6 +30,7 @@ impl World {
             .iter()
             .map(|group| Placed {
                 group: &group.name,
+                size: 1,
                 chain: group.chain,
                 wanted: group.wanted.as_deref(),
                 nodes: self

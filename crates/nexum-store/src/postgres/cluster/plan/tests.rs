@@ -35,6 +35,7 @@ fn snapshot(nodes: Vec<Node>, owner: Option<&str>, wanted: Option<&str>) -> Snap
             grp: "module".to_owned(),
             version: "1".to_owned(),
             chains: vec![1],
+            together: Vec::new(),
         }],
     }
 }
@@ -45,6 +46,7 @@ fn planned(snapshot: &Snapshot, version: &str) -> Plan {
     let offer = Offer {
         version: version.to_owned(),
         chains: BTreeSet::from([1]),
+        together: BTreeSet::new(),
     };
     let is_owner = snapshot.groups.iter().any(|group| group.node.as_deref() == Some("me"));
     let own = Own {
@@ -113,6 +115,47 @@ fn a_module_leaves_by_order_or_for_its_version() {
     assert_eq!(
         leaving(&planned(&old, "2")),
         "the installation runs version 1 of the module"
+    );
+}
+
+#[test]
+fn a_module_follows_those_that_run_together_with_it() {
+    let nodes = vec![node("me", Some("1"), false), node("other", Some("1"), false)];
+    let mut found = snapshot(nodes, Some("me"), Some("other"));
+    let mut second = found.modules[0].clone();
+    (second.name, second.grp) = ("second".to_owned(), "second".to_owned());
+    let mut of_second = found.groups[0].clone();
+    of_second.grp = "second".to_owned();
+    // Only the first module has the operator's order.
+    of_second.wanted = None;
+    found.groups.push(of_second);
+    found.modules.push(second);
+    for node in &mut found.nodes {
+        node.loaded.insert("second".to_owned(), "1".to_owned());
+    }
+    let offer = Offer {
+        version: "1".to_owned(),
+        chains: BTreeSet::from([1]),
+        together: BTreeSet::new(),
+    };
+    let names: [ModuleName; 2] = ["module", "second"].map(|name| name.parse().unwrap());
+    let own = Own {
+        node: "me",
+        offers: &names.iter().map(|name| (name.clone(), offer.clone())).collect(),
+        owned: &names.iter().map(|name| (name.clone(), 7)).collect(),
+        may_rebalance: false,
+    };
+    assert_eq!(plan(&found, &own).leaving.len(), 1);
+    for module in &mut found.modules {
+        module.together = vec!["account".to_owned()];
+    }
+    let leaving = plan(&found, &own).leaving;
+    assert_eq!(
+        leaving.values().map(|why| &**why).collect::<Vec<_>>(),
+        [
+            "an operator has moved the module to the node other",
+            "it runs together with the module module, which goes to the node other",
+        ]
     );
 }
 
