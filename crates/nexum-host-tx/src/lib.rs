@@ -34,6 +34,7 @@
 //!   nexum has signed for one nonce, a chain carries out one at most.
 //! - Nothing continues silently on an account that somebody else uses: it is halted until the operator says otherwise.
 
+pub use amounts::{ether, gwei};
 pub use config::{BUMP_AFTER_BLOCKS, BUMPS_MAX, TX_SECTION, TxConfig};
 pub use error::SendError;
 pub use report::{ChainReport, Listed, chains, spent, transactions};
@@ -58,6 +59,7 @@ mod sign;
 mod rows;
 mod transactions;
 
+mod amounts;
 mod config;
 mod error;
 mod fees;
