@@ -1,5 +1,7 @@
 //! The commands that ask the running daemon.
 
+#[cfg(feature = "identity")]
+pub(crate) mod accounts;
 pub(crate) mod chains;
 mod done;
 pub(crate) mod effects;

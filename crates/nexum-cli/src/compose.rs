@@ -22,6 +22,10 @@ mod store;
 mod tx;
 #[cfg(not(feature = "chain"))]
 mod without_chain;
+#[cfg(not(feature = "identity"))]
+mod without_identity;
+#[cfg(not(feature = "tx"))]
+mod without_tx;
 
 use std::sync::Arc;
 
@@ -44,19 +48,21 @@ use crate::report::findings::Finding;
 use absent as cow;
 #[cfg(not(feature = "http"))]
 use absent as http;
-#[cfg(not(feature = "identity"))]
-use absent as identity;
 #[cfg(not(feature = "store"))]
 use absent as store;
-#[cfg(not(feature = "tx"))]
-use absent as tx;
 #[cfg(not(feature = "chain"))]
 use without_chain as chain;
+#[cfg(not(feature = "identity"))]
+use without_identity as identity;
+#[cfg(not(feature = "tx"))]
+use without_tx as tx;
 
 #[cfg(feature = "identity")]
-pub(crate) use identity::{AccountEntry, accounts};
+pub(crate) use identity::accounts;
 
 pub(crate) use chain::{InUse as ChainsInUse, Prepared as PreparedChains};
+pub(crate) use identity::Known as KnownAccounts;
+pub(crate) use tx::InUse as TransactionsInUse;
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -72,9 +78,10 @@ pub(crate) struct Composition {
     pub(crate) facts: Vec<Fact>,
     /// The chains, for a reload of the configuration.
     pub(crate) chains: ChainsInUse,
-    /// The accounts.
-    #[cfg(feature = "tx")]
-    accounts: Arc<nexum_accounts::Accounts>,
+    /// The accounts, for the operator.
+    pub(crate) accounts: KnownAccounts,
+    /// The transactions, for the operator.
+    pub(crate) transactions: TransactionsInUse,
     /// The methods of `chain.request` that other capabilities answer.
     methods: Vec<Arc<dyn ChainMethods>>,
 }
@@ -117,8 +124,8 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         warnings: Vec::new(),
         facts: Vec::new(),
         chains: ChainsInUse::default(),
-        #[cfg(feature = "tx")]
-        accounts: Arc::default(),
+        accounts: KnownAccounts::default(),
+        transactions: TransactionsInUse::default(),
         methods: Vec::new(),
     };
     composition.store.policy.effects_keep = read(config, EFFECTS_SECTION, EffectsConfig::from_section, errors).keep;

@@ -159,6 +159,24 @@ error_codes! {
         "Another user runs the command than the daemon.",
         "Run the command as the user that runs the daemon (`sudo -u nexum`). The socket and its rights are shown by `nexum doctor`";
 
+    // Accounts.
+    AccountElsewhere: "account-elsewhere", 409,
+        "This node does not run the modules that send from the account.",
+        "Another node of the installation runs them, or none does yet.",
+        "Give the command on the node that runs the modules, which is shown by `nexum cluster status`";
+    AccountNotFound: "account-not-found", 404,
+        "The configuration has no account of this name.",
+        "The name is misspelt, or the daemon runs with another configuration.",
+        "List the accounts with `nexum account list`";
+    AccountUnused: "account-unused", 409,
+        "nexum has sent nothing from the account on this chain, so that there is nothing to sync.",
+        "The chain id is misspelt.",
+        "See the chains of the account with `nexum account show ACCOUNT`";
+    ChainUnavailable: "chain-unavailable", 503,
+        "The chain does not answer. Nothing was changed there.",
+        "Its endpoints are down, or the configuration does not have the chain any more.",
+        "Retry when an endpoint of the chain answers: `nexum chains`";
+
     // Modules.
     ChainUnknown: "chain-unknown", 409,
         "The module needs a chain that the configuration does not have.",

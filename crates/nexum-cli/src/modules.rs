@@ -8,7 +8,7 @@ use nexum_store::cluster::ClusterConfig;
 
 use crate::args::Files;
 use crate::compiler::compiler;
-use crate::compose::{ChainsInUse, Composition, Fact, compose};
+use crate::compose::{ChainsInUse, Composition, Fact, KnownAccounts, TransactionsInUse, compose};
 use crate::configure::{
     Admin, AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig,
     configure_all, level_variables, read, wanted,
@@ -43,6 +43,9 @@ pub(crate) struct Plan {
     pub(crate) facts: Vec<Fact>,
     /// The chains, for a reload.
     pub(crate) chains: ChainsInUse,
+    /// The accounts and their transactions, for the operator.
+    pub(crate) accounts: KnownAccounts,
+    pub(crate) transactions: TransactionsInUse,
     /// The modules to run.
     pub(crate) modules: Vec<ModuleConfig>,
     /// Warnings about the command line and the configuration.
@@ -102,6 +105,8 @@ impl Settings {
             warnings,
             facts,
             chains,
+            accounts,
+            transactions,
             ..
         } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
@@ -144,6 +149,8 @@ impl Settings {
             host: modules.iter().cloned().fold(host, HostBuilder::module),
             modules,
             chains,
+            accounts,
+            transactions,
             config,
             filter,
             log_format: log.format,

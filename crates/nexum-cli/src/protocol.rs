@@ -5,6 +5,7 @@
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
+pub(crate) mod accounts;
 pub(crate) mod chains;
 pub(crate) mod conditions;
 pub(crate) mod config;

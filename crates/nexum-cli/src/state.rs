@@ -1,5 +1,6 @@
 //! The state of all modules: opens it, and carries out [`Task`]s on it in the process that has it open.
 
+pub(crate) mod accounts;
 pub(crate) mod effects;
 pub(crate) mod letters;
 mod show;

@@ -32,7 +32,7 @@ use nexum_config::names::ModuleName;
 
 use crate::store::{Batch, StateStore, StoreError, View};
 
-pub use capability_rows::{CapabilityRows, RowChanges, capability_rows};
+pub use capability_rows::{CapabilityRows, RowChanges, capability_row, capability_rows};
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use effect::{EFFECT_REQUEST_BYTES_MAX, EFFECTS_MAX, Effect, EffectClass, EffectState, Resolution, STRANDED_MAX};

@@ -20,6 +20,7 @@
 //! | `chain`, `sign` | the questions to a chain, the bytes of a version |
 //! | `send` | a module's request |
 //! | `tender` | everything after it |
+//! | `report`, `sync` | what the operator sees, and can do |
 //!
 //! # Assumptions
 //!
@@ -33,18 +34,24 @@
 //!   nexum has signed for one nonce, a chain carries out one at most.
 //! - Nothing continues silently on an account that somebody else uses: it is halted until the operator says otherwise.
 
+pub use amounts::{ether, gwei};
 pub use config::{BUMP_AFTER_BLOCKS, BUMPS_MAX, TX_SECTION, TxConfig};
 pub use error::SendError;
+pub use report::{ChainReport, Listed, chains, spent, transactions};
 pub use request::DATA_BYTES_MAX;
 pub use rows::{Halt, Lane, Mined, NextNonce, Purpose, ROWS, Transaction, TransactionState, Version};
 pub use send::SEND_TRANSACTION;
-pub use spending::{Open, Period, Spending};
-pub use transactions::Transactions;
+pub use spending::{Open, Period, Spending, Spent};
+pub use sync::{SyncError, Synced};
+pub use transactions::{LaneStatus, Transactions};
 
 pub mod metrics;
 
 mod send;
 mod tender;
+
+mod report;
+mod sync;
 
 mod chain;
 mod sign;
@@ -52,6 +59,7 @@ mod sign;
 mod rows;
 mod transactions;
 
+mod amounts;
 mod config;
 mod error;
 mod fees;

@@ -5,7 +5,7 @@
 //! # Invariants
 //!
 //! - One row has one writer at a time: the sender of a module writes [`Spending`] and [`NextNonce`] under the account's
-//!   lock, and the tender writes [`Halt`]. [`Transaction`]s are created by the sender, and every other change of
+//!   lock, and the tender writes [`Halt`]. An operator's sync holds the lock, and compares both rows. [`Transaction`]s are created by the sender, and every other change of
 //!   one compares the row first.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -30,10 +30,12 @@ pub struct Lane {
 }
 
 /// The next nonce of an account on a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextNonce {
     /// The nonce of the next transaction.
     pub next: u64,
+    /// The operator has accepted that others sent transactions with lower nonces than this one. They halt the account no more.
+    pub accepted: u64,
 }
 
 /// One nonce of an account, with everything that nexum has signed for it.
@@ -155,6 +157,16 @@ impl Lane {
     }
 }
 
+impl NextNonce {
+    /// The row after a transaction with the next nonce.
+    pub(crate) fn after(self) -> Self {
+        Self {
+            next: self.next + 1,
+            ..self
+        }
+    }
+}
+
 impl Transaction {
     /// The newest version.
     pub fn newest(&self) -> Version {
@@ -217,6 +229,21 @@ pub(crate) mod key {
 
     pub(crate) fn nonces() -> Vec<u8> {
         vec![NONCE]
+    }
+
+    /// The prefix of the nonces of an account.
+    pub(crate) fn nonces_of(account: Address) -> Vec<u8> {
+        of(NONCE, &[account.as_slice()])
+    }
+
+    /// The prefix of the halts of an account.
+    pub(crate) fn halts_of(account: Address) -> Vec<u8> {
+        of(HALT, &[account.as_slice()])
+    }
+
+    /// The prefix of the transactions of an account.
+    pub(crate) fn transactions_of(account: Address) -> Vec<u8> {
+        of(TRANSACTION, &[account.as_slice()])
     }
 
     pub(crate) fn halt(lane: Lane) -> Vec<u8> {

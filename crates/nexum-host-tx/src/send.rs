@@ -302,7 +302,8 @@ impl<'a> Job<'a> {
         if let Some(halt) = self.rows.get(&key::halt(lane)).await? {
             return Err(SendError::Halted(Halt::decode(&halt)?.reason));
         }
-        let nonce = self.next_nonce(lane).await?;
+        let next = self.next_nonce(lane).await?;
+        let nonce = next.next;
         let mut transaction = Transaction {
             module: self.module.clone(),
             event: self.event.clone(),
@@ -338,7 +339,7 @@ impl<'a> Job<'a> {
         });
         transaction.signed = signed.bytes;
         let mut rows = self.rows.changes();
-        rows.put(&key::nonce(lane), Some(NextNonce { next: nonce + 1 }.encode()));
+        rows.put(&key::nonce(lane), Some(next.after().encode()));
         rows.put(&key::transaction(lane, nonce), Some(transaction.encode()));
         rows.put(&key::hash(signed.hash), Some(lane.of_hash(nonce).encode()));
         rows.put(&key::spending(lane.account, self.module), Some(spending.encode()));
@@ -367,12 +368,13 @@ impl<'a> Job<'a> {
         })
     }
 
-    async fn next_nonce(&self, lane: Lane) -> Result<u64, SendError> {
-        match self.rows.get(&key::nonce(lane)).await? {
-            Some(row) => Ok(NextNonce::decode(&row)?.next),
-            // The operator may have used the account before, and may have a transaction on its way.
-            None => self.chain.transactions(lane.account, "pending").await,
+    async fn next_nonce(&self, lane: Lane) -> Result<NextNonce, SendError> {
+        if let Some(row) = self.rows.get(&key::nonce(lane)).await? {
+            return Ok(NextNonce::decode(&row)?);
         }
+        // The operator may have used the account before, and may have a transaction on its way.
+        let next = self.chain.transactions(lane.account, "pending").await?;
+        Ok(NextNonce { next, accepted: next })
     }
 
     /// The spending of the module with this transaction.
@@ -435,15 +437,19 @@ impl<'a> Job<'a> {
         let mut spending = self.spending().await?;
         let next = self.rows.get(&key::nonce(lane)).await?;
         let next = next.map(|row| NextNonce::decode(&row)).transpose()?;
-        match next.is_some_and(|row| row.next == made.nonce + 1) {
-            true => {
+        match next.filter(|row| row.next == made.nonce + 1) {
+            Some(row) => {
+                let freed = NextNonce {
+                    next: made.nonce,
+                    ..row
+                };
                 rows.put(&key, None);
                 rows.put(&key::hash(made.transaction.newest().hash), None);
-                rows.put(&key::nonce(lane), Some(NextNonce { next: made.nonce }.encode()));
+                rows.put(&key::nonce(lane), Some(freed.encode()));
                 spending.remove(lane.chain, made.nonce);
                 rows.put(&key::spending(lane.account, self.module), Some(spending.encode()));
             }
-            false => {
+            None => {
                 let cancelled = Transaction {
                     purpose: Purpose::Cancel,
                     waits: Some(format!(
@@ -475,7 +481,7 @@ fn check(grant: &Grant, request: &SendRequest, gas: u64) -> Result<Allowed, Send
 }
 
 /// What a transaction means for the limits.
-fn outcome(transaction: &Transaction) -> Outcome {
+pub(crate) fn outcome(transaction: &Transaction) -> Outcome {
     match transaction.state {
         TransactionState::Pending => Outcome::Open(transaction.fee_max()),
         TransactionState::Lost => Outcome::Gone,

@@ -53,6 +53,19 @@ pub struct Period {
     pub value: U256,
 }
 
+/// What counts for the limits of a module with an account. Open transactions count with the most that they can cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// The transactions of the last hour.
+    pub of_hour: u64,
+    /// The transactions whose fee is not known yet.
+    pub in_flight: u64,
+    /// The fees of the last day, in wei.
+    pub fees_of_day: U256,
+    /// The value of the last day, in wei.
+    pub value_of_day: U256,
+}
+
 /// The end of an open transaction, for the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -123,6 +136,18 @@ impl Spending {
         self.periods.entry(now).or_default().count += 1;
         self.open.push(one);
         Ok(())
+    }
+
+    /// What counts for the limits at this time.
+    pub(crate) fn spent(&self, now_ms: u64) -> Spent {
+        let values = self.last(now_ms / PERIOD_MS, DAY).map(|period| period.value);
+        let values = values.chain(self.open.iter().map(|open| open.value));
+        Spent {
+            of_hour: self.last(now_ms / PERIOD_MS, HOUR).map(|period| period.count).sum(),
+            in_flight: self.open.len() as u64,
+            fees_of_day: self.fees_of_day(now_ms),
+            value_of_day: values.fold(U256::ZERO, U256::saturating_add),
+        }
     }
 
     /// The fees that the last day has spent or may still spend, in wei.

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use nexum_accounts::Account;
 use nexum_core::capability::CapabilityRows;
 use nexum_core::service::{Service, ServiceContext};
 use nexum_core::store::StoreError;
@@ -20,6 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::lane::LaneTender;
+use crate::metrics;
 use crate::rows::{Lane, ROWS, key};
 use crate::transactions::{Shared, Transactions};
 
@@ -32,6 +32,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 #[async_trait]
 impl Service for Transactions {
     async fn run(&self, context: ServiceContext, stop: CancellationToken) {
+        *self.shared.context.lock() = Some(context.clone());
         let mut tender = Tender {
             shared: Arc::clone(&self.shared),
             rows: CapabilityRows::new(Arc::clone(&context.store), ROWS),
@@ -78,9 +79,12 @@ impl Tender {
             let Some(account) = self.shared.account(lane.account).cloned() else {
                 continue;
             };
-            if !self.owns(&account) {
+            if !self.shared.owns(&self.context, &account) {
                 // Another process changes the rows meanwhile.
-                self.lanes.remove(&lane);
+                if self.lanes.remove(&lane).is_some() {
+                    self.shared.statuses.lock().remove(&lane);
+                    metrics::lane(lane.chain, account.name(), 0, 0, false);
+                }
                 continue;
             }
             let state = self.lanes.remove(&lane).unwrap_or_default();
@@ -97,14 +101,5 @@ impl Tender {
             result = result.and(looked);
         }
         result
-    }
-
-    /// Whether this process runs the modules of the account.
-    fn owns(&self, account: &Account) -> bool {
-        let mut users = self.shared.accounts.modules().filter(|(_, grants)| {
-            let mut grants = grants.iter();
-            grants.any(|grant| grant.account().name() == account.name() && !grant.rules().send.is_empty())
-        });
-        users.any(|(module, _)| self.context.owns(module))
     }
 }

@@ -1,16 +1,19 @@
-//! All accounts that send, with what the sender and the tender share.
+//! All accounts that send, with what the sender, the tender and the operator's commands share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use alloy_primitives::Address;
-use nexum_accounts::{Account, Accounts};
+use nexum_accounts::{Account, AccountName, Accounts};
+use nexum_config::topic::ChainId;
 use nexum_core::capability::ChainAccess;
+use nexum_core::service::ServiceContext;
 use nexum_core::{Extension, HostBuilder};
 use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 use crate::config::TxConfig;
+use crate::rows::{Halt, Lane};
 
 /// The transactions of modules. Clones share everything.
 ///
@@ -30,6 +33,25 @@ pub(crate) struct Shared {
     locks: Lock<HashMap<Address, Arc<Mutex<()>>>>,
     /// Wakes the tender after a new transaction.
     pub(crate) sent: Notify,
+    /// The run, once it has begun.
+    pub(crate) context: Lock<Option<ServiceContext>>,
+    /// What the tender saw at its last look.
+    pub(crate) statuses: Lock<BTreeMap<Lane, LaneStatus>>,
+}
+
+/// An account on a chain, as the tender saw it at its last look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// The account.
+    pub account: AccountName,
+    /// The chain id.
+    pub chain: ChainId,
+    /// The transactions that are in no block.
+    pub pending: u64,
+    /// The time of the first signature of the oldest one, in milliseconds since the Unix epoch.
+    pub oldest_ms: Option<u64>,
+    /// Why nexum sends nothing.
+    pub halt: Option<Halt>,
 }
 
 impl Transactions {
@@ -42,8 +64,20 @@ impl Transactions {
                 config,
                 locks: Lock::default(),
                 sent: Notify::new(),
+                context: Lock::default(),
+                statuses: Lock::default(),
             }),
         }
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.shared.accounts
+    }
+
+    /// The accounts whose transactions this process watches, on each of their chains.
+    pub fn statuses(&self) -> Vec<LaneStatus> {
+        self.shared.statuses.lock().values().cloned().collect()
     }
 }
 
@@ -57,6 +91,15 @@ impl Shared {
     /// The account with this address.
     pub(crate) fn account(&self, address: Address) -> Option<&Arc<Account>> {
         self.accounts.all().find(|account| account.address() == address)
+    }
+
+    /// Whether this process runs the modules of the account.
+    pub(crate) fn owns(&self, context: &ServiceContext, account: &Account) -> bool {
+        let mut users = self.accounts.modules().filter(|(_, grants)| {
+            let mut grants = grants.iter();
+            grants.any(|grant| grant.account().name() == account.name() && !grant.rules().send.is_empty())
+        });
+        users.any(|(module, _)| context.owns(module))
     }
 }
 

@@ -316,11 +316,16 @@ Exit codes: 0 written, 2 refused.";
 pub(super) const ACCOUNT: &str = "\
 Examples:
   nexum account list                 the accounts, and what modules may sign
-  nexum account list --format json
+  nexum account show treasury        next nonces, and the use of the limits
+  nexum account pending              transactions in no settled block, and why
+  nexum account sync treasury --reason 'moved funds'
 
-The command opens no key and needs no daemon.
+`sync` ends a halt: nexum stops sending from an account when somebody else uses
+its key. Look at the account first. The next nonce never becomes lower.
 
-Exit codes: 0 shown, 2 the tables [accounts] or [identity] have errors.";
+No command opens a key. Only `sync` needs the running daemon.
+
+Exit codes: 0 done, 1 `show` found a halted account, 2 refused.";
 
 #[cfg(feature = "store-postgres")]
 pub(super) const CLUSTER: &str = "\

@@ -1,4 +1,4 @@
-//! The capability `identity`, and the accounts for a command that shows them.
+//! The capability `identity`, and the accounts for the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,29 +7,16 @@ use nexum_accounts::{Account, Accounts, AccountsConfig, Grant};
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
 use nexum_config::names::ModuleName;
+use nexum_core::store::{StoreError, View};
 use nexum_host_identity::Identity;
-use serde::Serialize;
 
-use super::{Composition, Fact};
+use super::{Composition, Fact, tx};
 use crate::contract::{ACCOUNTS_SECTION, IDENTITY};
+use crate::protocol::accounts::{self, AccountModule, Transaction};
 
-/// An account of the configuration. It has no path and no URL.
-#[derive(Serialize)]
-pub(crate) struct AccountEntry {
-    pub(crate) name: String,
-    pub(crate) address: String,
-    /// The kind of the signer.
-    pub(crate) signer: String,
-    pub(crate) modules: Vec<AccountUse>,
-}
-
-/// A module that may use an account.
-#[derive(Serialize)]
-pub(crate) struct AccountUse {
-    pub(crate) module: String,
-    /// The kinds of values that the rules allow, such as `messages, typed data`.
-    pub(crate) may_sign: String,
-}
+/// The accounts of the configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Known(Arc<Accounts>);
 
 pub(super) const FEATURES: &[&str] = &["identity"];
 pub(super) const DEFAULTS: super::DefaultTables = Vec::new;
@@ -47,10 +34,7 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
     let host = std::mem::take(&mut composition.host);
     composition.host = host.together(together);
     let accounts = Arc::new(accounts);
-    #[cfg(feature = "tx")]
-    {
-        composition.accounts = Arc::clone(&accounts);
-    }
+    composition.accounts = Known(Arc::clone(&accounts));
     let identity = Identity::new(accounts);
     composition.methods.push(identity.chain_methods());
     composition.add(identity);
@@ -67,24 +51,95 @@ fn read(config: &Config) -> Result<Accounts, ConfigErrors> {
 /// # Errors
 ///
 /// All errors in their sections.
-pub(crate) fn accounts(config: &Config) -> Result<Vec<AccountEntry>, ConfigErrors> {
-    let accounts = read(config)?;
-    let entry = |account: &Arc<Account>| {
-        let uses = accounts.modules().flat_map(|(module, grants)| {
+pub(crate) fn accounts(config: &Config) -> Result<Known, ConfigErrors> {
+    read(config).map(|accounts| Known(Arc::new(accounts)))
+}
+
+impl Known {
+    /// The accounts.
+    #[cfg(feature = "tx")]
+    pub(super) fn get(&self) -> &Arc<Accounts> {
+        &self.0
+    }
+
+    /// The accounts, without what the state has of them.
+    pub(crate) fn list(&self) -> Vec<accounts::Account> {
+        self.0.all().map(|account| self.entry(account)).collect()
+    }
+
+    fn entry(&self, account: &Account) -> accounts::Account {
+        let uses = self.0.modules().flat_map(|(module, grants)| {
             let of_this = grants.iter().filter(|grant| grant.account().name() == account.name());
-            of_this.map(move |grant| AccountUse {
+            of_this.map(move |grant| AccountModule {
                 module: module.to_string(),
                 may_sign: grant.rules().summary(),
+                limits: None,
             })
         });
-        AccountEntry {
+        accounts::Account {
             name: account.name().to_string(),
             address: account.address().to_string(),
             signer: account.signer().to_string(),
             modules: uses.collect(),
+            chains: Vec::new(),
         }
-    };
-    Ok(accounts.all().map(entry).collect())
+    }
+
+    /// The accounts, or the one with this name, at this time in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub(crate) fn report(
+        &self,
+        view: &dyn View,
+        name: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Vec<accounts::Account>, StoreError> {
+        let mut found = Vec::new();
+        for account in self.named(name) {
+            let mut entry = self.entry(account);
+            tx::complete(&mut entry, &self.0, account, view, now_ms)?;
+            found.push(entry);
+        }
+        Ok(found)
+    }
+
+    /// Transactions of all accounts, or of the one with this name, oldest first: at most this many, with or without the
+    /// settled ones.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub(crate) fn transactions(
+        &self,
+        view: &dyn View,
+        name: Option<&str>,
+        with_settled: bool,
+        count_max: usize,
+    ) -> Result<Vec<Transaction>, StoreError> {
+        let mut found = Vec::new();
+        for account in self.named(name) {
+            found.extend(tx::transactions(account, view, with_settled, count_max)?);
+        }
+        found.sort_by_key(|one| one.since_ms);
+        let surplus = found.len().saturating_sub(count_max);
+        match with_settled {
+            true => drop(found.drain(..surplus)),
+            false => found.truncate(count_max),
+        }
+        Ok(found)
+    }
+
+    /// Whether the configuration has an account of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named(Some(name)).next().is_some()
+    }
+
+    fn named<'a>(&'a self, name: Option<&'a str>) -> impl Iterator<Item = &'a Arc<Account>> {
+        let is_it = move |account: &&Arc<Account>| name.is_none_or(|name| account.name().as_str() == name);
+        self.0.all().filter(is_it)
+    }
 }
 
 /// The accounts that each module may send transactions with. One process counts the transactions of an account.

@@ -4,6 +4,7 @@
 //! file, and add it to [`routes`]. A handler describes itself with `#[utoipa::path]`, takes its input
 //! with the types of [`extract`], and returns an [`Answer`].
 
+mod accounts;
 mod acting;
 pub(crate) mod audit;
 mod chains;
@@ -85,6 +86,7 @@ pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: OpenApiRo
 /// The routes whose requests have small bodies.
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .merge(accounts::routes())
         .merge(chains::routes())
         .merge(health::routes())
         .merge(modules::routes())

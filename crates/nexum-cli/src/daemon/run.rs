@@ -31,7 +31,7 @@ use super::refused::{Refused, forget};
 use super::reload::{self, Running};
 use super::systemd::{self, Modules, Service};
 use super::{progress, watch};
-use crate::compose::ChainsInUse;
+use crate::compose::{ChainsInUse, KnownAccounts, TransactionsInUse};
 use crate::configure::{Admin, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
@@ -69,6 +69,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         cluster,
         host,
         chains,
+        accounts,
+        transactions,
         modules: _,
         no_modules,
         warnings,
@@ -106,6 +108,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         node,
         recorder,
         chains,
+        accounts,
+        transactions,
         running,
     };
     process::block_on(daemon.run(host))?
@@ -157,6 +161,8 @@ struct Daemon<'a> {
     node: Node,
     recorder: Option<PrometheusHandle>,
     chains: ChainsInUse,
+    accounts: KnownAccounts,
+    transactions: TransactionsInUse,
     running: Running,
 }
 
@@ -204,6 +210,8 @@ impl Daemon<'_> {
             store: self.store.clone(),
             refused: Refused::default(),
             node: self.node.clone(),
+            accounts: self.accounts.clone(),
+            transactions: self.transactions.clone(),
             records: self.log.records.clone(),
             log_level: self.log.level.clone(),
             notifier: Notifier::start(std::mem::take(&mut self.notify)),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::rows;
-use crate::store::{self, Batch, StateStore, StoreError, View};
+use crate::store::{self, Batch, StateStore, StoreError, View, Visit};
 
 /// The committed rows of one capability. No capability sees the rows of another one.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl CapabilityRows {
         let mut found = Vec::new();
         let prefix = rows::capability(self.name, prefix);
         let mut visit = |row: &[u8], value: &[u8]| {
-            take(self.name, &mut found, row, value);
+            found.push((key_of(self.name, row).to_vec(), value.to_vec()));
             match found.len() < most {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
@@ -91,29 +91,29 @@ impl CapabilityRows {
     }
 }
 
-/// The rows of the capability with this name whose keys begin with `prefix`, for a program that only reads a store.
+/// Passes the rows of the capability with this name whose keys begin with `prefix` to `visit`, in order, until it breaks
+/// off: for a program that only reads a store.
 ///
 /// # Errors
 ///
 /// Fails if the store is not readable.
-pub fn capability_rows(
-    view: &dyn View,
-    name: &'static str,
-    prefix: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-    let mut found = Vec::new();
+pub fn capability_rows(view: &dyn View, name: &str, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let prefix = rows::capability(name, prefix);
-    rows::scan(view, &prefix, &mut |row, value| {
-        take(name, &mut found, row, value);
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
+    rows::scan(view, &prefix, &mut |row, value| visit(key_of(name, row), value))
 }
 
-/// Adds a row, without the name in its key.
-fn take(name: &str, found: &mut Vec<(Vec<u8>, Vec<u8>)>, row: &[u8], value: &[u8]) {
-    let key = row.get(rows::capability(name, &[]).len()..).unwrap_or_default();
-    found.push((key.to_vec(), value.to_vec()));
+/// The value of a key of the capability with this name, for a program that only reads a store.
+///
+/// # Errors
+///
+/// Fails if the store is not readable.
+pub fn capability_row(view: &dyn View, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    view.get(&rows::capability(name, key))
+}
+
+/// The capability's key in the key of a row.
+fn key_of<'a>(name: &str, row: &'a [u8]) -> &'a [u8] {
+    row.get(rows::capability(name, &[]).len()..).unwrap_or_default()
 }
 
 impl RowChanges {

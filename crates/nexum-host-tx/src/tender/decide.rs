@@ -1,8 +1,8 @@
 //! What the tender does with one transaction that no block has: a function of the row and of the chain.
 
-use alloy_primitives::utils::format_units;
 use nexum_core::capability::Submission;
 
+use crate::amounts::gwei;
 use crate::fees::{Fees, Market};
 use crate::rows::{Purpose, Transaction};
 
@@ -110,15 +110,6 @@ fn is_below(fees: Fees, market: Market) -> bool {
     match market {
         Market::BaseFee { base, tip } => fees.max_fee < base.saturating_add(tip) || fees.tip < tip,
         Market::Legacy { price } => fees.max_fee < price,
-    }
-}
-
-/// Wei per gas in gwei.
-pub(crate) fn gwei(wei: u128) -> String {
-    let text = format_units(wei, "gwei").unwrap_or_default();
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::rows::{Halt, Lane, Mined, NextNonce, Purpose, Row as _, Transaction, 
 use crate::send::TARGET;
 use crate::sign::sign;
 use crate::spending::Spending;
-use crate::transactions::Shared;
+use crate::transactions::{LaneStatus, Shared};
 
 /// The most transactions of one look. A lane with more goes on with the next look.
 const OPEN_MAX: usize = 1_024;
@@ -84,7 +84,8 @@ impl LaneTender {
         };
         let open = look.open(self.first_open).await?;
         let halt = rows.get(&key::halt(lane)).await?;
-        look.show(&open, halt.is_some());
+        let halt = halt.map(|row| Halt::decode(&row)).transpose()?;
+        look.show(&open, halt);
         match self.tend(&look, open).await {
             Ok(()) => {
                 if std::mem::take(&mut self.is_troubled) {
@@ -130,8 +131,11 @@ impl LaneTender {
                 first_open.get_or_insert(one.nonce);
             }
             if one.transaction.is_pending() {
-                let is_next = one.nonce <= count;
-                look.step(&mut one, head, is_next, is_first_look).await?;
+                // With a lower nonce, another transaction is in a block, or the node has no receipt yet.
+                let is_next = one.nonce == count;
+                if one.nonce >= count {
+                    look.step(&mut one, head, is_next, is_first_look).await?;
+                }
             } else if first_open.is_none() {
                 self.first_open = one.nonce + 1;
             }
@@ -324,7 +328,16 @@ impl Look<'_> {
             new.state = TransactionState::Lost;
         }
         self.save(one, new).await?;
-        self.halt(reason).await
+        match self.next().await?.is_some_and(|next| nonce < next.accepted) {
+            true => Ok(()),
+            false => self.halt(reason).await,
+        }
+    }
+
+    /// The next nonce of the lane.
+    async fn next(&self) -> Result<Option<NextNonce>, StoreError> {
+        let row = self.rows.get(&key::nonce(self.lane)).await?;
+        row.map(|row| NextNonce::decode(&row)).transpose()
     }
 
     /// Stops all sending from the account on the chain.
@@ -357,9 +370,7 @@ impl Look<'_> {
     async fn compare(&self, count: u64) -> Result<(), SendError> {
         // A sender may be about to take a nonce.
         let _held = self.shared.lock(self.lane.account).await;
-        let row = self.rows.get(&key::nonce(self.lane)).await?;
-        let next = row.map(|row| NextNonce::decode(&row)).transpose()?;
-        match next {
+        match self.next().await? {
             Some(row) if row.next < count => {
                 let reason = format!(
                     "the chain has {count} transactions of the account, and nexum knows of {}: somebody else uses the key",
@@ -579,17 +590,20 @@ impl Look<'_> {
         );
     }
 
-    fn show(&self, open: &[Open], is_halted: bool) {
+    fn show(&self, open: &[Open], halt: Option<Halt>) {
         let pending = open.iter().filter(|one| one.transaction.is_pending());
         let oldest = pending.clone().map(|one| one.transaction.since_ms).min();
         let now_ms = self.context.clock.now_ms();
         let age = oldest.map_or(0, |since| now_ms.saturating_sub(since));
-        metrics::lane(
-            self.lane.chain,
-            self.account.name(),
-            pending.count() as u64,
-            age,
-            is_halted,
-        );
+        let pending = pending.count() as u64;
+        metrics::lane(self.lane.chain, self.account.name(), pending, age, halt.is_some());
+        let status = LaneStatus {
+            account: self.account.name().clone(),
+            chain: self.lane.chain,
+            pending,
+            oldest_ms: oldest,
+            halt,
+        };
+        self.shared.statuses.lock().insert(self.lane, status);
     }
 }

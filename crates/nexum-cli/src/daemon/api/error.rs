@@ -50,6 +50,12 @@ impl ApiError {
         }
     }
 
+    /// An error whose code the refusal has.
+    pub(crate) fn coded(refusal: Refusal) -> Self {
+        let code = refusal.code.as_deref().and_then(ErrorCode::of);
+        Self::refused(code.unwrap_or(ErrorCode::InternalError), refusal)
+    }
+
     /// Adds the error that a module returned.
     pub(crate) fn with_host_error(mut self, error: Returned) -> Self {
         self.body.host_error = Some(error);
@@ -87,7 +93,8 @@ impl IntoResponse for ApiError {
 }
 
 /// The words of remedies that stand for a parameter of the path.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 6] = [
+    ("account", "ACCOUNT"),
     ("name", "MODULE"),
     ("module", "MODULE"),
     ("event", "EVENT"),
@@ -95,7 +102,7 @@ const PARAMETERS: [(&str, &str); 5] = [
     ("function", "FUNCTION"),
 ];
 
-/// Names the module, the event, the number of the effect and the function of a request in the hint of its error.
+/// Names the account, the module, the event, the number of the effect and the function of a request in the hint of its error.
 pub(super) async fn name_subjects(
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,

@@ -13,6 +13,7 @@ use super::Answer;
 use super::error::ApiError;
 use super::extract::name_of;
 use super::sse::Readers;
+use crate::compose::{KnownAccounts, TransactionsInUse};
 use crate::daemon::levels::LogLevel;
 use crate::daemon::node::Node;
 use crate::daemon::notify::Notifier;
@@ -33,6 +34,9 @@ pub(crate) struct ApiState {
     pub(crate) refused: Refused,
     /// The place of the daemon in an installation of several processes.
     pub(crate) node: Node,
+    /// The accounts and their transactions.
+    pub(crate) accounts: KnownAccounts,
+    pub(crate) transactions: TransactionsInUse,
     /// The last log records, and the level of the log.
     pub(crate) records: Records,
     pub(crate) log_level: LogLevel,
