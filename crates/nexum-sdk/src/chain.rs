@@ -1,4 +1,4 @@
-//! Reads from a chain.
+//! Reads from a chain, and transactions.
 //!
 //! A call returns a future, which sends its request when it is awaited. Requests that are awaited
 //! together, for example with [`try_join_all`](crate::try_join_all), are one batch.
@@ -33,18 +33,19 @@ pub struct Chain {
     block: BlockId,
 }
 
-/// A call of a contract that changes nothing.
+/// A call of a contract that changes nothing, or a [transaction](Chain::send_transaction).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallRequest {
-    /// The contract.
+    /// The contract, or the receiver of ether.
     pub to: Address,
-    /// The encoded function and arguments.
+    /// The encoded function and arguments. Empty for a transfer of ether.
     pub data: Bytes,
-    /// The caller. The default is the zero address.
+    /// The caller. The default is the zero address. A transaction needs an account of the module.
     pub from: Option<Address>,
     /// The ether that the call carries, in wei.
     pub value: Option<U256>,
-    /// The limit of gas. The default is the endpoint's.
+    /// The limit of gas. The default is the endpoint's, and for a transaction its estimate with a
+    /// margin.
     pub gas: Option<u64>,
 }
 
@@ -132,6 +133,19 @@ impl Chain {
     pub fn estimate_gas(self, request: &CallRequest) -> impl Future<Output = Result<u64>> + use<> {
         let answer = self.raw("eth_estimateGas", self.call_params(request));
         async move { number(&answer.await?) }
+    }
+
+    /// Sends a transaction from an account that the operator gives to the module, and returns its hash.
+    /// nexum chooses the nonce and the fees, and submits the transaction until a block has it. With
+    /// higher fees, a transaction gets another hash.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Denied`] for a transaction that no rule of the operator allows or that would
+    /// revert, [`ErrorKind::RateLimited`] above a limit of the operator, or another error of the host.
+    pub fn send_transaction(self, transaction: &CallRequest) -> impl Future<Output = Result<B256>> + use<> {
+        let answer = self.raw("eth_sendTransaction", call_object(transaction).end());
+        async move { codec::read(&answer.await?) }
     }
 
     /// Calls a function of many contracts in one `eth_call`, through the contract Multicall3. The
@@ -258,27 +272,32 @@ impl Chain {
     }
 
     fn call_params(self, request: &CallRequest) -> String {
-        let CallRequest {
-            to,
-            data,
-            from,
-            value,
-            gas,
-        } = request;
-        let mut json = Json::with_room(data.len());
-        json = json.piece("{\"to\":\"0x").digits(to.as_slice());
-        json = json.piece("\",\"data\":\"0x").digits(data).piece("\"");
-        if let Some(from) = from {
-            json = json.key("from").hex(from.as_slice());
-        }
-        if let Some(value) = value {
-            json = json.key("value").quantity(*value);
-        }
-        if let Some(gas) = gas {
-            json = json.key("gas").quantity(U256::from(*gas));
-        }
-        json.close_object().block(self.block).end()
+        call_object(request).block(self.block).end()
     }
+}
+
+/// A list with the object of a call or a transaction.
+fn call_object(request: &CallRequest) -> Json {
+    let CallRequest {
+        to,
+        data,
+        from,
+        value,
+        gas,
+    } = request;
+    let mut json = Json::with_room(data.len());
+    json = json.piece("{\"to\":\"0x").digits(to.as_slice());
+    json = json.piece("\",\"data\":\"0x").digits(data).piece("\"");
+    if let Some(from) = from {
+        json = json.key("from").hex(from.as_slice());
+    }
+    if let Some(value) = value {
+        json = json.key("value").quantity(*value);
+    }
+    if let Some(gas) = gas {
+        json = json.key("gas").quantity(U256::from(*gas));
+    }
+    json.close_object()
 }
 
 impl Block {

@@ -3,6 +3,7 @@
 mod killed;
 mod refused;
 mod stuck;
+mod top_up;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -52,6 +52,23 @@ fn reads_the_state_of_accounts() {
 }
 
 #[test]
+fn sends_a_transaction() {
+    let from = Address::repeat_byte(0xcc);
+    let transfer = CallRequest {
+        to: ACCOUNT,
+        from: Some(from),
+        value: Some(U256::from(255)),
+        ..CallRequest::default()
+    };
+    let params = json!([{ "to": ACCOUNT, "data": "0x", "from": from, "value": "0xff" }]);
+    check(
+        ("eth_sendTransaction", params, json!(HASH)),
+        move |chain| chain.at(7).send_transaction(&transfer),
+        HASH,
+    );
+}
+
+#[test]
 fn reads_the_chain() {
     check(("eth_blockNumber", json!([]), json!("0x10")), Chain::block_number, 16);
     check(
