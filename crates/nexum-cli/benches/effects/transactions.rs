@@ -55,11 +55,7 @@ fn table(directory: &Path) -> String {
 
 fn account(directory: &Path) -> Arc<Account> {
     let text = table(directory);
-    let document = Document::parse(
-        &directory.join("engine.toml"),
-        text.as_bytes(),
-        &Environment::from_pairs([]),
-    );
+    let document = Document::parse(&directory.join("engine.toml"), text.as_bytes(), &Environment::closed());
     let section = document
         .expect("a document")
         .root()
