@@ -24,12 +24,16 @@ use super::ledger::Ledger;
 use crate::server::Server;
 use crate::support::{open, patterns};
 
-/// The module's name, which is the fixture's.
+/// The module's name, which is that of its fixture.
 pub(super) const NAME: &str = "effects";
+
+/// The same fixture through `wasi:http`.
+pub(super) const WASI: &str = "wasi-effects";
 
 /// The settings that a test can change.
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) guest: &'static str,
     /// The module's configuration, without the URL of the server.
     pub(super) config: Vec<(String, String)>,
     pub(super) limits: Limits,
@@ -43,6 +47,7 @@ impl Settings {
     pub(super) fn new(requests: &str) -> Self {
         let config = [("requests", requests), ("verdict", "/verdict/{n}")];
         Self {
+            guest: NAME,
             config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             limits: Limits::default(),
             restart: Restart {
@@ -112,7 +117,8 @@ impl World {
             .map(|(key, value)| (key.as_str(), value.as_str()));
         let pairs: Vec<_> = pairs.chain([("base", base.as_str())]).collect();
         let entry = self.server.entry();
-        let module = Fetching::new(NAME, &[&entry], &pairs);
+        let mut module = Fetching::new(self.settings.guest, &[&entry], &pairs);
+        module.config.name = Some(NAME.parse().expect("a name"));
         let mut config = open(&[&entry]);
         if self.settings.is_idempotent {
             config.policy.idempotent = patterns(&[&entry]);
