@@ -78,6 +78,7 @@ fixtures! {
     "tally" => tally_changes_its_total_between_events,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
     "triggers" => triggers_come_one_by_one,
+    "wasi-effects" => wasi_effects_is_refused_without_http,
     "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
     "wasi-functions" => wasi_functions_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,
@@ -436,6 +437,10 @@ async fn payer_asks_for_a_transaction_for_each_block() {
     run.chain.mine(3);
     run.handled("payer", 3).await;
     assert_eq!(chain.asked(), 2);
+}
+
+async fn wasi_effects_is_refused_without_http() {
+    is_refused_without_http("wasi-effects").await;
 }
 
 async fn signer_is_refused_without_accounts() {

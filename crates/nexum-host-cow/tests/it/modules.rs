@@ -193,13 +193,17 @@ async fn an_order_that_is_there_already_counts_as_submitted() {
     assert_eq!((book.orders().len(), book.request_count()), (1, 4));
 }
 
-/// The order book's name for it is `DuplicatedOrder`: cowprotocol/services#1928. Its description said `DuplicateOrder`,
-/// with which an order that is there would be one that failed.
+/// The order book says `DuplicatedOrder`, and its description said `DuplicateOrder`: cowprotocol/services#1928. With
+/// one spelling alone, an order that is there would be one that failed.
 #[tokio::test]
-async fn a_duplicated_order_is_done_by_the_name_of_the_order_book_and_not_by_that_of_its_description() {
+async fn a_duplicated_order_is_done_in_both_spellings_of_its_name() {
     let [first, second] = [1, 2].map(|trader| SignedOrder::good(Scheme::Eip712, trader));
     let [json, other] = [&first, &second].map(|order| order.to_json().to_string());
-    for (error_type, is_done) in [("DuplicatedOrder", true), ("DuplicateOrder", false)] {
+    for (error_type, is_done) in [
+        ("DuplicatedOrder", true),
+        ("DuplicateOrder", true),
+        ("DuplicateOrders", false),
+    ] {
         let book = OrderBook::start().await;
         let host = host(&book, &[("order.0", &json), ("order.1", &other)]).await;
         // From the first answer, nexum knows that the book computes the same UIDs.

@@ -7,7 +7,7 @@ use nexum_core::Stage;
 use proptest::prelude::*;
 
 use super::ledger::Treatment;
-use super::world::{NAME, Settings, World};
+use super::world::{NAME, Settings, WASI, World};
 
 /// The requests for each block. The first two are of the class once.
 const REQUESTS: &str = "POST /first/{n}\nPOST /second/{n}\nPUT /third/{n}";
@@ -69,12 +69,12 @@ impl Step {
     }
 }
 
-/// Lives through a history of a module with these requests, and checks what is left.
-fn live(requests: &str, steps: Vec<Step>) {
+/// Lives through a history of a module with these settings, and checks what is left.
+fn live(settings: Settings, steps: Vec<Step>) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut world = World::start(Settings::new(requests)).await;
+        let mut world = World::start(settings).await;
         let clock = world.clock.clone();
         world.ledger.look(move |_| clock.advance(Duration::from_millis(7)));
         world.chain.mine(usize::try_from(FIRST).expect("a number"));
@@ -183,7 +183,7 @@ proptest! {
 
     #[test]
     fn every_history_leaves_a_server_that_handled_each_request_once(steps in prop::collection::vec(step(), 1..20)) {
-        live(REQUESTS, steps);
+        live(Settings::new(REQUESTS), steps);
     }
 
     /// Only blocks that stay have one request each: the handler of another block makes another request.
@@ -191,6 +191,20 @@ proptest! {
     fn every_history_of_requests_that_differ_at_each_run_leaves_a_server_that_handled_one_of_each(
         steps in prop::collection::vec(step().prop_map(Step::without_reorganisation), 1..20)
     ) {
-        live(FRESH, steps);
+        live(Settings::new(FRESH), steps);
+    }
+
+    #[test]
+    fn every_history_over_wasi_http_leaves_a_server_that_handled_each_request_once(
+        steps in prop::collection::vec(step(), 1..20)
+    ) {
+        live(Settings { guest: WASI, ..Settings::new(REQUESTS) }, steps);
+    }
+
+    #[test]
+    fn every_history_over_wasi_http_of_requests_that_differ_at_each_run_leaves_a_server_that_handled_one_of_each(
+        steps in prop::collection::vec(step().prop_map(Step::without_reorganisation), 1..20)
+    ) {
+        live(Settings { guest: WASI, ..Settings::new(FRESH) }, steps);
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nexum_core::Stage;
+use nexum_testing::{Counts, kept};
 
 use super::Treatment::CutAfter;
+use super::world::NAME;
 use super::{Settings, World};
-use nexum_testing::Counts;
 
 const POST: &str = "POST /post/{n}";
 
@@ -183,4 +184,63 @@ async fn records_go_when_they_are_old_and_settled_and_those_of_dead_letters_stay
             .count(),
         0
     );
+}
+
+/// A module that also posts at each minute, and whose records go as soon as no reorganisation can deliver their event.
+async fn ticking() -> World {
+    let mut settings = Settings::new("POST /post/{n}");
+    settings.schedule = Some("* * * * *");
+    settings.policy.effects_keep = Duration::ZERO;
+    settings.restart.attempts_max = 1;
+    let world = World::start(settings).await;
+    world.next().await;
+    world.next().await;
+    world
+}
+
+impl World {
+    /// Replaces the newest block by another one, and mines one more.
+    async fn replace_newest(&self) {
+        self.chain.reorg(1);
+        self.chain.mine(2);
+        self.settle().await;
+    }
+
+    fn ticked(&self) -> bool {
+        kept(&self.store, NAME, "done/tick").is_some()
+    }
+}
+
+#[tokio::test]
+async fn a_tick_that_a_reorganisation_of_a_chain_reverts_sends_nothing_again() {
+    let world = ticking().await;
+    world.clock.advance(Duration::from_secs(60));
+    world.until("a tick", || world.ticked()).await;
+    // The tick came after the newest block, so its event depends on the block.
+    let status = world.status().clone();
+    let handled = status.handled();
+    world.replace_newest().await;
+    world
+        .until("the tick again", || status.handled() >= handled + 3 && world.ticked())
+        .await;
+    assert_eq!(world.ledger.heard("POST /post/tick").len(), 1);
+}
+
+#[tokio::test]
+async fn a_retry_that_a_reorganisation_of_a_chain_reverts_sends_nothing_again() {
+    let world = ticking().await;
+    world.ledger.answer("/verdict/tick", &["fail", "ok"]);
+    world.clock.advance(Duration::from_secs(60));
+    world.until("a dead letter", || !world.dead_letters().is_empty()).await;
+    let letter = world.dead_letters()[0].id;
+    world.next().await;
+    let status = world.status();
+    status.retry(letter).await.expect("an event that ends ok");
+    assert_eq!((world.dead_letters().len(), world.ticked()), (0, true));
+    world.replace_newest().await;
+    // The retry came after the block that is gone.
+    assert_eq!((world.dead_letters().len(), world.ticked()), (1, false));
+    world.status().retry(letter).await.expect("an event that ends ok");
+    assert!(world.ticked());
+    assert_eq!(world.ledger.heard("POST /post/tick").len(), 1);
 }

@@ -9,7 +9,7 @@ use nexum_config::restart::Restart;
 use nexum_core::capability::Capabilities;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::module::{Loader, LoaderSettings};
-use nexum_core::state::{DeadLetter, Effect, EffectState, admin};
+use nexum_core::state::{DeadLetter, Effect, EffectState, Progress, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{CommitPolicy, ModuleStatus};
@@ -24,18 +24,25 @@ use super::ledger::Ledger;
 use crate::server::Server;
 use crate::support::{open, patterns};
 
-/// The module's name, which is the fixture's.
+/// The module's name, which is that of its fixture.
 pub(super) const NAME: &str = "effects";
+
+/// The same fixture through `wasi:http`.
+pub(super) const WASI: &str = "wasi-effects";
 
 /// The settings that a test can change.
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) guest: &'static str,
     /// The module's configuration, without the URL of the server.
     pub(super) config: Vec<(String, String)>,
     pub(super) limits: Limits,
     pub(super) restart: Restart,
     /// Whether the operator says that the server recognises a repeated request.
     pub(super) is_idempotent: bool,
+    /// A schedule that the module follows beside the chain.
+    pub(super) schedule: Option<&'static str>,
+    pub(super) policy: CommitPolicy,
 }
 
 impl Settings {
@@ -43,6 +50,7 @@ impl Settings {
     pub(super) fn new(requests: &str) -> Self {
         let config = [("requests", requests), ("verdict", "/verdict/{n}")];
         Self {
+            guest: NAME,
             config: config.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             limits: Limits::default(),
             restart: Restart {
@@ -52,6 +60,8 @@ impl Settings {
                 max_consecutive_failures: 1_000,
             },
             is_idempotent: false,
+            schedule: None,
+            policy: CommitPolicy::default(),
         }
     }
 
@@ -112,7 +122,13 @@ impl World {
             .map(|(key, value)| (key.as_str(), value.as_str()));
         let pairs: Vec<_> = pairs.chain([("base", base.as_str())]).collect();
         let entry = self.server.entry();
-        let module = Fetching::new(NAME, &[&entry], &pairs);
+        let schedule = self.settings.schedule.map_or(String::new(), |schedule| {
+            format!("[[subscription]]\nkind = \"cron\"\nschedule = {schedule:?}\n")
+        });
+        let capabilities =
+            format!("required = [\"http\", \"store\"]\n[capabilities.http]\nallow = [{entry:?}]\n{schedule}");
+        let mut module = Fetching::with_capabilities(self.settings.guest, &capabilities, &pairs);
+        module.config.name = Some(NAME.parse().expect("a name"));
         let mut config = open(&[&entry]);
         if self.settings.is_idempotent {
             config.policy.idempotent = patterns(&[&entry]);
@@ -132,7 +148,7 @@ impl World {
         let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
         self.disk = FaultyStore::new(Arc::new(self.store.clone()));
         let supervisor = Supervisor::new(RunSettings {
-            policy: CommitPolicy::default(),
+            policy: self.settings.policy,
             clock: self.clock.clone(),
             ..RunSettings::new(Arc::new(self.disk.clone()))
         });
@@ -243,8 +259,9 @@ impl World {
         self.until("the newest block", || {
             let view = self.store.view().expect("a view");
             let summary = admin::summary(&*view, &NAME.parse().expect("a name")).expect("a summary");
-            let last = summary.and_then(|summary| summary.cursors.iter().next()?.last);
-            last.map(|last| last.position) == newest
+            let cursors = summary.map(|summary| summary.cursors).unwrap_or_default();
+            let is_newest = |last: Progress| Some(last.position) == newest;
+            cursors.iter().any(|cursor| cursor.last.is_some_and(is_newest))
         })
         .await;
     }

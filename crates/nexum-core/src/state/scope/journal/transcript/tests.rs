@@ -63,7 +63,9 @@ impl World {
                 },
                 Call::Effect(which) => {
                     let place = transcript.begin_effect().expect("a place");
-                    transcript.name_effect(place, [which; 32]);
+                    let mut digest = [1; 32];
+                    digest[0] = which;
+                    transcript.name_effect(place, digest);
                     self.parts.extend(transcript.take_part());
                     0
                 }
