@@ -89,7 +89,7 @@ impl InUse {
         self.0.iter().flat_map(Transactions::statuses)
     }
 
-    /// Continues with an account that somebody else has used, on one chain or on all of them.
+    /// Continues with an account that another program has used, on one chain or on all of them.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ fn refusal(name: &str, error: &SyncError) -> Refusal {
     }
 }
 
-/// Adds what the state has of an account.
+/// Adds the state of an account.
 pub(super) fn complete(
     entry: &mut accounts::Account,
     accounts: &Accounts,

@@ -1,4 +1,4 @@
-//! The operator looks at accounts, and continues after somebody else has used a key.
+//! The operator looks at accounts, and continues after another program has used a key.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::running::terminate;
 const SHOW: &[&str] = &["account", "show", "account0", "--format", "json"];
 const PENDING: &[&str] = &["account", "pending", "--format", "json"];
 
-/// Somebody else sends a transaction with the key, and the operator syncs the account.
+/// Another program sends a transaction with the key, and the operator syncs the account.
 #[tokio::test]
 async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
     let world = World::new(vec![Module::payer("first = 1\n")], &["--no-mining"]);
