@@ -5,6 +5,10 @@
 //! the server, and `client` is the client of `nexum status` and the other commands. A file for each
 //! subject has its messages; [`error`] has the body of each response that is an error.
 
+#[cfg_attr(
+    not(feature = "identity"),
+    allow(dead_code, reason = "a build without accounts has no command for them")
+)]
 pub(crate) mod accounts;
 pub(crate) mod chains;
 pub(crate) mod conditions;

@@ -1,4 +1,4 @@
-//! What the state has of an account, for the operator. It needs a view of a store, and no running daemon.
+//! Reads an account's rows for the operator. This needs a view of a store, and no running daemon.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -76,7 +76,7 @@ pub fn chains(view: &dyn View, account: Address) -> Result<BTreeMap<ChainId, Cha
     Ok(chains)
 }
 
-/// What counts for the limits of a module with the account at this time, in milliseconds since the Unix epoch.
+/// The use of the limits of a module with the account at this time, in milliseconds since the Unix epoch.
 ///
 /// # Errors
 ///

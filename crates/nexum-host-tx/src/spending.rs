@@ -53,7 +53,7 @@ pub struct Period {
     pub value: U256,
 }
 
-/// What counts for the limits of a module with an account. Open transactions count with the most that they can cost.
+/// The use of the limits of a module with an account. Open transactions count with the most that they can cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// The transactions of the last hour.
@@ -138,7 +138,7 @@ impl Spending {
         Ok(())
     }
 
-    /// What counts for the limits at this time.
+    /// The use of the limits at this time.
     pub(crate) fn spent(&self, now_ms: u64) -> Spent {
         let values = self.last(now_ms / PERIOD_MS, DAY).map(|period| period.value);
         let values = values.chain(self.open.iter().map(|open| open.value));

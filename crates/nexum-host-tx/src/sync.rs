@@ -1,4 +1,4 @@
-//! The operator has looked at an account that somebody else has used: nexum sends from it again.
+//! The operator has looked at an account that another program has used: nexum sends from it again.
 
 use alloy_primitives::Address;
 use nexum_accounts::{Account, AccountName};

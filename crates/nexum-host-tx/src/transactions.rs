@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) sent: Notify,
     /// The run, once it has begun.
     pub(crate) context: Lock<Option<ServiceContext>>,
-    /// What the tender saw at its last look.
+    /// The accounts as the tender saw them at its last look.
     pub(crate) statuses: Lock<BTreeMap<Lane, LaneStatus>>,
 }
 

@@ -320,8 +320,8 @@ Examples:
   nexum account pending              transactions in no settled block, and why
   nexum account sync treasury --reason 'moved funds'
 
-`sync` ends a halt: nexum stops sending from an account when somebody else uses
-its key. Look at the account first. The next nonce never becomes lower.
+`sync` ends a halt: nexum stops sending from an account when another program
+uses its key. Look at the account first. The next nonce never becomes lower.
 
 No command opens a key. Only `sync` needs the running daemon.
 

@@ -229,3 +229,97 @@ fn text_of_synced(synced: &Synced) -> String {
     });
     lines.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A time of the test, in milliseconds since the Unix epoch.
+    const NOW_MS: u64 = 1_767_225_600_000;
+
+    const HALT: &str = "the chain has 8 transactions of the account, and nexum knows of 7: somebody else uses the key. \
+                        Look at the account, and run `nexum account sync treasury`";
+
+    fn transactions() -> Vec<Transaction> {
+        let one = |more: serde_json::Value| {
+            let mut one = json!({
+                "account": "treasury", "chain_id": 11_155_111, "nonce": 7, "state": "pending",
+                "reason": "no block has taken it for 5 blocks: a block takes 60 gwei per gas, and it may pay 50",
+                "module": "keeper-of-the-treasury", "event": "11155111@finalized:21000000:logs", "to": null,
+                "value": "0", "hash": format!("0x{}", "1f".repeat(32)), "versions": 3, "max_fee_gwei": "48.35",
+                "tip_gwei": "1.5", "since_ms": NOW_MS - 900_000, "block": null, "fee": null,
+            });
+            let fields = one.as_object_mut().expect("an object");
+            fields.extend(more.as_object().expect("an object").clone());
+            serde_json::from_value(one).expect("a message")
+        };
+        let mined = json!({
+            "nonce": 6, "state": "unsettled", "block": 21_000_007, "module": "m\u{1b}[2J", "fee": "0.001",
+            "reason": "block 21000007 has it, and a reorganisation can still remove it",
+        });
+        vec![one(mined), one(json!({}))]
+    }
+
+    #[test]
+    fn the_list_of_transactions_fits_80_and_200_columns_and_both_show_every_value() {
+        for columns in [80, 200] {
+            let text = text_of_list(&transactions(), Some(columns), NOW_MS);
+            let table = text.split("\n\n").next().unwrap_or_default();
+            for line in table.lines() {
+                assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
+            }
+            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+            insta::assert_snapshot!(format!("transactions_{columns}"), lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn an_account_is_shown_with_its_halt_and_its_limits() {
+        let account = json!({
+            "name": "treasury", "address": "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23", "signer": "keystore",
+            "modules": [
+                { "module": "signer", "may_sign": "messages" },
+                { "module": "keeper", "may_sign": "transactions", "limits": {
+                    "per_hour": { "used": 3, "limit": 20 }, "in_flight": { "used": 1, "limit": 4 },
+                    "fee_per_day": { "used": "0.00123", "limit": "0.05" },
+                    "value_per_day": { "used": "0", "limit": "1" },
+                } },
+            ],
+            "chains": [
+                { "chain_id": 1, "state": "halted", "reason": HALT, "since_ms": NOW_MS - 64_000, "next_nonce": 7,
+                  "pending": 1, "unsettled": 2, "oldest_ms": NOW_MS - 900_000 },
+                { "chain_id": 100, "state": "ready", "reason": null, "since_ms": null, "next_nonce": 0, "pending": 0,
+                  "unsettled": 0, "oldest_ms": null },
+            ],
+        });
+        let account: Account = serde_json::from_value(account).expect("a message");
+        for columns in [80, 200] {
+            let text = text_of_account(&account, Some(columns), NOW_MS);
+            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+            insta::assert_snapshot!(format!("account_{columns}"), lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn a_sync_says_what_has_changed() {
+        let synced = |chains| {
+            let synced = json!({ "account": "treasury", "chains": chains });
+            text_of_synced(&serde_json::from_value(synced).expect("a message"))
+        };
+        assert_eq!(
+            synced(json!([])),
+            "nexum has sent nothing from treasury: there is nothing to sync"
+        );
+        let chains = json!([
+            { "chain_id": 1, "nonce_before": 7, "next_nonce": 8, "halt": "somebody else uses the key" },
+            { "chain_id": 100, "nonce_before": 3, "next_nonce": 3 },
+        ]);
+        assert_eq!(
+            synced(chains),
+            "treasury on chain 1: the next nonce was 7 and is 8; nexum sends again, after the halt: somebody else uses the key\n\
+             treasury on chain 100: the next nonce stays 3; the account was not halted"
+        );
+    }
+}

@@ -100,8 +100,11 @@ fn lines(health: &Health, now_ms: u64) -> Vec<String> {
 }
 
 /// The problem with its subject, in one line.
-fn about(problem: &Problem) -> String {
+pub(super) fn about(problem: &Problem) -> String {
     let reason = problem.reason.lines().next().unwrap_or_default();
+    if let (Some(account), Some(chain)) = (&problem.account, problem.chain) {
+        return format!("account {account} on chain {chain}: {reason}");
+    }
     match (&problem.module, problem.chain) {
         (Some(module), _) => format!("module {module}: {reason}"),
         (None, Some(chain)) => format!("chain {chain}: {reason}{}", waiting(&problem.waiting)),

@@ -8,14 +8,18 @@ mod tests;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use nexum_config::harmless::harmless;
 use nexum_core::clock::{Clock as _, SystemClock};
 
 use self::details::details;
 use self::overview::{is_cut, overview, reasons};
 use super::Client;
+use super::health::about;
 use crate::args;
 use crate::args::Format;
 use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::HEALTH;
+use crate::protocol::health::Health;
 use crate::protocol::modules::Module;
 use crate::protocol::stage::Stage;
 use crate::report::print::{json_on_stdout, outln};
@@ -64,6 +68,9 @@ pub(crate) fn status(client: &Client<'_>, args: &args::Status) -> Result<u8, Ref
 
 fn show_all(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
     let modules = client.modules()?;
+    let health: Health = client.get(HEALTH)?;
+    let accounts = health.problems.iter().chain(&health.notes);
+    let accounts = accounts.filter(|problem| problem.account.is_some());
     let now_ms = now_ms();
     match format {
         Format::Json => json_on_stdout(&modules)?,
@@ -73,9 +80,13 @@ fn show_all(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
             let below = modules.iter().filter(|module| is_narrow || is_cut(module));
             let lines = below.flat_map(|module| reasons(module, now_ms));
             lines.for_each(|line| outln!("\n{line}"));
+            accounts.for_each(|problem| outln!("\n{}", harmless(&about(problem))));
         }
     }
-    Ok(exit_code(modules.iter().any(|module| needs_operator(module, now_ms))))
+    let is_halted = health.problems.iter().any(|problem| problem.account.is_some());
+    Ok(exit_code(
+        is_halted || modules.iter().any(|module| needs_operator(module, now_ms)),
+    ))
 }
 
 fn show_one(client: &Client<'_>, name: &str, format: Format) -> Result<u8, Refusals> {

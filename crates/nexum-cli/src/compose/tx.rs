@@ -1,6 +1,7 @@
 //! The transactions of modules, and what the operator sees of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexum_accounts::{Account, Accounts, CallLimits};
 use nexum_config::document::ConfigError;
@@ -8,7 +9,7 @@ use nexum_config::engine::Config;
 use nexum_config::topic::ChainId;
 use nexum_core::store::{StoreError, View};
 use nexum_host_tx::{
-    ChainReport, Listed, Spent, SyncError, TransactionState as State, Transactions, TxConfig, ether, gwei,
+    ChainReport, LaneStatus, Listed, Spent, SyncError, TransactionState as State, Transactions, TxConfig, ether, gwei,
 };
 
 use super::Composition;
@@ -18,8 +19,12 @@ use crate::protocol::accounts::{
     self, AccountChain, AccountLimits, AccountState, AmountLimit, CountLimit, Synced, SyncedChain, Transaction,
     TransactionState,
 };
-use crate::report::{Refusal, causes};
+use crate::protocol::health::Problem;
+use crate::report::{Refusal, causes, count, span};
 use crate::state::accounts::no_account;
+
+/// The time for which a transaction waits before the operator should know: nexum has raised its fees by then.
+const LATE_AFTER: Duration = Duration::from_secs(10 * 60);
 
 pub(super) const FEATURES: &[&str] = &["tx"];
 pub(super) const DEFAULTS: super::DefaultTables = TxConfig::defaults;
@@ -44,7 +49,47 @@ pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut V
 pub(crate) struct InUse(Option<Transactions>);
 
 impl InUse {
-    /// Continues with an account that somebody else has used, on one chain or on all of them.
+    /// The accounts from which nexum sends nothing until the operator has looked at them.
+    pub(crate) fn halted(&self) -> Vec<Problem> {
+        let halted = |status: LaneStatus| {
+            let halt = status.halt?;
+            Some(Problem {
+                account: Some(status.account.to_string()),
+                chain: Some(status.chain),
+                reason: format!("nexum sends nothing: {}", halt.reason),
+                since_ms: Some(halt.since_ms),
+                ..Problem::default()
+            })
+        };
+        self.statuses().filter_map(halted).collect()
+    }
+
+    /// The accounts with a transaction that has waited for a block for too long at this time, in milliseconds since the
+    /// Unix epoch.
+    pub(crate) fn late(&self, now_ms: u64) -> Vec<Problem> {
+        let late = |status: LaneStatus| {
+            let age_ms = now_ms.saturating_sub(status.oldest_ms?);
+            (Duration::from_millis(age_ms) > LATE_AFTER).then(|| Problem {
+                chain: Some(status.chain),
+                reason: format!(
+                    "{} in no block, the oldest for {}: `nexum account pending {}`",
+                    count(status.pending, "transaction"),
+                    span(age_ms),
+                    status.account
+                ),
+                since_ms: status.oldest_ms,
+                account: Some(status.account.to_string()),
+                ..Problem::default()
+            })
+        };
+        self.statuses().filter_map(late).collect()
+    }
+
+    fn statuses(&self) -> impl Iterator<Item = LaneStatus> {
+        self.0.iter().flat_map(Transactions::statuses)
+    }
+
+    /// Continues with an account that another program has used, on one chain or on all of them.
     ///
     /// # Errors
     ///
@@ -82,7 +127,7 @@ fn refusal(name: &str, error: &SyncError) -> Refusal {
     }
 }
 
-/// Adds what the state has of an account.
+/// Adds the state of an account.
 pub(super) fn complete(
     entry: &mut accounts::Account,
     accounts: &Accounts,

@@ -1,6 +1,7 @@
-//! A build that sends no transactions. `without_identity` and this build have no state of accounts.
+//! A build that sends no transactions, and so has no state of accounts.
 
 use crate::protocol::accounts::Synced;
+use crate::protocol::health::Problem;
 use crate::report::Refusal;
 
 pub(super) use super::absent::{DEFAULTS, DESCRIBE_METRICS, FEATURES, SECTIONS, add};
@@ -18,6 +19,14 @@ pub(crate) struct InUse {}
     reason = "another build sends transactions"
 )]
 impl InUse {
+    pub(crate) fn halted(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    pub(crate) fn late(&self, _now_ms: u64) -> Vec<Problem> {
+        Vec::new()
+    }
+
     pub(crate) async fn sync(&self, name: &str, _chain: Option<u64>) -> Result<Synced, Refusal> {
         Ok(Synced {
             account: name.to_owned(),

@@ -13,6 +13,7 @@ use nexum_core::{Condition, HostHandle, ModuleEntry, ModuleStatus, Stage, TopicP
 
 use super::node::Node;
 use super::refused::Refused;
+use crate::compose::TransactionsInUse;
 use crate::configure::HealthBounds;
 use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
@@ -28,17 +29,24 @@ pub(crate) struct HealthCheck {
     host: HostHandle,
     refused: Refused,
     node: Node,
+    transactions: TransactionsInUse,
 }
 
 impl HealthCheck {
-    pub(crate) fn new(host: HostHandle, refused: Refused, node: Node) -> Self {
-        Self { host, refused, node }
+    pub(crate) fn new(host: HostHandle, refused: Refused, node: Node, transactions: TransactionsInUse) -> Self {
+        Self {
+            host,
+            refused,
+            node,
+            transactions,
+        }
     }
 
     /// The state of the daemon.
     pub(crate) fn look(&self, bounds: HealthBounds) -> Health {
         let mut problems = self.problems(bounds);
         problems.extend(self.suspended());
+        problems.extend(self.transactions.halted());
         let (all, modules) = (self.host.all(), self.host.modules());
         let behind = modules.iter().flat_map(|status| blocks_behind(status));
         // Unknown if one of them is.
@@ -63,7 +71,8 @@ impl HealthCheck {
     }
 
     /// The problems that keep nexum from being ready. There is one until every module has started or is
-    /// refused. Without suspended modules, because only a query ends a suspension.
+    /// refused. Without suspended modules, because only a query ends a suspension, and without halted accounts, because
+    /// everything else runs.
     pub(crate) fn problems(&self, bounds: HealthBounds) -> Vec<Problem> {
         self.host.look();
         // First, so that a module that starts meanwhile is in one of the lists.
@@ -135,9 +144,9 @@ impl HealthCheck {
         stopped.chain(absent).collect()
     }
 
-    /// The dead letters, the effects in doubt, and the endpoints that nexum cannot use while it uses others.
+    /// The late transactions, the dead letters, the effects in doubt, and the endpoints that nexum cannot use while it uses others.
     fn notes(&self, modules: &[Arc<ModuleStatus>]) -> Vec<Problem> {
-        let mut notes = Vec::new();
+        let mut notes = self.transactions.late(SystemClock::new().now_ms());
         for status in modules {
             let (name, letters, effects) = (status.name(), status.dead_letters(), status.effects_in_doubt());
             let letters =

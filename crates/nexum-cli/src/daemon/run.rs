@@ -250,7 +250,7 @@ impl Daemon<'_> {
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone(), self.node.clone())) => match never {},
+            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone(), self.node.clone(), api.transactions.clone())) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},

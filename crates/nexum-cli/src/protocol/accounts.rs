@@ -83,7 +83,7 @@ pub(crate) struct AccountChain {
     pub(crate) oldest_ms: Option<u64>,
 }
 
-/// What nexum does with an account on a chain:
+/// The use of an account on a chain:
 ///
 /// - `ready`: it sends, and each transaction is in a block.
 /// - `waiting`: it sends, and a transaction is in no block yet.
@@ -128,7 +128,7 @@ pub(crate) struct Transaction {
     pub(crate) fee: Option<String>,
 }
 
-/// What has become of a transaction:
+/// The fate of a transaction:
 ///
 /// - `pending`: no block has it yet.
 /// - `unsettled`: a block has it that a reorganisation can still remove.
@@ -143,7 +143,7 @@ pub(crate) enum TransactionState {
     Lost,
 }
 
-/// The command to continue with an account that somebody else has used.
+/// The command to continue with an account that another program has used.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AccountSync)]
 #[serde(deny_unknown_fields)]

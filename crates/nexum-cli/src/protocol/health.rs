@@ -13,8 +13,8 @@ pub(crate) struct Health {
     /// They are no problem.
     #[serde(default)]
     pub(crate) idle: Vec<Problem>,
-    /// Facts that are no problem of health, and may need the operator: dead letters, effects in doubt, and endpoints that nexum cannot use while it
-    /// uses another one.
+    /// Facts that are no problem of health, and may need the operator: dead letters, effects in doubt, transactions
+    /// that wait for a block for long, and endpoints that nexum cannot use while it uses another one.
     #[serde(default)]
     pub(crate) notes: Vec<Problem>,
     /// The number of loaded modules.
@@ -33,7 +33,7 @@ pub(crate) struct Health {
     pub(crate) head_age_ms: Option<u64>,
 }
 
-/// A reason why something that should run does not, or another statement about a module or a chain.
+/// A reason why something that should run does not, or another statement about a module, a chain or an account.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
     /// The module, if the problem is one of a module. The path of its file, if its name is unknown.
@@ -42,6 +42,9 @@ pub(crate) struct Problem {
     /// The chain, if the problem is one of a chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chain: Option<u64>,
+    /// The account, if the problem is one of an account on a chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
     pub(crate) reason: String,
     /// The modules that wait for the chain, if the problem is one of a chain. They have no problem of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

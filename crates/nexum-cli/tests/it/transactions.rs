@@ -1,5 +1,6 @@
 //! Transactions of modules on a real node.
 
+mod accounts;
 mod killed;
 mod refused;
 mod stuck;

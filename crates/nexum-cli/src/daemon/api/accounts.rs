@@ -105,7 +105,7 @@ async fn transaction_list(State(api): State<ApiState>, QueryOf(part): QueryOf<Pa
     Ok(Json(store::blocking(&api.store, read).await?))
 }
 
-/// Continue with an account that somebody else has used
+/// Continue with an account that another program has used
 ///
 /// Ends the halts of the account. The next nonce is the greatest of nexum's, the chain's, and the one after nexum's
 /// newest transaction.

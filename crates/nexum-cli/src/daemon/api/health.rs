@@ -41,5 +41,6 @@ async fn health(State(api): State<ApiState>, QueryOf(query): QueryOf<HealthQuery
         behind: query.behind,
         head_age: query.head_age_ms.map(Duration::from_millis),
     };
-    Json(HealthCheck::new(api.host.clone(), api.refused.clone(), api.node.clone()).look(bounds))
+    let check = HealthCheck::new(api.host, api.refused, api.node, api.transactions);
+    Json(check.look(bounds))
 }
