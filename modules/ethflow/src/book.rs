@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::due::{self, Due};
 use crate::order::{Id, Order, State, shortened};
+use crate::requests::{self, REQUEST_BYTES_MAX};
 pub use room::EVICTED_PER_EVENT;
 use room::REMOVAL_BYTES_MAX;
 
@@ -39,7 +40,7 @@ const OPERATIONS_PER_CHANGE: usize = 9;
 /// hundred operations are for the lists and the facts about the chains.
 const _: () = {
     let changes = CHANGES_PER_EVENT as usize;
-    assert!(ORDERS_MAX as usize * ORDER_BYTES_MAX < 64 * 1_024 * 1_024);
+    assert!(ORDERS_MAX as usize * (ORDER_BYTES_MAX + REQUEST_BYTES_MAX) < 64 * 1_024 * 1_024);
     assert!(changes * ORDER_BYTES_MAX + EVICTED_PER_EVENT * REMOVAL_BYTES_MAX < 1_024 * 1_024);
     let operations = (changes + EVICTED_PER_EVENT) * OPERATIONS_PER_CHANGE + LOOKS_PER_EVENT as usize;
     assert!(operations + 100 < 10_000);
@@ -113,11 +114,13 @@ pub struct Book {
     changes: u32,
     looks: u32,
     has_made_room: bool,
+    /// Whether the module requests refunds.
+    has_requests: bool,
 }
 
 impl Book {
     /// Opens the orders of a chain.
-    pub fn open(chain_id: u64, keep: u64) -> Result<Self> {
+    pub fn open(chain_id: u64, keep: u64, has_requests: bool) -> Result<Self> {
         let chain = CHAINS.get(&chain_id)?.unwrap_or_default();
         Ok(Self {
             chain_id,
@@ -127,6 +130,7 @@ impl Book {
             changes: 0,
             looks: 0,
             has_made_room: false,
+            has_requests,
         })
     }
 
@@ -245,6 +249,14 @@ impl Book {
         Ok(order)
     }
 
+    /// Sets the time of the next look at an order.
+    pub fn look_at(&mut self, id: &Id, mut order: Order, next: u64) -> Result {
+        due::remove(order.next, id)?;
+        order.next = next;
+        ORDERS.set(id, &order)?;
+        self.schedule(next, id)
+    }
+
     /// Ends an order by an event of a block.
     pub fn finish(&mut self, id: &Id, order: Order, state: State, reason: String, block: u64) -> Result<Order> {
         self.changes += 1;
@@ -275,6 +287,9 @@ impl Book {
         BY_STATE.remove(&state_key(id, order))?;
         BY_OWNER.remove(&(order.sender, *id))?;
         ORDERS.remove(id)?;
+        if self.has_requests {
+            requests::forget(id)?;
+        }
         self.count(order.state, -1);
         let stored = STORED.get()?.unwrap_or_default();
         STORED.set(&stored.saturating_sub(1))

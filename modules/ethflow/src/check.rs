@@ -48,8 +48,14 @@ enum Finding {
     Stuck(String),
 }
 
-/// Looks at the orders of a block. Trouble of the endpoint is not an error: the orders wait.
-pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Result {
+/// Looks at the orders of a block, and returns those that are due for a refund. Trouble of the
+/// endpoint is not an error: the orders wait. `payer` is the account that sends the refunds.
+pub async fn run(
+    book: &mut Book,
+    contracts: &Contracts,
+    payer: Option<Address>,
+    block: &Block,
+) -> Result<Vec<(Id, Order)>> {
     let now = block.timestamp / 1_000;
     let due = book.due(now, ORDERS_PER_EVENT)?;
     // Before the orders move: a final order of the past moves to a time before now.
@@ -62,18 +68,22 @@ pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Resul
             None => due::remove(time, &id)?,
         }
     }
+    let mut refundable = Vec::new();
     let mut rest = orders.into_iter();
     loop {
         let mut wave: Vec<_> = rest.by_ref().take(ORDERS_PER_WAVE).collect();
         if wave.is_empty() {
             break;
         }
-        let look = look(block.chain(), contracts, &mut wave).await;
+        let look = look(block.chain(), contracts, payer, &mut wave).await;
         report_outage(book, look.outage);
         let is_unanswered = |finding: &Finding| matches!(finding, Finding::Unanswered(_));
         let is_last = look.findings.iter().any(is_unanswered);
         for ((id, order), finding) in wave.into_iter().zip(look.findings) {
-            apply(book, block, id, order, finding)?;
+            let order = apply(book, block, id, order, finding)?;
+            if order.state == State::Due {
+                refundable.push((id, order));
+            }
         }
         // The time of the event may be used up.
         if is_last {
@@ -83,19 +93,20 @@ pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Resul
     if let Some((_, order)) = rest.next() {
         book.go_back(order.next);
     }
-    Ok(())
+    Ok(refundable)
 }
 
 /// Looks at expired orders after logs of the past, in the state after the newest block. Without this,
-/// the orders of years would count as open until the first block, and use up the bounds.
-pub async fn catch_up(book: &mut Book, contracts: &Contracts) -> Result {
+/// the orders of years would count as open until the first block, and use up the bounds. Returns the
+/// orders that are due for a refund.
+pub async fn catch_up(book: &mut Book, contracts: &Contracts, payer: Option<Address>) -> Result<Vec<(Id, Order)>> {
     if !book.is_behind(clock::now_ms() / 1_000) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let chain = Chain::new(book.chain_id());
     // Trouble of the endpoint is not an error here either: the next logs repeat this.
     let Ok(Some(header)) = chain.header().await else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let newest = Block {
         chain_id: chain.id(),
@@ -103,7 +114,7 @@ pub async fn catch_up(book: &mut Book, contracts: &Contracts) -> Result {
         hash: header.hash,
         timestamp: header.timestamp_seconds.saturating_mul(1_000),
     };
-    run(book, contracts, &newest).await
+    run(book, contracts, payer, &newest).await
 }
 
 /// The results for the orders of a wave.
@@ -115,7 +126,7 @@ struct Look {
 }
 
 /// Reads the orders, and simulates the refunds of those that are due.
-async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -> Look {
+async fn look(chain: Chain, contracts: &Contracts, payer: Option<Address>, orders: &mut [(Id, Order)]) -> Look {
     let reads = orders.iter().map(|(id, _)| read(chain, contracts, id));
     let reads = join_all(reads).await;
     let mut findings = Vec::new();
@@ -143,7 +154,7 @@ async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -
         findings.push(finding);
     }
     let (indices, refundable): (Vec<_>, Vec<_>) = refundable.into_iter().unzip();
-    let outcomes = refunds::simulate(chain, &refundable).await;
+    let outcomes = refunds::simulate(chain, payer, &refundable).await;
     for (index, outcome) in indices.into_iter().zip(outcomes) {
         if let Some(finding) = findings.get_mut(index) {
             *finding = match outcome {
@@ -169,8 +180,8 @@ async fn read(chain: Chain, contracts: &Contracts, id: &Id) -> Result<(Address, 
     Ok((order.owner, filled))
 }
 
-/// Moves an order to the state of a finding.
-fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding) -> Result {
+/// Moves an order to the state of a finding, and returns the order.
+fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding) -> Result<Order> {
     let now = block.timestamp / 1_000;
     let is_unanswered = matches!(finding, Finding::Unanswered(_));
     let (state, reason) = match finding {
@@ -203,17 +214,17 @@ fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding)
     if is_news {
         report(&id, &order);
     }
-    Ok(())
+    Ok(order)
 }
 
 /// The wait after a number of looks without a change, in seconds.
-fn doubled(first: u64, checks: u32, max: u64) -> u64 {
+pub fn doubled(first: u64, checks: u32, max: u64) -> u64 {
     // Eight doublings of an hour are more than a week.
     (first << checks.min(8)).min(max)
 }
 
 /// Logs a new state that an operator acts on.
-fn report(id: &Id, order: &Order) {
+pub fn report(id: &Id, order: &Order) {
     let (chain, uid, refund) = (id.0, uid(id), order.refund());
     match order.state {
         State::Due => info!(

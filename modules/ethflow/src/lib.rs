@@ -7,6 +7,7 @@
 //! - [`due`] is the index of the orders by time, so that a block reads only those whose time has come.
 //! - [`check`] asks the contracts about these, and simulates the [`refunds`]. [`answers`] tells errors
 //!   of the contracts from trouble of the node.
+//! - [`requests`] sends the refunds with the operator's account, if the operator wants that.
 //! - [`query`] answers the operator.
 
 mod abi;
@@ -19,13 +20,15 @@ mod logs;
 mod order;
 mod query;
 mod refunds;
+mod requests;
 #[cfg(test)]
 mod tests;
 
-use nexum_sdk::{Address, Block, Json, Log, Result, U256, cow, module};
+use nexum_sdk::{Address, Block, ErrorKind, Json, Log, Result, U256, bail, cow, module};
 
 use book::Book;
 use contracts::Contracts;
+use requests::{BATCH_MAX, Requests};
 
 /// The `[config]` of nexum.toml.
 #[derive(Debug, serde::Deserialize)]
@@ -42,6 +45,14 @@ struct Settings {
     /// How long the module stores an order that is final, in days.
     #[serde(default = "three")]
     keep_days: u32,
+    /// Whether the module sends the refunds itself.
+    #[serde(default)]
+    refund: bool,
+    /// The operator's account that sends the refunds.
+    account: Option<Address>,
+    /// The most orders that one transaction refunds.
+    #[serde(default = "batch_max")]
+    batch_max: usize,
 }
 
 fn production() -> Address {
@@ -52,6 +63,10 @@ fn three() -> u32 {
     3
 }
 
+fn batch_max() -> usize {
+    BATCH_MAX
+}
+
 const SECONDS_PER_DAY: u64 = 24 * 3_600;
 
 #[derive(Debug)]
@@ -60,11 +75,18 @@ struct EthFlow {
     least: U256,
     /// In seconds.
     keep: u64,
+    /// `None` without `refund`.
+    requests: Option<Requests>,
 }
 
 #[module]
 impl EthFlow {
     fn init(settings: Settings) -> Result<Self> {
+        let requests = match (settings.refund, settings.account) {
+            (false, _) => None,
+            (true, None) => bail!(ErrorKind::InvalidInput; "refund needs account, the address that sends the refunds"),
+            (true, Some(account)) => Some(Requests::new(account, settings.batch_max)?),
+        };
         Ok(Self {
             contracts: Contracts {
                 own: settings.contracts,
@@ -72,6 +94,7 @@ impl EthFlow {
             },
             least: settings.least,
             keep: u64::from(settings.keep_days) * SECONDS_PER_DAY,
+            requests,
         })
     }
 
@@ -84,18 +107,30 @@ impl EthFlow {
     ]])]
     async fn on_logs(&mut self, logs: Vec<Log>) -> Result {
         let Some(first) = logs.first() else { return Ok(()) };
-        let mut book = Book::open(first.chain_id, self.keep)?;
+        let mut book = Book::open(first.chain_id, self.keep, self.requests.is_some())?;
         for log in logs {
             logs::follow(&mut book, &self.contracts, self.least, log)?;
         }
-        check::catch_up(&mut book, &self.contracts).await?;
+        let payer = self.requests.as_ref().map(Requests::account);
+        let due = check::catch_up(&mut book, &self.contracts, payer).await?;
+        // The next block sends: another attempt at these logs would find another newest block.
+        if let (Some(requests), false) = (&mut self.requests, due.is_empty()) {
+            requests.look_again(book.chain_id());
+        }
         book.close()
     }
 
     #[on_block(catch_up = "latest")]
     async fn on_block(&mut self, block: Block) -> Result {
-        let mut book = Book::open(block.chain_id, self.keep)?;
-        check::run(&mut book, &self.contracts, &block).await?;
+        let mut book = Book::open(block.chain_id, self.keep, self.requests.is_some())?;
+        match &mut self.requests {
+            None => drop(check::run(&mut book, &self.contracts, None, &block).await?),
+            Some(requests) => {
+                requests.find(&mut book, &block)?;
+                let due = check::run(&mut book, &self.contracts, Some(requests.account()), &block).await?;
+                requests.send(&mut book, &block, due).await?;
+            }
+        }
         book.set_time(block.timestamp / 1_000);
         book.close()
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::book;
 use crate::order::{Id, Order, State, uid};
 use crate::refunds::{self, Call};
+use crate::requests::{self, Request};
 
 /// The default number of orders of an answer.
 pub const ORDERS_PER_ANSWER: usize = 20;
@@ -83,6 +84,9 @@ pub struct OrderReport {
     pub next_check: u64,
     /// The transaction that pays the order back, for an order that is due or stuck.
     pub call: Option<Call>,
+    /// The last transaction in which the module asked for the refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
 }
 
 /// The begin of a state.
@@ -112,7 +116,7 @@ pub fn answer(question: Vec<u8>) -> Result<Answer> {
     Ok(Answer {
         chains: chains.into_iter().filter(is_wanted).map(report_chain).collect(),
         calls: refunds::calls(&due),
-        orders: found.into_iter().map(report).collect(),
+        orders: found.into_iter().map(report).collect::<Result<_>>()?,
         next: next.as_ref().map(position),
     })
 }
@@ -191,9 +195,9 @@ fn report_chain((chain_id, chain): (u64, book::Chain)) -> ChainReport {
     }
 }
 
-fn report((id, order): (Id, Order)) -> OrderReport {
+fn report((id, order): (Id, Order)) -> Result<OrderReport> {
     let has_call = matches!(order.state, State::Due | State::Stuck);
-    OrderReport {
+    Ok(OrderReport {
         chain_id: id.0,
         uid: uid(&id),
         contract: id.1,
@@ -215,6 +219,7 @@ fn report((id, order): (Id, Order)) -> OrderReport {
         placed_in: order.transaction,
         next_check: order.next,
         call: has_call.then(|| refunds::call_of(&id, &order)),
+        request: requests::get(&id)?,
         reason: order.reason,
-    }
+    })
 }

@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// The transactions that pay these orders back.
 pub fn calls(orders: &[(Id, Order)]) -> Vec<Call> {
-    let groups = groups(orders, 0..orders.len());
+    let groups = groups(orders, 0..orders.len(), REFUNDS_PER_CALL);
     groups.iter().filter_map(|group| call_of_group(orders, group)).collect()
 }
 
@@ -52,8 +52,9 @@ pub fn call_of(id: &Id, order: &Order) -> Call {
 }
 
 /// Simulates the refund of each order in the state of the chain's block. One refund that fails makes
-/// its whole transaction fail, so that the orders of a failed group are simulated alone.
-pub async fn simulate(chain: Chain, orders: &[(Id, Order)]) -> Vec<Outcome> {
+/// its whole transaction fail, so that the orders of a failed group are simulated alone. `payer` is
+/// the sender of the transactions, if it is known.
+pub async fn simulate(chain: Chain, payer: Option<Address>, orders: &[(Id, Order)]) -> Vec<Outcome> {
     let unanswered = || Outcome::Unanswered(String::new());
     let mut outcomes: Vec<_> = orders.iter().map(|_| unanswered()).collect();
     // An order without an answer before may be why its group had none.
@@ -63,10 +64,10 @@ pub async fn simulate(chain: Chain, orders: &[(Id, Order)]) -> Vec<Outcome> {
             .is_some_and(|(_, order)| order.state != State::Expired)
     };
     let (fresh, suspects): (Vec<_>, Vec<_>) = (0..orders.len()).partition(is_fresh);
-    let mut waiting = groups(orders, fresh);
+    let mut waiting = groups(orders, fresh, REFUNDS_PER_CALL);
     waiting.extend(suspects.into_iter().map(|index| vec![index]));
     while !waiting.is_empty() {
-        let answers = waiting.iter().map(|group| send(chain, orders, group));
+        let answers = waiting.iter().map(|group| send(chain, payer, orders, group));
         let answers = join_all(answers).await;
         let mut alone = Vec::new();
         for (group, (outcome, is_answer)) in waiting.into_iter().zip(answers) {
@@ -87,13 +88,14 @@ pub async fn simulate(chain: Chain, orders: &[(Id, Order)]) -> Vec<Outcome> {
 
 /// Simulates one transaction. Returns the outcome, and whether one order of a group may be the cause of
 /// a failure.
-async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> (Outcome, bool) {
+async fn send(chain: Chain, payer: Option<Address>, orders: &[(Id, Order)], group: &[usize]) -> (Outcome, bool) {
     let Some(call) = call_of_group(orders, group) else {
         return (Outcome::Works, false);
     };
     let request = CallRequest {
         to: call.to,
         data: call.data,
+        from: payer,
         gas: Some(REFUND_GAS_MAX.saturating_mul(group.len() as u64)),
         ..CallRequest::default()
     };
@@ -103,18 +105,29 @@ async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> (Outcome
     }
 }
 
-/// The indices of orders, by transaction.
-fn groups(orders: &[(Id, Order)], indices: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
+/// The indices of orders, by transaction of at most `count` orders.
+fn groups(orders: &[(Id, Order)], indices: impl IntoIterator<Item = usize>, count: usize) -> Vec<Vec<usize>> {
     let mut by_contract: BTreeMap<(u64, Address), Vec<usize>> = BTreeMap::new();
     for index in indices {
         if let Some(((chain_id, contract, _), _)) = orders.get(index) {
             by_contract.entry((*chain_id, *contract)).or_default().push(index);
         }
     }
-    let groups = by_contract
-        .values()
-        .flat_map(|indices| indices.chunks(REFUNDS_PER_CALL));
+    let groups = by_contract.values().flat_map(|indices| indices.chunks(count));
     groups.map(<[usize]>::to_vec).collect()
+}
+
+/// The orders, in batches of at most `count` orders of one contract.
+pub fn batches(orders: &[(Id, Order)], count: usize) -> Vec<Vec<(Id, Order)>> {
+    let groups = groups(orders, 0..orders.len(), count).into_iter();
+    let members = |group: Vec<usize>| group.into_iter().filter_map(|index| orders.get(index).cloned());
+    groups.map(|group| members(group).collect()).collect()
+}
+
+/// The transaction that pays a batch back. `None` for an empty batch.
+pub fn call_of_batch(batch: &[(Id, Order)]) -> Option<Call> {
+    let (id, _) = batch.first()?;
+    Some(call(id, batch.iter().map(|(_, order)| order.input()).collect()))
 }
 
 fn call_of_group(orders: &[(Id, Order)], group: &[usize]) -> Option<Call> {
@@ -132,7 +145,7 @@ fn call((chain_id, contract, _): &Id, orders: Vec<Input>) -> Call {
 }
 
 /// The outcome for a call that failed.
-fn failure(error: &Error) -> Outcome {
+pub fn failure(error: &Error) -> Outcome {
     if let Some(IEthFlowErrors::EthTransferFailed(_)) = error.decode_revert() {
         let reason = "EthTransferFailed: the contract of the sender refuses the ether, or uses too much gas";
         return Outcome::Refused(reason.to_owned());

@@ -8,6 +8,7 @@ mod outages;
 mod policy;
 mod properties;
 mod queries;
+mod requests;
 mod states;
 mod vectors;
 

@@ -28,7 +28,7 @@ impl Book {
         match fullest.1 == self.chain_id {
             true => self.evict(),
             false => {
-                let mut other = Self::open(fullest.1, self.keep)?;
+                let mut other = Self::open(fullest.1, self.keep, self.has_requests)?;
                 other.evict()?;
                 other.close()
             }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nexum_sdk::sol_types::{SolCall, SolError};
 use nexum_sdk::testing::Host;
-use nexum_sdk::{Address, Bytes, Error, ErrorKind, Result, U256, cow};
+use nexum_sdk::{Address, B256, Bytes, Error, ErrorKind, Result, U256, cow};
 use serde_json::Value;
 
 use crate::abi::IEthFlow::{EthTransferFailed, invalidateOrdersIgnoringNotAllowedCall, ordersCall, ordersReturn};
@@ -27,6 +27,12 @@ pub(super) struct FakeChain {
     pub(super) fault: Option<Error>,
     /// The sizes of the simulated refunds, with their limits of gas.
     pub(super) simulated: Vec<(usize, u64)>,
+    /// The amounts to buy of the orders in each transaction.
+    pub(super) sent: Vec<Vec<u64>>,
+    /// The answer to transactions, if nexum does not send them.
+    pub(super) refusal: Option<Error>,
+    /// The amounts to buy of orders whose refund works in a simulation alone.
+    pub(super) reverting: BTreeSet<U256>,
     /// The `block` of each request.
     pub(super) blocks: Vec<Value>,
 }
@@ -36,8 +42,29 @@ impl FakeChain {
     pub(super) fn serve(host: &mut Host) -> Rc<RefCell<Self>> {
         let chain = Rc::new(RefCell::new(Self::default()));
         let served = chain.clone();
-        host.on_rpc(move |_, method, params| (method == "eth_call").then(|| served.borrow_mut().call(params)));
+        host.on_rpc(move |_, method, params| match method {
+            "eth_call" => Some(served.borrow_mut().call(params)),
+            "eth_sendTransaction" => Some(served.borrow_mut().send(params)),
+            _ => None,
+        });
         chain
+    }
+
+    fn send(&mut self, params: &Value) -> Result<Value> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        let data: Bytes = serde_json::from_value(params[0]["data"].clone())?;
+        let orders = invalidateOrdersIgnoringNotAllowedCall::abi_decode(&data)?.orders;
+        if orders.iter().any(|order| self.reverting.contains(&order.buyAmount)) {
+            let error = Error::new(ErrorKind::Denied, "the chain would not carry out the transaction");
+            return Err(error.with_data(Bytes::from(EthTransferFailed {}.abi_encode()).to_string()));
+        }
+        self.sent
+            .push(orders.iter().map(|order| order.buyAmount.to()).collect());
+        Ok(Value::String(
+            B256::with_last_byte(u8::try_from(self.sent.len())?).to_string(),
+        ))
     }
 
     fn call(&mut self, params: &Value) -> Result<Value> {

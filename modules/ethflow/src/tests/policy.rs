@@ -123,7 +123,8 @@ fn a_wrong_key_of_the_configuration_is_an_error() {
         (
             "contract",
             "",
-            "config: contract is unknown; known are contracts, settlement, least, keep_days",
+            "config: contract is unknown; known are contracts, settlement, least, keep_days, refund, account, \
+             batch_max",
         ),
         ("keep_days", "-1", "config: keep_days: \"-1\" is not a u32"),
     ] {
