@@ -7,6 +7,7 @@ mod done;
 pub(crate) mod effects;
 pub(crate) mod health;
 pub(crate) mod logs;
+mod problem;
 pub(crate) mod query;
 pub(crate) mod reload;
 mod show;

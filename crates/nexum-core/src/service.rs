@@ -20,7 +20,7 @@ pub trait Service: Send + Sync + Debug + 'static {
     async fn run(&self, context: ServiceContext, stop: CancellationToken);
 }
 
-/// What a run gives to its services.
+/// The parts of a run that a service uses.
 #[derive(Clone, Debug)]
 pub struct ServiceContext {
     /// The store of the modules' state.

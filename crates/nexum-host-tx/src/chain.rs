@@ -1,4 +1,4 @@
-//! What this crate asks a chain, and how it reads the answers. Every answer may be wrong.
+//! The questions to a chain, and the reading of the answers. Every answer may be wrong.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl Chain {
         gas.saturating_add(gas.saturating_mul(GAS_MARGIN_PERCENT) / 100)
     }
 
-    /// What transactions pay now.
+    /// The fees that transactions pay now.
     pub(crate) async fn market(&self) -> Result<Market, SendError> {
         let history = self.access.read(self.id, "eth_feeHistory", HISTORY_PARAMS).await;
         let market = match history {

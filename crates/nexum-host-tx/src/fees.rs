@@ -20,7 +20,7 @@ pub(crate) const GWEI: u128 = 1_000_000_000;
 /// The increase of a replacement that nodes ask for, in percent: geth and others want 10, and parts round down.
 const BUMP_PERCENT: u128 = 12;
 
-/// What transactions pay now.
+/// The fees that transactions pay now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Market {
     /// A chain with a base fee (EIP-1559): the base fee of the next block and the usual tip, in wei per gas.

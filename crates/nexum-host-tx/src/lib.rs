@@ -32,7 +32,7 @@
 //! - No byte of a transaction leaves nexum before it is durable with its nonce.
 //! - A nonce is used again only for a transaction that every place has refused, or to replace one. So of all that
 //!   nexum has signed for one nonce, a chain carries out one at most.
-//! - Nothing continues silently on an account that somebody else uses: it is halted until the operator says otherwise.
+//! - nexum sends nothing more from an account that another program uses, until the operator says otherwise.
 
 pub use amounts::{ether, gwei};
 pub use config::{BUMP_AFTER_BLOCKS, BUMPS_MAX, TX_SECTION, TxConfig};

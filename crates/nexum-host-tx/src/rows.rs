@@ -62,7 +62,7 @@ pub struct Transaction {
     pub versions: Vec<Version>,
     /// The signed bytes of the newest version.
     pub signed: Bytes,
-    /// What the next version does.
+    /// The purpose of the next version.
     pub purpose: Purpose,
     /// The state.
     pub state: TransactionState,
@@ -72,10 +72,10 @@ pub struct Transaction {
     pub waits: Option<String>,
 }
 
-/// What a version does.
+/// The purpose of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
-    /// What the module asked for.
+    /// The request of the module.
     Request,
     /// Nothing: an empty transaction of the account to itself takes the nonce, because what the module asked for must
     /// not happen any more.
@@ -87,7 +87,7 @@ pub enum Purpose {
 pub struct Version {
     /// The hash.
     pub hash: B256,
-    /// What it does.
+    /// The purpose.
     pub purpose: Purpose,
     /// The most wei per gas.
     pub max_fee: u128,
@@ -99,7 +99,7 @@ pub struct Version {
     pub at_ms: u64,
 }
 
-/// What has become of a transaction.
+/// The place of a transaction on the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransactionState {
     /// No block has it yet.

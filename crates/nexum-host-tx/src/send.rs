@@ -122,7 +122,7 @@ struct Job<'a> {
     module: &'a nexum_config::names::ModuleName,
     event: String,
     now_ms: u64,
-    /// What is signed, once it is.
+    /// The signed transaction, once there is one.
     made: Mutex<Option<Made>>,
 }
 
@@ -480,7 +480,7 @@ fn check(grant: &Grant, request: &SendRequest, gas: u64) -> Result<Allowed, Send
     Ok(allowed?)
 }
 
-/// What a transaction means for the limits.
+/// The part of a transaction in the limits.
 pub(crate) fn outcome(transaction: &Transaction) -> Outcome {
     match transaction.state {
         TransactionState::Pending => Outcome::Open(transaction.fee_max()),

@@ -1,4 +1,4 @@
-//! What a module has spent with an account, in the last hour and the last day.
+//! The spending of a module with an account, in the last hour and the last day.
 
 use std::collections::BTreeMap;
 

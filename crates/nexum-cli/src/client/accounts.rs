@@ -239,7 +239,7 @@ mod tests {
     /// A time of the test, in milliseconds since the Unix epoch.
     const NOW_MS: u64 = 1_767_225_600_000;
 
-    const HALT: &str = "the chain has 8 transactions of the account, and nexum knows of 7: somebody else uses the key. \
+    const HALT: &str = "the chain has 8 transactions of the account, and nexum knows of 7: another program uses the key. \
                         Look at the account, and run `nexum account sync treasury`";
 
     fn transactions() -> Vec<Transaction> {
@@ -313,12 +313,12 @@ mod tests {
             "nexum has sent nothing from treasury: there is nothing to sync"
         );
         let chains = json!([
-            { "chain_id": 1, "nonce_before": 7, "next_nonce": 8, "halt": "somebody else uses the key" },
+            { "chain_id": 1, "nonce_before": 7, "next_nonce": 8, "halt": "another program uses the key" },
             { "chain_id": 100, "nonce_before": 3, "next_nonce": 3 },
         ]);
         assert_eq!(
             synced(chains),
-            "treasury on chain 1: the next nonce was 7 and is 8; nexum sends again, after the halt: somebody else uses the key\n\
+            "treasury on chain 1: the next nonce was 7 and is 8; nexum sends again, after the halt: another program uses the key\n\
              treasury on chain 100: the next nonce stays 3; the account was not halted"
         );
     }

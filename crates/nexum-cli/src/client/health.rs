@@ -4,6 +4,7 @@
 use nexum_config::harmless::harmless;
 
 use super::Client;
+use super::problem::about;
 use super::status::{next_try, now_ms};
 use crate::args;
 use crate::args::HealthFormat;
@@ -16,16 +17,13 @@ use crate::protocol::event_part::whole_ms;
 use crate::protocol::health::{Health, Problem};
 use crate::report::Refusals;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{count, list, span};
+use crate::report::{count, span};
 
 /// The exit codes of plugins for Nagios (Monitoring Plugins Development Guidelines, "Plugin Return
 /// Codes").
 const NAGIOS_OK: u8 = 0;
 const NAGIOS_CRITICAL: u8 = 2;
 const NAGIOS_UNKNOWN: u8 = 3;
-
-/// The most modules in the line of the chain for which they wait: more than most operators run. The JSON names all.
-const WAITING_NAMED_MAX: usize = 16;
 
 /// Shows the problems of the daemon with this configuration.
 ///
@@ -97,31 +95,6 @@ fn lines(health: &Health, now_ms: u64) -> Vec<String> {
             .map(|note| format!("note: {}", harmless(&about(note)))),
     );
     lines
-}
-
-/// The problem with its subject, in one line.
-pub(super) fn about(problem: &Problem) -> String {
-    let reason = problem.reason.lines().next().unwrap_or_default();
-    if let (Some(account), Some(chain)) = (&problem.account, problem.chain) {
-        return format!("account {account} on chain {chain}: {reason}");
-    }
-    match (&problem.module, problem.chain) {
-        (Some(module), _) => format!("module {module}: {reason}"),
-        (None, Some(chain)) => format!("chain {chain}: {reason}{}", waiting(&problem.waiting)),
-        (None, None) => reason.to_owned(),
-    }
-}
-
-/// The modules that wait for a chain: `; module noop waits`.
-fn waiting(modules: &[String]) -> String {
-    let named = modules.iter().take(WAITING_NAMED_MAX);
-    let named = list(named);
-    match modules.len() {
-        0 => String::new(),
-        1 => format!("; module {named} waits"),
-        all if all > WAITING_NAMED_MAX => format!("; modules {named} and {} more wait", all - WAITING_NAMED_MAX),
-        _ => format!("; modules {named} wait"),
-    }
 }
 
 /// The number of modules and the greatest lateness, and which modules do not run.

@@ -14,7 +14,7 @@ use nexum_core::clock::{Clock as _, SystemClock};
 use self::details::details;
 use self::overview::{is_cut, overview, reasons};
 use super::Client;
-use super::health::about;
+use super::problem::about;
 use crate::args;
 use crate::args::Format;
 use crate::exit_code::{FAILED, STOPPED};

@@ -45,7 +45,7 @@ impl Run {
         Ok(())
     }
 
-    /// What the services get.
+    /// The context of the services.
     pub(super) fn service_context(&self) -> ServiceContext {
         ServiceContext {
             tenure: self.ownership.as_ref().map(ownership::Ownership::tenure),

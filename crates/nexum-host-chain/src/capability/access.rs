@@ -48,12 +48,20 @@ impl ChainAccess for Chains {
     }
 }
 
+/// Whether the place has answered with an error about the transaction.
+fn is_about_transaction(error: &RequestError) -> bool {
+    let RequestError::Answer { kind, .. } = error else {
+        return false;
+    };
+    *kind != AnswerKind::Trouble && !error.is_rate_limit()
+}
+
 fn submitted((endpoint, answer): (String, Answer)) -> Submitted {
     let has_it = has_transaction(&answer);
     let result = match answer {
         Err(error) if !has_it => Err(SubmitError {
             message: printable(&error.to_string()),
-            is_refusal: matches!(&error, RequestError::Answer { kind, .. } if *kind != AnswerKind::Trouble),
+            is_refusal: is_about_transaction(&error),
         }),
         _ => Ok(()),
     };

@@ -60,7 +60,8 @@ async fn every_endpoint_gets_a_transaction_once_and_its_answer_is_told() {
     assert_eq!(outcomes[0], ("ok", String::new()));
     assert_eq!(outcomes[1], ("ok", String::new()));
     assert_eq!(outcomes[2], ("refused", "nonce too low".to_owned()));
-    assert_eq!(outcomes[3].0, "refused");
+    // It may take the transaction when nexum submits it again.
+    assert_eq!(outcomes[3].0, "unknown");
     for ((node, submitted), url) in [&one, &two, &three].into_iter().zip(&submitted).zip(&urls) {
         assert_eq!(submitted.endpoint, *url);
         let sent: Vec<_> = node.calls().into_iter().filter(|call| call.method == SEND).collect();
@@ -96,8 +97,8 @@ async fn a_hostile_answer_is_no_refusal_and_delays_no_other_place() {
     for (answer, expected) in [
         (Answer::Result(json!({ "not": "a hash" })), "ok"),
         (Answer::error(-32_000, "insufficient funds"), "refused"),
-        (Answer::error(-32_005, "limit exceeded"), "refused"),
-        (Answer::status(403), "refused"),
+        (Answer::error(-32_005, "limit exceeded"), "unknown"),
+        (Answer::status(403), "unknown"),
         (Answer::status(502), "unknown"),
         (Answer::error(-32_000, "unknown transaction type"), "refused"),
         (Answer::Text("<html>".to_owned()), "unknown"),
@@ -118,7 +119,7 @@ async fn an_endpoint_of_another_chain_gets_no_transaction() {
     let chains = Chains::new([config(&node.http_url())]);
     let submitted = submit(&chains, SubmitTo::Configured).await;
     let expected = format!("the endpoint serves chain 1, not chain {CHAIN}");
-    assert_eq!(outcome(&submitted[0]), ("refused", expected));
+    assert_eq!(outcome(&submitted[0]), ("unknown", expected));
     assert_eq!(node.count(SEND), 0);
 }
 
@@ -300,7 +301,7 @@ async fn a_place_that_asks_for_fewer_requests_gets_none_for_a_while() {
     let chains = Chains::new([config]);
     for _ in 0..2 {
         let submitted = submit(&chains, SubmitTo::Configured).await;
-        assert_eq!(outcome(&submitted[0]).0, "refused", "{submitted:?}");
+        assert_eq!(outcome(&submitted[0]).0, "unknown", "{submitted:?}");
     }
     assert_eq!(node.count(SEND), 1);
 }

@@ -1,4 +1,4 @@
-//! What the tender does with one transaction that no block has: a function of the row and of the chain.
+//! The next step of the tender for one transaction that no block has: a function of the row and of the chain.
 
 use nexum_core::capability::Submission;
 
@@ -6,14 +6,14 @@ use crate::amounts::gwei;
 use crate::fees::{Fees, Market};
 use crate::rows::{Purpose, Transaction};
 
-/// What the tender knows of the chain and of the rules.
+/// The tender's knowledge of the chain and of the rules.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
     /// The number of the latest block.
     pub(crate) head: u64,
     /// Whether every earlier nonce of the account is in a block.
     pub(crate) is_next: bool,
-    /// What transactions pay now.
+    /// The fees that transactions pay now.
     pub(crate) market: Market,
     /// The most wei per gas that the operator allows now. `None` if the module may send nothing any more.
     pub(crate) cap: Option<u128>,
@@ -22,7 +22,7 @@ pub(crate) struct Situation {
     pub(crate) submission: Submission,
 }
 
-/// What the tender does.
+/// The next step of the tender, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) step: Step,

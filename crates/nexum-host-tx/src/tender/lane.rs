@@ -33,7 +33,7 @@ const SETTLED_DEPTH: u64 = 128;
 /// The looks without an open transaction between two comparisons of the nonce with the chain's.
 const IDLE_LOOKS: u64 = 60;
 
-/// What the tender remembers of a lane. The state has everything that must not be lost.
+/// The tender's memory of a lane. The state has everything that must not be lost.
 #[derive(Debug, Default)]
 pub(super) struct LaneTender {
     /// All transactions before this nonce are closed.
@@ -321,7 +321,7 @@ impl Look<'_> {
         let nonce = one.nonce;
         let mut new = one.transaction.clone();
         let reason = format!(
-            "a transaction with nonce {nonce} that nexum has not sent is in a block: somebody else uses the key"
+            "a transaction with nonce {nonce} that nexum has not sent is in a block: another program uses the key"
         );
         new.waits = Some(reason.clone());
         if is_settled {
@@ -373,7 +373,7 @@ impl Look<'_> {
         match self.next().await? {
             Some(row) if row.next < count => {
                 let reason = format!(
-                    "the chain has {count} transactions of the account, and nexum knows of {}: somebody else uses the key",
+                    "the chain has {count} transactions of the account, and nexum knows of {}: another program uses the key",
                     row.next
                 );
                 self.halt(reason).await

@@ -1,4 +1,4 @@
-//! What the receiver has done, and the comparison with what it should have done.
+//! The acts of the receiver, and the comparison with the expected ones.
 
 use std::{collections::BTreeMap, fmt};
 

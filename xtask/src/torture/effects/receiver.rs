@@ -36,7 +36,7 @@ pub(super) struct Receiver {
     faults: Arc<AtomicBool>,
 }
 
-/// What happens to a request.
+/// The fate of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Answered,

@@ -64,7 +64,7 @@ pub(super) struct Run {
     _anvils: [Anvil; 2],
 }
 
-/// What the chain that takes the transactions does.
+/// The changes of the chain that takes the transactions.
 struct Mining {
     random: StdRng,
     /// Whether blocks are removed.

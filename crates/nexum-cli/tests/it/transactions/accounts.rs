@@ -61,7 +61,7 @@ async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
         (&json!("account0"), &json!(TEST_CHAIN_ID))
     );
     let halt = of_chain["halt"].as_str().expect("a halt");
-    assert!(halt.contains("somebody else uses the key"), "{halt}");
+    assert!(halt.contains("another program uses the key"), "{halt}");
     let next = of_chain["next_nonce"].as_u64().expect("a nonce");
     assert!(
         next >= of_chain["nonce_before"].as_u64().expect("a nonce").max(1),

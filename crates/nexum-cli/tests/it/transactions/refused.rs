@@ -10,7 +10,7 @@ const LIMITS: &str = "limits = { max_fee_gwei = 1000, fee_per_day = \"1\", value
 /// A contract that reverts with four bytes: `PUSH4 deadbeef PUSH0 MSTORE PUSH1 4 PUSH1 28 REVERT`.
 const REVERTS: &str = "0x63deadbeef5f526004601cfd";
 
-/// What the module hears of its first transaction.
+/// The answer that the module gets to its first transaction.
 async fn heard(config: &str, rules: &str) -> String {
     let world = World::new(vec![Module::with_rules(config, rules)], &["--no-mining"]);
     world

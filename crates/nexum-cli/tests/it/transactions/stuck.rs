@@ -97,7 +97,7 @@ async fn a_transaction_of_a_removed_block_is_in_another_one_once() {
     assert_eq!(world.paid(1).await, paid);
 }
 
-/// Somebody else sends a transaction with the key: nexum stops, and says so.
+/// Another program sends a transaction with the key: nexum stops, and says so.
 #[tokio::test]
 async fn an_account_that_somebody_else_uses_is_halted() {
     let world = World::new(vec![Module::payer("first = 1\n")], &["--no-mining"]);
@@ -109,7 +109,7 @@ async fn an_account_that_somebody_else_uses_is_halted() {
     world.anvil.request("eth_sendTransaction", foreign).await;
     world.anvil.mine(1).await;
     log.until(|line| {
-        line.contains("nexum stops sending from an account") && line.contains("somebody else uses the key")
+        line.contains("nexum stops sending from an account") && line.contains("another program uses the key")
     });
     // The event of the foreign transaction's block may have come before.
     world.anvil.request("anvil_dropAllTransactions", json!([])).await;

@@ -33,7 +33,7 @@ pub enum EffectPlan {
     Denied(&'static str),
 }
 
-/// What becomes durable with the record of an effect that nexum itself carries out, such as a transaction that it sends
+/// The rows and the answer that become durable with the record of an effect that nexum itself carries out, such as a transaction that it sends
 /// until the chain has it.
 pub struct PreparedEffect {
     /// The rows of the capability.
