@@ -21,7 +21,7 @@ pub(crate) enum Account {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Continue with an account that another program has used, after you have looked at it
+    /// Continue with an account after another program has used its key
     Sync {
         /// The account
         account: AccountName,
