@@ -118,10 +118,6 @@ async fn refunds_due_orders_in_batches_once() {
     mine_until_refunded(&chain, 35).await;
     let batches = sent(&chain).await;
     assert_eq!(batches.len(), 2);
-    eprintln!(
-        "GAS {:?}",
-        batches.iter().map(|b| (b.gas, b.gas_used)).collect::<Vec<_>>()
-    );
     assert!(
         batches
             .iter()
