@@ -1,5 +1,7 @@
 //! The module `ethflow` on a chain with the contracts of CoW Protocol.
 
+mod refunds;
+
 use alloy_primitives::{Address, B256, Bytes, U256};
 use nexum_testing::cow::ethflow::abi::{self, EthFlowOrder};
 use nexum_testing::cow::ethflow::{ETHFLOW, PICKY_USER};
@@ -30,11 +32,15 @@ struct Running {
 
 impl Running {
     fn start(chain: &CowChain) -> Self {
-        let dir = Dir::new();
+        Self::start_in(Dir::new(), chain, "")
+    }
+
+    /// Starts the daemon in a directory. `more` follows the module's table in `engine.toml`.
+    fn start_in(dir: Dir, chain: &CowChain, more: &str) -> Self {
         dir.write(
             "engine.toml",
             format!(
-                "[chains.11155111]\nrpc_url = {:?}\npoll_interval_ms = 10\n[[modules]]\npath = {:?}\n",
+                "[chains.11155111]\nrpc_url = {:?}\npoll_interval_ms = 10\n[[modules]]\npath = {:?}\n{more}",
                 chain.anvil().http_url(),
                 guests::component("ethflow").display().to_string(),
             ),
@@ -71,6 +77,13 @@ impl Running {
             }
         }
         panic!("expected {expected:?}, found {last:#}");
+    }
+
+    /// Kills the daemon, and returns its directory.
+    fn kill(mut self) -> Dir {
+        self.child.kill().expect("a kill");
+        self.child.wait().expect("an end");
+        self.dir
     }
 
     /// Ends the daemon, and returns the rest of its log.

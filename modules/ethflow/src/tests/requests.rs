@@ -103,7 +103,7 @@ fn a_refund_that_does_not_come_is_requested_again_after_some_blocks() {
     world.block(DUE).expect("handled");
     let first = (DUE - START) / 12;
     // Blocks have twelve seconds, so that the wait has the blocks too.
-    assert!(REQUEST_WAIT / 12 >= REQUEST_BLOCKS);
+    const { assert!(REQUEST_WAIT / 12 >= REQUEST_BLOCKS) };
     world.block(DUE + REQUEST_WAIT - 12).expect("handled");
     assert_eq!(sent(&world), [[1, 2]]);
     refund(&mut world, &uids[1]);

@@ -15,10 +15,10 @@ const EXAMPLE_ACCOUNT: &str = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
 const EXAMPLE_TARGET: &str = "0x00000000000000000000000000000000000A11CE";
 const EXAMPLE_URL: &str = "wss://ethereum-sepolia-rpc.publicnode.com";
 
-/// The amount that the example wants on the target, in wei.
+/// The balance that the example wants on the target, in wei.
 const WANTED: u128 = 500_000_000_000_000_000;
 
-/// The rest on the target when it has spent its ether, in wei. Less than the example's minimum.
+/// The rest on the target after it has spent its ether, in wei: less than the example's minimum.
 const LEFT: u128 = 50_000_000_000_000_000;
 
 /// The blocks after a transfer, in which the module could send another one.
