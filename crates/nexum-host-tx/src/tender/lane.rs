@@ -21,8 +21,11 @@ use crate::sign::sign;
 use crate::spending::Spending;
 use crate::transactions::{LaneStatus, Shared};
 
-/// The most transactions of one look. A lane with more goes on with the next look.
-const OPEN_MAX: usize = 1_024;
+/// The transactions that are in memory at a time.
+const PAGE: usize = 128;
+
+/// The failures after which a look ends: more would only wait for a chain that does not answer.
+const FAILURES_MAX: usize = 3;
 
 /// The most old transactions that one look removes.
 const PRUNED_MAX: usize = 16;
@@ -57,6 +60,27 @@ struct Look<'a> {
     chain: Chain,
 }
 
+/// One look at the chain.
+struct Round {
+    head: Head,
+    /// The number of transactions that the account has in blocks.
+    count: u64,
+    /// The number of the last block that no reorganisation can remove.
+    settled: u64,
+    /// Whether it is the first one of the process.
+    is_first: bool,
+}
+
+/// The open transactions in short.
+#[derive(Debug, Default)]
+struct Overview {
+    has_open: bool,
+    needs_a_step: bool,
+    pending: u64,
+    /// The time of the oldest one that no block has.
+    oldest_ms: Option<u64>,
+}
+
 /// A transaction with its nonce and its row.
 #[derive(Clone)]
 struct Open {
@@ -82,11 +106,11 @@ impl LaneTender {
             account,
             chain: Chain::new(&shared.chains, lane.chain),
         };
-        let open = look.open(self.first_open).await?;
+        let overview = self.overview(&look).await?;
         let halt = rows.get(&key::halt(lane)).await?;
         let halt = halt.map(|row| Halt::decode(&row)).transpose()?;
-        look.show(&open, halt);
-        match self.tend(&look, open).await {
+        look.show(&overview, halt);
+        match self.tend(&look, &overview).await {
             Ok(()) => {
                 if std::mem::take(&mut self.is_troubled) {
                     tracing::info!(target: TARGET, account = %account.name(), chain = lane.chain, "nexum looks after the account's transactions again");
@@ -108,42 +132,68 @@ impl LaneTender {
         self.prune(&look).await
     }
 
-    async fn tend(&mut self, look: &Look<'_>, open: Vec<Open>) -> Result<(), SendError> {
-        let is_idle = open.is_empty();
+    /// Reads all open transactions, page by page, because a row can be large.
+    async fn overview(&mut self, look: &Look<'_>) -> Result<Overview, StoreError> {
+        let (mut overview, mut first_open, mut next) = (Overview::default(), None, self.first_open);
+        loop {
+            let page = look.scan(next, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            next = last.nonce + 1;
+            for one in page.iter().filter(|one| one.is_open()) {
+                first_open.get_or_insert(one.nonce);
+                overview.add(one);
+            }
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        self.first_open = first_open.unwrap_or(next);
+        Ok(overview)
+    }
+
+    async fn tend(&mut self, look: &Look<'_>, overview: &Overview) -> Result<(), SendError> {
         self.idle += 1;
-        if is_idle && self.idle < IDLE_LOOKS && self.head.is_some() {
+        if !overview.has_open && self.idle < IDLE_LOOKS && self.head.is_some() {
             return Ok(());
         }
         self.idle = 0;
         let Some(head) = look.chain.head("latest").await? else {
             return Err(SendError::Malformed("eth_getBlockByNumber"));
         };
-        let is_first_look = self.head.is_none();
-        if self.head == Some(head) && !is_idle && !open.iter().any(|open| open.needs_a_step()) {
+        if self.head == Some(head) && overview.has_open && !overview.needs_a_step {
             return Ok(());
         }
-        let count = look.chain.transactions(look.lane.account, "latest").await?;
-        let settled = look.settled(head).await?;
-        let mut first_open = None;
-        for mut one in open {
-            look.find(&mut one, count, head, settled).await?;
-            if one.is_open() {
-                first_open.get_or_insert(one.nonce);
-            }
-            if one.transaction.is_pending() {
-                // With a lower nonce, another transaction is in a block, or the node has no receipt yet.
-                let is_next = one.nonce == count;
-                if one.nonce >= count {
-                    look.step(&mut one, head, is_next, is_first_look).await?;
+        let round = Round {
+            head,
+            count: look.chain.transactions(look.lane.account, "latest").await?,
+            settled: look.settled(head).await?,
+            is_first: self.head.is_none(),
+        };
+        let (mut failures, mut next) = (Vec::new(), self.first_open);
+        // One transaction that cannot be looked up must not hide the others.
+        while failures.len() < FAILURES_MAX {
+            let page = look.scan(next, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            next = last.nonce + 1;
+            let is_full = page.len() == PAGE;
+            for mut one in page {
+                if failures.len() == FAILURES_MAX || !one.is_open() {
+                    continue;
                 }
-            } else if first_open.is_none() {
-                self.first_open = one.nonce + 1;
+                match look.tend(&mut one, &round).await {
+                    Ok(()) => {}
+                    Err(error @ SendError::Store(_)) => return Err(error),
+                    Err(error) => failures.push(error),
+                }
+            }
+            if !is_full {
+                break;
             }
         }
-        if let Some(first_open) = first_open {
-            self.first_open = first_open;
+        if let Some(error) = failures.into_iter().next() {
+            return Err(error);
         }
-        look.compare(count).await?;
+        look.compare(round.count).await?;
         self.head = Some(head);
         Ok(())
     }
@@ -179,6 +229,18 @@ impl LaneTender {
     }
 }
 
+impl Overview {
+    fn add(&mut self, one: &Open) {
+        self.has_open = true;
+        self.needs_a_step |= one.needs_a_step();
+        if one.transaction.is_pending() {
+            self.pending += 1;
+            let since = one.transaction.since_ms;
+            self.oldest_ms = Some(self.oldest_ms.map_or(since, |oldest| oldest.min(since)));
+        }
+    }
+}
+
 impl Open {
     /// Whether the tender still has something to do with it.
     fn is_open(&self) -> bool {
@@ -196,11 +258,15 @@ impl Open {
 }
 
 impl Look<'_> {
-    /// The open transactions.
-    async fn open(&self, first: u64) -> Result<Vec<Open>, StoreError> {
-        let mut found = self.scan(first, OPEN_MAX).await?;
-        found.retain(Open::is_open);
-        Ok(found)
+    /// Looks at one open transaction.
+    async fn tend(&self, one: &mut Open, round: &Round) -> Result<(), SendError> {
+        self.find(one, round.count, round.head, round.settled).await?;
+        // With a lower nonce, another transaction is in a block, or the node has no receipt yet.
+        if !one.transaction.is_pending() || one.nonce < round.count {
+            return Ok(());
+        }
+        let is_next = one.nonce == round.count;
+        self.step(one, round.head, is_next, round.is_first).await
     }
 
     async fn scan(&self, first: u64, most: usize) -> Result<Vec<Open>, StoreError> {
@@ -590,18 +656,16 @@ impl Look<'_> {
         );
     }
 
-    fn show(&self, open: &[Open], halt: Option<Halt>) {
-        let pending = open.iter().filter(|one| one.transaction.is_pending());
-        let oldest = pending.clone().map(|one| one.transaction.since_ms).min();
+    fn show(&self, overview: &Overview, halt: Option<Halt>) {
+        let Overview { pending, oldest_ms, .. } = *overview;
         let now_ms = self.context.clock.now_ms();
-        let age = oldest.map_or(0, |since| now_ms.saturating_sub(since));
-        let pending = pending.count() as u64;
+        let age = oldest_ms.map_or(0, |since| now_ms.saturating_sub(since));
         metrics::lane(self.lane.chain, self.account.name(), pending, age, halt.is_some());
         let status = LaneStatus {
             account: self.account.name().clone(),
             chain: self.lane.chain,
             pending,
-            oldest_ms: oldest,
+            oldest_ms,
             halt,
         };
         self.shared.statuses.lock().insert(self.lane, status);
