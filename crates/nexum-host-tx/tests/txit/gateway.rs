@@ -1,8 +1,9 @@
 //! The way to the node, which loses, refuses and invents as a test says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_primitives::{B256, keccak256};
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::{ChainAccess, Submission, SubmitError, SubmitTo, Submitted};
 use nexum_host_chain::Chains;
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 /// What happens to one submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) enum Fate {
     Taken,
     /// The node does not get it, and this error about the transaction arrives.
     Refused(&'static str),
+    /// The node does not get it, and this error arrives after the next submission.
+    RefusedAfterNext(&'static str),
     /// The node gets it, and this error about the transaction arrives.
     TakenAndRefused(&'static str),
     /// The node does not get it, and no answer arrives.
@@ -95,6 +99,11 @@ impl Gateway {
         self.script.lock().seen.clone()
     }
 
+    /// The hashes of all transactions that were submitted.
+    pub(crate) fn hashes(&self) -> BTreeSet<B256> {
+        self.seen().iter().map(|seen| seen.hash).collect()
+    }
+
     /// The submissions that have hung.
     pub(crate) fn hanging(&self) -> usize {
         self.script.lock().hanging
@@ -135,13 +144,17 @@ impl ChainAccess for Gateway {
     }
 
     async fn submit(&self, chain_id: ChainId, transaction: &[u8], to: SubmitTo) -> Vec<Submitted> {
-        let fate = {
+        let (fate, count) = {
             let mut script = self.script.lock();
             let hash = keccak256(transaction);
             script.seen.push(Seen { hash, to });
-            script.fates.pop_front().or(script.always).unwrap_or(Fate::Taken)
+            let fate = script.fates.pop_front().or(script.always);
+            (fate.unwrap_or(Fate::Taken), script.seen.len())
         };
-        let passes = !matches!(fate, Fate::Refused(_) | Fate::LostBefore | Fate::HangBefore);
+        let passes = matches!(
+            fate,
+            Fate::Taken | Fate::TakenAndRefused(_) | Fate::LostAfter | Fate::HangAfter
+        );
         let answer = match passes {
             true => self.chains.submit(chain_id, transaction, to).await,
             false => Vec::new(),
@@ -149,6 +162,12 @@ impl ChainAccess for Gateway {
         match fate {
             Fate::Taken => answer,
             Fate::Refused(text) | Fate::TakenAndRefused(text) => answered(Some((text, true))),
+            Fate::RefusedAfterNext(text) => {
+                while self.script.lock().seen.len() == count {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                answered(Some((text, true)))
+            }
             Fate::LostBefore | Fate::LostAfter => answered(Some(("connection reset", false))),
             Fate::HangBefore | Fate::HangAfter => {
                 self.script.lock().hanging += 1;

@@ -54,7 +54,9 @@ impl World {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Event(fates) => {
-                let hangs = fates.iter().any(|fate| matches!(fate, Fate::HangBefore | Fate::HangAfter));
+                let hangs = fates
+                    .iter()
+                    .any(|fate| matches!(fate, Fate::HangBefore | Fate::HangAfter));
                 let before = self.gateway.hanging();
                 self.gateway.fates(&fates);
                 self.events.mine(1);

@@ -340,7 +340,10 @@ impl World {
                 if transaction["from"] != json!(account()) {
                     continue;
                 }
-                let receipt = self.anvil.request("eth_getTransactionReceipt", json!([transaction["hash"]])).await;
+                let receipt = self
+                    .anvil
+                    .request("eth_getTransactionReceipt", json!([transaction["hash"]]))
+                    .await;
                 let fee = number(&receipt["gasUsed"]) * number(&receipt["effectiveGasPrice"]);
                 let one = Paid {
                     hash: serde_json::from_value(transaction["hash"].clone()).unwrap(),
@@ -393,7 +396,11 @@ impl World {
             }
         };
         if tokio::time::timeout(WAIT_MAX, mined).await.is_err() {
-            panic!("waited for {what}: {:#?}; the log: {:#?}", self.rows(), self.records().all());
+            panic!(
+                "waited for {what}: {:#?}; the log: {:#?}",
+                self.rows(),
+                self.records().all()
+            );
         }
     }
 
@@ -417,7 +424,11 @@ impl World {
             }
         };
         if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
-            panic!("waited for {what}: {:#?}; the log: {:#?}", self.rows(), self.records().all());
+            panic!(
+                "waited for {what}: {:#?}; the log: {:#?}",
+                self.rows(),
+                self.records().all()
+            );
         }
     }
 
@@ -432,7 +443,9 @@ impl World {
             assert_eq!(values, (1..=head).collect::<Vec<_>>(), "{name}: {:#?}", self.rows());
             let of_module = self.rows().into_iter();
             let of_module = of_module.filter(|row| row.transaction.module.as_str() == *name);
-            let fees = of_module.map(|row| paid[&row.nonce].fee).fold(U256::ZERO, |sum, fee| sum + fee);
+            let fees = of_module
+                .map(|row| paid[&row.nonce].fee)
+                .fold(U256::ZERO, |sum, fee| sum + fee);
             let spent = self.spent(name);
             assert_eq!((spent.in_flight, spent.fees_of_day), (0, fees), "{name}");
             assert_eq!(spent.value_of_day, U256::from(values.iter().sum::<u64>()), "{name}");
