@@ -31,7 +31,7 @@ use crate::rows::{
 };
 use crate::sign::sign;
 use crate::spending::{Open, Outcome, Spending};
-use crate::transactions::{Shared, Transactions};
+use crate::transactions::{SendingNow, Shared, Transactions};
 
 /// The method that this crate answers.
 pub const SEND_TRANSACTION: &str = "eth_sendTransaction";
@@ -124,6 +124,8 @@ struct Job<'a> {
     now_ms: u64,
     /// The signed transaction, once there is one.
     made: Mutex<Option<Made>>,
+    /// Keeps the tender from it until the request ends.
+    sending: Mutex<Option<SendingNow<'a>>>,
 }
 
 /// A signed transaction of this request.
@@ -196,6 +198,7 @@ impl<'a> Job<'a> {
             event,
             now_ms: meta.clock.now_ms(),
             made: Mutex::default(),
+            sending: Mutex::default(),
         })
     }
 
@@ -361,6 +364,7 @@ impl<'a> Job<'a> {
         };
         let answer = made.answer();
         *self.made.lock() = Some(made);
+        *self.sending.lock() = Some(self.shared.begin_sending(lane, nonce));
         Ok(PreparedEffect {
             rows,
             answer,

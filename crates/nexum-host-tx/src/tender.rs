@@ -8,7 +8,6 @@ mod lane;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -26,8 +25,8 @@ use crate::transactions::{Shared, Transactions};
 /// The most accounts times chains.
 const LANES_MAX: usize = 10_000;
 
-/// The pause after the store has failed.
-const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// The looks that the pause after a failure of the store takes.
+const STORE_PAUSE_LOOKS: u32 = 5;
 
 #[async_trait]
 impl Service for Transactions {
@@ -49,7 +48,7 @@ impl Service for Transactions {
                             error = %nexum_config::causes::Causes(&error),
                             "nexum cannot look after its transactions: the state store failed"
                         );
-                        STORE_PAUSE
+                        tender.shared.config.look_every * STORE_PAUSE_LOOKS
                     }
                 };
                 sleep(pause).await;

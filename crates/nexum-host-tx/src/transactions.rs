@@ -1,6 +1,6 @@
 //! All accounts that send, with what the sender, the tender and the operator's commands share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use alloy_primitives::Address;
@@ -31,6 +31,9 @@ pub(crate) struct Shared {
     pub(crate) config: TxConfig,
     /// One lock for each account. It is held from the choice of a nonce until the transaction is durable.
     locks: Lock<HashMap<Address, Arc<Mutex<()>>>>,
+    /// The transactions that a sender submits now. The tender leaves them alone, so that the sender's answers are all that
+    /// there are when it gives a nonce back.
+    sending: Lock<HashSet<(Lane, u64)>>,
     /// Wakes the tender after a new transaction.
     pub(crate) sent: Notify,
     /// The run, once it has begun.
@@ -63,6 +66,7 @@ impl Transactions {
                 chains,
                 config,
                 locks: Lock::default(),
+                sending: Lock::default(),
                 sent: Notify::new(),
                 context: Lock::default(),
                 statuses: Lock::default(),
@@ -81,11 +85,38 @@ impl Transactions {
     }
 }
 
+/// A transaction that its sender submits.
+#[derive(Debug)]
+pub(crate) struct SendingNow<'a> {
+    shared: &'a Shared,
+    of: (Lane, u64),
+}
+
+impl Drop for SendingNow<'_> {
+    fn drop(&mut self) {
+        self.shared.sending.lock().remove(&self.of);
+    }
+}
+
 impl Shared {
     /// Waits until no other task chooses a nonce of the account.
     pub(crate) async fn lock(&self, account: Address) -> OwnedMutexGuard<()> {
         let lock = Arc::clone(self.locks.lock().entry(account).or_default());
         lock.lock_owned().await
+    }
+
+    /// Keeps the tender from a transaction until the value is dropped. Call it before the transaction is durable.
+    pub(crate) fn begin_sending(&self, lane: Lane, nonce: u64) -> SendingNow<'_> {
+        self.sending.lock().insert((lane, nonce));
+        SendingNow {
+            shared: self,
+            of: (lane, nonce),
+        }
+    }
+
+    /// Whether a sender submits the transaction now.
+    pub(crate) fn is_sending(&self, lane: Lane, nonce: u64) -> bool {
+        self.sending.lock().contains(&(lane, nonce))
     }
 
     /// The account with this address.

@@ -78,7 +78,7 @@ impl FaultyStore {
 
     /// Sets whether writes fail, as on a full disk.
     pub fn fail_writes(&self, fail: bool) {
-        self.change(|fault| fault.fail_writes = fail);
+        self.change(|fault| (fault.fail_writes, fault.lie) = (fail, false));
     }
 
     /// Makes writes take effect and then fail, as on a disk that disappears before it can confirm

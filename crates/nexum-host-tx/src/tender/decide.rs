@@ -79,11 +79,10 @@ pub(crate) fn decide(transaction: &Transaction, situation: &Situation) -> Decisi
         let text = format!("{late}, and nexum has raised its fees {bumps} times, as often as `bumps_max` allows");
         return decided(Step::Submit, Some(text));
     }
+    // What must not happen any more is not submitted again.
+    let stay = if must_cancel { Step::Wait } else { Step::Submit };
     let Some(cap) = situation.cap else {
-        return decided(
-            Step::Submit,
-            Some(format!("{late}, and no rule allows higher fees any more")),
-        );
+        return decided(stay, Some(format!("{late}, and no rule allows higher fees any more")));
     };
     let cap = transaction.max_fee.map_or(cap, |of_module| of_module.min(cap));
     match situation.market.bump(old, cap) {
@@ -100,7 +99,7 @@ pub(crate) fn decide(transaction: &Transaction, situation: &Situation) -> Decisi
                 gwei(situation.market.floor()),
                 gwei(cap)
             );
-            decided(Step::Submit, Some(text))
+            decided(stay, Some(text))
         }
     }
 }

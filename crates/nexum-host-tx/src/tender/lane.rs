@@ -450,6 +450,12 @@ impl Look<'_> {
 
     /// Does what there is to do for a transaction that no block has.
     async fn step(&self, one: &mut Open, head: Head, is_next: bool, is_first_look: bool) -> Result<(), SendError> {
+        // A row that is read after the sender's end has its verdict.
+        let key = key::transaction(self.lane, one.nonce);
+        if self.shared.is_sending(self.lane, one.nonce) || self.rows.get(&key).await? != Some(one.transaction.encode())
+        {
+            return Ok(());
+        }
         let grant = self.grant(&one.transaction);
         self.cancel_if_reverted(one, grant.as_ref(), head).await?;
         let limits = grant.as_ref().and_then(|grant| grant.rules().limits.as_ref());
