@@ -34,7 +34,7 @@ async fn a_commit_that_fails_takes_no_nonce_and_one_that_only_seems_to_fail_take
 #[tokio::test]
 async fn a_refused_transaction_gives_its_nonce_back() {
     let world = World::start(Settings::new().with("errors", "fail")).await;
-    world.gateway.fates(&[Fate::Refused(NO_FUNDS), Fate::Refused(NO_FUNDS)]);
+    world.gateway.fates(&[Fate::Refused(NO_FUNDS)]);
     world.next().await;
     assert_eq!((world.rows().len(), world.report().next), (1, 1));
     world.next().await;
