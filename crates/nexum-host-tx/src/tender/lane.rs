@@ -9,6 +9,7 @@ use nexum_core::capability::{CapabilityRows, SubmitTo};
 use nexum_core::service::ServiceContext;
 use nexum_core::state::{EffectState, admin};
 use nexum_core::store::{self, StoreError};
+use tokio::time::sleep;
 
 use super::decide::{Decision, Situation, Step, decide};
 use crate::chain::{Chain, Head, Receipt};
@@ -32,6 +33,9 @@ const SETTLED_DEPTH: u64 = 128;
 
 /// The looks without an open transaction between two comparisons of the nonce with the chain's.
 const IDLE_LOOKS: u64 = 60;
+
+/// The further looks at a nonce that somebody else seems to have used, before nexum halts the account.
+const CONFIRMING_LOOKS: usize = 3;
 
 /// What the tender remembers of a lane. The state has everything that must not be lost.
 #[derive(Debug, Default)]
@@ -323,6 +327,9 @@ impl Look<'_> {
         let reason = format!(
             "a transaction with nonce {nonce} that nexum has not sent is in a block: somebody else uses the key"
         );
+        if new.waits.as_ref() != Some(&reason) && !self.is_confirmed(one).await? {
+            return Ok(());
+        }
         new.waits = Some(reason.clone());
         if is_settled {
             new.state = TransactionState::Lost;
@@ -332,6 +339,19 @@ impl Look<'_> {
             true => Ok(()),
             false => self.halt(reason).await,
         }
+    }
+
+    /// Whether a transaction that is not nexum's still seems to have the nonce a little later. A reorganisation between
+    /// two questions, or a node without the receipt yet, looks the same at first.
+    async fn is_confirmed(&self, one: &Open) -> Result<bool, SendError> {
+        for _ in 0..CONFIRMING_LOOKS {
+            sleep(self.shared.config.look_every).await;
+            let count = self.chain.transactions(self.lane.account, "latest").await?;
+            if one.nonce >= count || self.receipt(&one.transaction, None).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The next nonce of the lane.
@@ -430,10 +450,8 @@ impl Look<'_> {
             Step::Replace { .. } => false,
         };
         if must_submit && let Some(error) = self.submit(&one.transaction, head.number).await {
-            let new = Transaction {
-                waits: Some(error),
-                ..one.transaction.clone()
-            };
+            let mut new = one.transaction.clone();
+            new.waits.get_or_insert(error);
             self.save(one, new).await?;
         }
         Ok(())
