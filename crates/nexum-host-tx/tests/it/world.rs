@@ -290,7 +290,7 @@ impl World {
         &self.host.as_ref().expect("a host").records
     }
 
-    /// What the first module has said.
+    /// The records of the first module.
     pub(crate) fn said(&self) -> Vec<String> {
         self.records().of_module(NAMES[0])
     }
