@@ -179,8 +179,8 @@ impl<'a> Job<'a> {
         };
         let request = SendRequest::parse(chain_id, params)?;
         let meta = view.meta;
-        let grants = shared.accounts.of(&meta.name).iter();
-        let grant = grants.cloned().find(|grant| grant.account().address() == request.from);
+        let mut grants = shared.accounts.of(&meta.name).iter();
+        let grant = grants.find(|grant| grant.account().address() == request.from).cloned();
         let grant = grant.ok_or(SendError::NoGrant(request.from))?;
         let Some(limits) = grant.rules().limits.clone() else {
             // The check finds that no rule allows transactions.

@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod checks;
 mod faults;
 mod gateway;
 mod histories;
