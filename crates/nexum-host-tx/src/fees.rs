@@ -105,15 +105,15 @@ impl Market {
     }
 
     /// The fees of a version that replaces one with `old` fees: those that nodes ask for, or the usual ones if they are
-    /// higher. `None` if they exceed `cap`.
+    /// higher. `None` if they exceed `cap`, or if no block would take `cap` now.
     pub(crate) fn bump(self, old: Fees, cap: u128) -> Option<Fees> {
         let more = |fee: u128| {
             fee.saturating_add(fee.saturating_mul(BUMP_PERCENT).div_ceil(100))
                 .saturating_add(1)
         };
-        let usual = self.fees(cap, None);
-        let max_fee = more(old.max_fee).max(usual.map_or(0, |fees| fees.max_fee));
-        let tip = more(old.tip).max(usual.map_or(0, |fees| fees.tip));
+        let usual = self.fees(cap, None)?;
+        let max_fee = more(old.max_fee).max(usual.max_fee);
+        let tip = more(old.tip).max(usual.tip);
         (max_fee <= cap).then_some(Fees {
             max_fee,
             tip: tip.min(max_fee),

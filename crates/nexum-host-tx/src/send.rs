@@ -179,8 +179,8 @@ impl<'a> Job<'a> {
         };
         let request = SendRequest::parse(chain_id, params)?;
         let meta = view.meta;
-        let grants = shared.accounts.of(&meta.name).iter();
-        let grant = grants.cloned().find(|grant| grant.account().address() == request.from);
+        let mut grants = shared.accounts.of(&meta.name).iter();
+        let grant = grants.find(|grant| grant.account().address() == request.from).cloned();
         let grant = grant.ok_or(SendError::NoGrant(request.from))?;
         let Some(limits) = grant.rules().limits.clone() else {
             // The check finds that no rule allows transactions.
@@ -408,6 +408,7 @@ impl<'a> Job<'a> {
             chain: lane.chain,
             nonce,
             fee_max: alloy_primitives::U256::from(transaction.gas) * alloy_primitives::U256::from(fees.max_fee),
+            is_in_block: false,
             value: transaction.value,
             at_ms: self.now_ms,
         };
@@ -489,6 +490,7 @@ pub(crate) fn outcome(transaction: &Transaction) -> Outcome {
     match transaction.state {
         TransactionState::Pending => Outcome::Open(transaction.fee_max()),
         TransactionState::Lost => Outcome::Gone,
+        TransactionState::Mined(mined) if !mined.is_settled => Outcome::Unsettled(mined.fee),
         TransactionState::Mined(mined) => {
             let version = transaction.versions.iter().find(|version| version.hash == mined.hash);
             Outcome::Mined {

@@ -21,21 +21,23 @@ const DAY: u64 = 145;
 /// The spending of a module with an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spending {
-    /// The transactions whose fee is not known yet.
+    /// The transactions whose fee is not final.
     pub open: Vec<Open>,
     /// The periods of the last day, by number.
     pub periods: BTreeMap<u64, Period>,
 }
 
-/// A transaction whose fee is not known yet.
+/// A transaction whose fee is not final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
     /// The chain id.
     pub chain: ChainId,
     /// The nonce.
     pub nonce: u64,
-    /// The most that it can cost in fees, in wei.
+    /// The most that it can cost in fees, in wei, or its fee in a block that a reorganisation can remove.
     pub fee_max: U256,
+    /// Whether it is in such a block.
+    pub is_in_block: bool,
     /// Its value, in wei.
     pub value: U256,
     /// The time of its signature, in milliseconds since the Unix epoch.
@@ -58,7 +60,7 @@ pub struct Period {
 pub struct Spent {
     /// The transactions of the last hour.
     pub of_hour: u64,
-    /// The transactions whose fee is not known yet.
+    /// The transactions that are in no block.
     pub in_flight: u64,
     /// The fees of the last day, in wei.
     pub fees_of_day: U256,
@@ -71,6 +73,8 @@ pub struct Spent {
 pub(crate) enum Outcome {
     /// It is not in a block, and can cost this much in fees.
     Open(U256),
+    /// It has cost this fee, in a block that a reorganisation can remove: another block may take another fee.
+    Unsettled(U256),
     /// It has cost this fee, and had its value if it did what the module asked for.
     Mined { fee: U256, had_value: bool },
     /// It never comes into a block.
@@ -79,13 +83,15 @@ pub(crate) enum Outcome {
 
 impl Spending {
     /// Replaces what open transactions can cost by what they have cost.
-    pub(crate) fn reconcile(&mut self, mut outcome: impl FnMut(&Open) -> Outcome) {
+    pub(crate) fn reconcile(&mut self, mut outcome_of: impl FnMut(&Open) -> Outcome) {
         let open = std::mem::take(&mut self.open);
         for mut one in open {
             let period = self.periods.entry(one.at_ms / PERIOD_MS).or_default();
-            match outcome(&one) {
-                Outcome::Open(fee_max) => {
-                    one.fee_max = fee_max;
+            let outcome = outcome_of(&one);
+            match outcome {
+                Outcome::Open(fee) | Outcome::Unsettled(fee) => {
+                    one.fee_max = fee;
+                    one.is_in_block = matches!(outcome, Outcome::Unsettled(_));
                     self.open.push(one);
                 }
                 Outcome::Mined { fee, had_value } => {
@@ -114,7 +120,7 @@ impl Spending {
                 limits.per_hour
             ));
         }
-        let in_flight = self.open.len() as u64;
+        let in_flight = self.in_flight();
         if in_flight >= limits.in_flight {
             return Err(format!(
                 "`in_flight` allows {}, and {in_flight} transactions are in no block yet",
@@ -144,10 +150,14 @@ impl Spending {
         let values = values.chain(self.open.iter().map(|open| open.value));
         Spent {
             of_hour: self.last(now_ms / PERIOD_MS, HOUR).map(|period| period.count).sum(),
-            in_flight: self.open.len() as u64,
+            in_flight: self.in_flight(),
             fees_of_day: self.fees_of_day(now_ms),
             value_of_day: values.fold(U256::ZERO, U256::saturating_add),
         }
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.open.iter().filter(|one| !one.is_in_block).count() as u64
     }
 
     /// The fees that the last day has spent or may still spend, in wei.
@@ -207,6 +217,7 @@ mod tests {
             chain: 1,
             nonce,
             fee_max: U256::from(fee_max),
+            is_in_block: false,
             value: U256::from(value),
             at_ms,
         }

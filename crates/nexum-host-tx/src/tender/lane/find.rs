@@ -2,6 +2,7 @@
 
 use alloy_primitives::B256;
 use nexum_core::store::StoreError;
+use tokio::time::sleep;
 
 use super::{Look, Open};
 use crate::chain::{Head, Receipt};
@@ -12,6 +13,9 @@ use crate::send::TARGET;
 
 /// The depth of a settled block on a chain that knows no finalized one.
 const SETTLED_DEPTH: u64 = 128;
+
+/// The further looks at a nonce that another program seems to have used, before nexum halts the account.
+const CONFIRMING_LOOKS: usize = 3;
 
 impl Look<'_> {
     /// The number of the last block that no reorganisation can remove.
@@ -96,6 +100,9 @@ impl Look<'_> {
         let reason = format!(
             "a transaction with nonce {nonce} that nexum has not sent is in a block: another program uses the key"
         );
+        if new.waits.as_ref() != Some(&reason) && !self.is_confirmed(one).await? {
+            return Ok(());
+        }
         new.waits = Some(reason.clone());
         if is_settled {
             new.state = TransactionState::Lost;
@@ -105,6 +112,19 @@ impl Look<'_> {
             true => Ok(()),
             false => self.halt(reason).await,
         }
+    }
+
+    /// Whether a transaction that is not nexum's still seems to have the nonce a little later. A reorganisation between
+    /// two questions, or a node without the receipt yet, looks the same at first.
+    async fn is_confirmed(&self, one: &Open) -> Result<bool, SendError> {
+        for _ in 0..CONFIRMING_LOOKS {
+            sleep(self.shared.config.look_every).await;
+            let count = self.chain.transactions(self.lane.account, "latest").await?;
+            if one.nonce >= count || self.receipt(&one.transaction, None).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The next nonce of the lane.

@@ -73,10 +73,8 @@ impl Look<'_> {
             Step::Replace { .. } => false,
         };
         if must_submit && let Some(error) = self.submit(&one.transaction, head.number).await {
-            let new = Transaction {
-                waits: Some(error),
-                ..one.transaction.clone()
-            };
+            let mut new = one.transaction.clone();
+            new.waits.get_or_insert(error);
             self.save(one, new).await?;
         }
         Ok(())

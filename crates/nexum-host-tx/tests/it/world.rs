@@ -1,12 +1,10 @@
 //! Modules that pay for each block of a scripted chain, on a real node and a store that outlive the host.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::Address;
 use nexum_accounts::{Accounts, AccountsConfig};
 use nexum_config::document::{Document, Environment};
 use nexum_config::engine::{ModuleConfig, Pooling};
@@ -17,7 +15,7 @@ use nexum_core::capability::Capabilities;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::{Candidate, Loader, LoaderSettings};
-use nexum_core::state::{DeadLetter, admin};
+use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
@@ -28,7 +26,6 @@ use nexum_testing::accounts::{ACCOUNTS, PASSWORD};
 use nexum_testing::{
     Anvil, AnvilOptions, FakeClock, FaultyStore, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests,
 };
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -86,15 +83,6 @@ impl Settings {
         self.config.push((key, value.to_owned()));
         self
     }
-}
-
-/// A transaction of the account in a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Paid {
-    pub(crate) hash: B256,
-    pub(crate) to: Address,
-    pub(crate) value: u64,
-    pub(crate) fee: U256,
 }
 
 pub(crate) struct World {
@@ -290,7 +278,7 @@ impl World {
         &self.host.as_ref().expect("a host").records
     }
 
-    /// What the first module has said.
+    /// The records of the first module.
     pub(crate) fn said(&self) -> Vec<String> {
         self.records().of_module(NAMES[0])
     }
@@ -315,56 +303,6 @@ impl World {
     pub(crate) fn spent(&self, module: &str) -> Spent {
         let view = self.store.view().unwrap();
         spent(&*view, account(), &module.parse().unwrap(), GENESIS_MS).expect("rows")
-    }
-
-    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        let mut letters = Vec::new();
-        for name in &NAMES[..self.settings.modules] {
-            let view = self.store.view().unwrap();
-            let mut take = |letter| {
-                letters.push(letter);
-                ControlFlow::Continue(())
-            };
-            admin::dead_letters(&*view, &name.parse().unwrap(), &mut take).expect("dead letters");
-        }
-        letters
-    }
-
-    /// The transactions of the account in all blocks, by nonce.
-    pub(crate) async fn paid(&self) -> BTreeMap<u64, Paid> {
-        let head = number(&self.anvil.request("eth_blockNumber", json!([])).await);
-        let numbers: Vec<_> = (0..=head).map(|block| json!([format!("0x{block:x}"), true])).collect();
-        let mut paid = BTreeMap::new();
-        for block in self.anvil.batch("eth_getBlockByNumber", &numbers).await {
-            for transaction in block["transactions"].as_array().expect("transactions") {
-                if transaction["from"] != json!(account()) {
-                    continue;
-                }
-                let receipt = self
-                    .anvil
-                    .request("eth_getTransactionReceipt", json!([transaction["hash"]]))
-                    .await;
-                let fee = number(&receipt["gasUsed"]) * number(&receipt["effectiveGasPrice"]);
-                let one = Paid {
-                    hash: serde_json::from_value(transaction["hash"].clone()).unwrap(),
-                    to: serde_json::from_value(transaction["to"].clone()).unwrap(),
-                    value: number(&transaction["value"]),
-                    fee: U256::from(fee),
-                };
-                let before = paid.insert(number(&transaction["nonce"]), one);
-                assert_eq!(before, None, "two transactions with one nonce");
-            }
-        }
-        paid
-    }
-
-    /// The values that a shop has received, in order of size.
-    pub(crate) async fn values(&self, shop: &str) -> Vec<u64> {
-        let shop: Address = shop.parse().unwrap();
-        let paid = self.paid().await.into_values();
-        let mut values: Vec<_> = paid.filter(|paid| paid.to == shop).map(|paid| paid.value).collect();
-        values.sort_unstable();
-        values
     }
 
     /// Mines a block with an event, and waits until the modules are done with it.
@@ -431,48 +369,10 @@ impl World {
             );
         }
     }
-
-    /// Checks that the nonces have no gap, that each event has paid once, and that the state counts what the modules have
-    /// spent. The events are those of the blocks after the first one.
-    pub(crate) async fn check(&self) {
-        let paid = self.paid().await;
-        assert!(paid.keys().copied().eq(0..paid.len() as u64), "{paid:#?}");
-        let head = self.events.positions().len() as u64 - 1;
-        for (name, shop) in NAMES.iter().zip(SHOPS).take(self.settings.modules) {
-            let values = self.values(shop).await;
-            assert_eq!(values, (1..=head).collect::<Vec<_>>(), "{name}: {:#?}", self.rows());
-            let of_module = self.rows().into_iter();
-            let of_module = of_module.filter(|row| row.transaction.module.as_str() == *name);
-            let fees = of_module
-                .map(|row| paid[&row.nonce].fee)
-                .fold(U256::ZERO, |sum, fee| sum + fee);
-            let spent = self.spent(name);
-            assert_eq!((spent.in_flight, spent.fees_of_day), (0, fees), "{name}");
-            assert_eq!(spent.value_of_day, U256::from(values.iter().sum::<u64>()), "{name}");
-        }
-        let rows = self.rows();
-        assert_eq!(rows.len(), paid.len(), "{rows:#?}");
-        for row in &rows {
-            let TransactionState::Mined(mined) = row.transaction.state else {
-                panic!("{row:#?}");
-            };
-            assert_eq!(mined.hash, paid[&row.nonce].hash, "{row:#?}");
-        }
-        assert_eq!(self.report().next, paid.len() as u64);
-        assert_eq!(self.report().halt, None);
-        assert!(self.dead_letters().is_empty(), "{:#?}", self.dead_letters());
-    }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         self.disk.fail_writes(true);
     }
-}
-
-/// A quantity of JSON-RPC.
-pub(crate) fn number(quantity: &Value) -> u64 {
-    let digits = quantity.as_str().and_then(|text| text.strip_prefix("0x"));
-    let digits = digits.unwrap_or_else(|| panic!("{quantity}"));
-    u64::from_str_radix(digits, 16).expect("a quantity")
 }

@@ -14,7 +14,7 @@ use nexum_host_chain::Chains;
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-/// What happens to one submission.
+/// The fate of one submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// The node gets it, and its answer arrives.

@@ -7,7 +7,7 @@ use crate::world::{Settings, World};
 
 const NO_FUNDS: &str = "insufficient funds for gas * price + value";
 
-/// OpenZeppelin relayer #683: the counter moves on before the transaction is stored.
+/// OZ relayer #683: the counter moves on before the transaction is stored.
 #[tokio::test]
 async fn a_commit_that_fails_takes_no_nonce_and_one_that_only_seems_to_fail_takes_one() {
     let world = World::start(Settings::new()).await;
@@ -34,7 +34,7 @@ async fn a_commit_that_fails_takes_no_nonce_and_one_that_only_seems_to_fail_take
 #[tokio::test]
 async fn a_refused_transaction_gives_its_nonce_back() {
     let world = World::start(Settings::new().with("errors", "fail")).await;
-    world.gateway.fates(&[Fate::Refused(NO_FUNDS), Fate::Refused(NO_FUNDS)]);
+    world.gateway.fates(&[Fate::Refused(NO_FUNDS)]);
     world.next().await;
     assert_eq!((world.rows().len(), world.report().next), (1, 1));
     world.next().await;
@@ -43,7 +43,7 @@ async fn a_refused_transaction_gives_its_nonce_back() {
     assert_eq!(world.rows().len(), 2);
 }
 
-/// OpenZeppelin relayer #843: a transaction that no node has holds up all later ones.
+/// OZ relayer #843: a transaction that no node has holds up all later ones.
 #[tokio::test]
 async fn a_new_process_submits_what_the_last_one_left() {
     for fate in [Fate::HangBefore, Fate::HangAfter] {
@@ -61,7 +61,7 @@ async fn a_new_process_submits_what_the_last_one_left() {
     }
 }
 
-/// OpenZeppelin relayer #845: two preparations of one transaction take two nonces. Here two modules send at once from one
+/// OZ relayer #845: two preparations of one transaction take two nonces. Here two modules send at once from one
 /// account, and each first attempt fails after it has sent.
 #[tokio::test]
 async fn two_attempts_take_one_nonce_and_two_modules_take_two() {
@@ -78,7 +78,7 @@ async fn two_attempts_take_one_nonce_and_two_modules_take_two() {
     assert_eq!(world.rows().len(), 8);
 }
 
-/// OpenZeppelin relayer #681, execution-apis #245, erpc #336: texts about nonces and known transactions are no refusals, whether the
+/// OZ relayer #681, execution-apis #245, erpc #336: texts about nonces and known transactions are no refusals, whether the
 /// node has the transaction or not.
 #[tokio::test]
 async fn a_text_about_the_nonce_or_a_known_transaction_is_no_refusal() {

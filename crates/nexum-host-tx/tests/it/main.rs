@@ -4,7 +4,7 @@
 //!
 //! - execution-apis #245 and nethermind #4148, a node that answers `AlreadyKnown` instead of the hash:
 //!   `every_endpoint_gets_a_transaction_once_and_its_answer_is_told` of `nexum-host-chain`;
-//! - OpenZeppelin relayer #681, the health of an endpoint that answers `nonce too low`: the same test.
+//! - OZ relayer #681, the health of an endpoint that answers `nonce too low`: the same test.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod checks;
 mod faults;
 mod gateway;
 mod histories;

@@ -1,4 +1,4 @@
-//! What becomes of transactions that are on their way.
+//! The way of transactions from their first submission to a final block.
 
 use std::time::Duration;
 
