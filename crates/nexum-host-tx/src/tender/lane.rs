@@ -34,7 +34,7 @@ const SETTLED_DEPTH: u64 = 128;
 /// The looks without an open transaction between two comparisons of the nonce with the chain's.
 const IDLE_LOOKS: u64 = 60;
 
-/// The further looks at a nonce that somebody else seems to have used, before nexum halts the account.
+/// The further looks at a nonce that another program seems to have used, before nexum halts the account.
 const CONFIRMING_LOOKS: usize = 3;
 
 /// What the tender remembers of a lane. The state has everything that must not be lost.
