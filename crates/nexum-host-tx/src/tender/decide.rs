@@ -79,7 +79,7 @@ pub(crate) fn decide(transaction: &Transaction, situation: &Situation) -> Decisi
         let text = format!("{late}, and nexum has raised its fees {bumps} times, as often as `bumps_max` allows");
         return decided(Step::Submit, Some(text));
     }
-    // What must not happen any more is not submitted again.
+    // nexum does not submit a cancelled request again.
     let stay = if must_cancel { Step::Wait } else { Step::Submit };
     let Some(cap) = situation.cap else {
         return decided(stay, Some(format!("{late}, and no rule allows higher fees any more")));

@@ -184,7 +184,7 @@ async fn a_receipt_that_was_a_lie_loses_no_transaction() {
 }
 
 #[tokio::test]
-async fn a_nonce_that_somebody_else_has_used_halts_the_account_and_is_lost_once_that_is_final() {
+async fn a_nonce_that_another_program_has_used_halts_the_account_and_is_lost_once_that_is_final() {
     let world = World::start(Settings::new()).await;
     world.gateway.always(Some(Fate::LostBefore));
     world.next().await;
