@@ -174,6 +174,7 @@ fn the_version_names_the_features() {
         ("identity-aws", cfg!(feature = "identity-aws")),
         ("identity-gcp", cfg!(feature = "identity-gcp")),
         ("store", cfg!(feature = "store")),
+        ("tx", cfg!(feature = "tx")),
         ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];
