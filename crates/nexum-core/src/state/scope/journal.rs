@@ -186,8 +186,8 @@ impl Journal {
         now_ms: u64,
     ) -> Result<EffectPlan, EffectError> {
         let nothing = std::future::ready(Ok::<_, Infallible>(None));
-        let plan = self.begin_with(of, call, now_ms, nothing).await?;
-        plan.or_else(|never| match never {})
+        let Ok(plan) = self.begin_with(of, call, now_ms, nothing).await?;
+        Ok(plan)
     }
 
     /// [`Self::begin`] for an effect that becomes durable with rows of a capability. `prepare` runs if no earlier attempt
