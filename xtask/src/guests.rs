@@ -329,6 +329,7 @@ mod tests {
                 "sdk-alloy",
                 "table-bomb",
                 "triggers",
+                "wasi-effects",
                 "wasi-fetcher",
                 "wasi-functions",
                 "wasi-importer"
