@@ -59,7 +59,9 @@ pub use node_config::StoreOfNode;
 pub use postgres::{Initialised, PostgresStore, examine, init, open_cluster};
 #[cfg(feature = "redb")]
 pub use restore::{Commands, REPLACED, RestoreError, Restored, restore};
-pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};
+pub use transfer::{
+    ExportError, Imported, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, export_accounts, import,
+};
 
 /// One installation of several processes that share a PostgreSQL database: the keys of `[cluster]`, and the
 /// operator's view.

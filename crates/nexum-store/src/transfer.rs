@@ -1,17 +1,19 @@
-//! A module's state as lines of JSON: to read, archive, or move to another store.
+//! A module's state, or that of all accounts, as lines of JSON: to read, archive, or move to another store.
 //!
-//! The first line names the module, the last line counts the rows, and each line between them is a
+//! The first line says which state follows, the last line counts the rows, and each line between them is a
 //! row. An import refuses a file without its last line, so that nothing takes half an export for
 //! the whole.
+
+mod line;
 
 use std::io::{BufRead, Read as _, Write};
 use std::ops::ControlFlow;
 
 use nexum_config::names::ModuleName;
-use nexum_core::source::Position;
-use nexum_core::state::admin::{self, Import, ImportError, Row};
+use nexum_core::state::admin::{self, CapabilityImport, Import, ImportError};
 use nexum_core::store::{StateStore, StoreError, View};
-use serde::{Deserialize, Serialize};
+
+use self::line::{Line, capability_of_line, line, line_of_capability, row};
 
 /// The version of the format.
 pub const TRANSFER_FORMAT: u32 = 2;
@@ -22,60 +24,6 @@ pub const LINE_BYTES_MAX: usize = 256 << 20;
 
 /// The number of rows between two calls of `progress`.
 const PROGRESS_EVERY: u64 = 256;
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
-    Begin {
-        format: u32,
-        module: String,
-        keys: u64,
-        bytes: u64,
-        undo_records: u64,
-    },
-    State {
-        key: Key,
-        value: Hex,
-    },
-    Undo {
-        sequence: u64,
-        record: Hex,
-    },
-    DeadLetter {
-        record: Hex,
-    },
-    Effect {
-        record: Hex,
-    },
-    Transcript {
-        record: Hex,
-    },
-    Header {
-        chain_id: u64,
-        number: u64,
-        hash: Hex,
-        parent: Option<Hex>,
-    },
-    Progress {
-        row: Hex,
-    },
-    End {
-        rows: u64,
-    },
-}
-
-/// A guest's key is text. A key of another capability may be bytes.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Key {
-    Text(String),
-    Bytes { hex: Hex },
-}
-
-/// Bytes, as `0x` and hexadecimal digits.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Hex(#[serde(with = "const_hex")] Vec<u8>);
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -139,84 +87,77 @@ pub fn export(
         bytes: summary.usage.bytes,
         undo_records: summary.undo_records,
     };
-    write(out, &begin)?;
     let about = summary.usage.keys.saturating_add(summary.undo_records);
-    let mut rows = 0;
-    let mut failed = None;
-    admin::export(view, name, &mut |row| {
-        rows += 1;
-        if rows % PROGRESS_EVERY == 0 {
-            progress(rows, about);
-        }
-        match write(out, &line(row)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    write(out, &Line::End { rows })?;
-    out.flush()?;
-    progress(rows, rows);
-    Ok(rows)
+    write_rows(out, &begin, about, progress, |visit| {
+        admin::export(view, name, &mut |row| visit(line(row)))
+    })
 }
 
-/// Imports the lines of [`export`] for a module that the store does not have. Calls `progress` from
-/// time to time, with the number of rows so far and the approximate total. Returns the module's
-/// name and the number of rows.
+/// Writes the nonces, transactions and limits of all accounts to `out`: the rows of capabilities, which belong to no
+/// module. Returns the number of rows.
 ///
 /// # Errors
 ///
-/// [`TransferError`] if lines are missing or malformed, the module exists, or the store cannot be
+/// [`ExportError`] if the store cannot be read, or `out` cannot be written.
+pub fn export_accounts(
+    view: &dyn View,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, ExportError> {
+    let format = TRANSFER_FORMAT;
+    write_rows(out, &Line::BeginAccounts { format }, 0, progress, |visit| {
+        admin::export_capabilities(view, &mut |row| visit(line_of_capability(row)))
+    })
+}
+
+/// The state that an import has added to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The state of a module.
+    Module(ModuleName),
+    /// The nonces, transactions and limits of accounts.
+    Accounts,
+}
+
+/// Imports the lines of [`export`] for a module that the store does not have, or those of [`export_accounts`] for
+/// accounts and chains that it does not have. Calls `progress` from time to time, with the number of rows so far and
+/// the approximate total. Returns the number of rows, too.
+///
+/// # Errors
+///
+/// [`TransferError`] if lines are missing or malformed, the state exists, or the store cannot be
 /// written.
 pub fn import(
     store: &dyn StateStore,
     input: &mut dyn BufRead,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(ModuleName, u64), TransferError> {
+) -> Result<(Imported, u64), TransferError> {
     let mut lines = Lines { input, number: 0 };
-    let (name, about) = match lines.next()? {
+    match lines.next()? {
+        Some(Line::Begin { format, .. } | Line::BeginAccounts { format }) if format != TRANSFER_FORMAT => {
+            Err(lines.wrong(format_args!("the form {format} is not known")))
+        }
         Some(Line::Begin {
-            format,
             module,
             keys,
             undo_records,
             ..
-        }) if format == TRANSFER_FORMAT => {
+        }) => {
             let name: ModuleName = module.parse().map_err(|error| lines.wrong(error))?;
-            (name, keys.saturating_add(undo_records))
+            let mut import = Import::begin(store, &name)?;
+            let about = keys.saturating_add(undo_records);
+            let rows = lines.rows(about, progress, row, |row| import.take(row))?;
+            import.finish()?;
+            Ok((Imported::Module(name), rows))
         }
-        Some(Line::Begin { format, .. }) => {
-            return Err(lines.wrong(format_args!("the form {format} is not known")));
+        Some(Line::BeginAccounts { .. }) => {
+            let mut import = CapabilityImport::default();
+            let rows = lines.rows(0, progress, capability_of_line, |row| import.take(row))?;
+            import.finish(store)?;
+            Ok((Imported::Accounts, rows))
         }
-        _ => return Err(lines.wrong("this is not an export of a module")),
-    };
-    let mut import = Import::begin(store, &name)?;
-    let mut rows = 0;
-    loop {
-        match lines.next()? {
-            None => return Err(TransferError::Partial { rows }),
-            Some(Line::End { rows: said }) if said == rows => break,
-            Some(Line::End { rows: said }) => {
-                return Err(lines.wrong(format_args!("there should be {said} rows, and there are {rows}")));
-            }
-            Some(line) => {
-                let row = row(line).ok_or_else(|| lines.wrong("this is not a row"))?;
-                import.take(row)?;
-            }
-        }
-        rows += 1;
-        if rows % PROGRESS_EVERY == 0 {
-            progress(rows, about);
-        }
+        _ => Err(lines.wrong("this is not an export")),
     }
-    import.finish()?;
-    progress(rows, rows);
-    Ok((name, rows))
 }
 
 /// Lines of a bounded length.
@@ -247,6 +188,33 @@ impl Lines<'_> {
         }
     }
 
+    /// Passes the rows up to the last line to `take`. `row` is `None` for another line. Returns their number.
+    fn rows<R>(
+        &mut self,
+        about: u64,
+        progress: &mut dyn FnMut(u64, u64),
+        row: impl Fn(Line) -> Option<R>,
+        mut take: impl FnMut(R) -> Result<(), ImportError>,
+    ) -> Result<u64, TransferError> {
+        let mut rows = 0;
+        loop {
+            match self.next()? {
+                None => return Err(TransferError::Partial { rows }),
+                Some(Line::End { rows: said }) if said == rows => break,
+                Some(Line::End { rows: said }) => {
+                    return Err(self.wrong(format_args!("there should be {said} rows, and there are {rows}")));
+                }
+                Some(line) => take(row(line).ok_or_else(|| self.wrong("this is not a row"))?)?,
+            }
+            rows += 1;
+            if rows % PROGRESS_EVERY == 0 {
+                progress(rows, about);
+            }
+        }
+        progress(rows, rows);
+        Ok(rows)
+    }
+
     fn wrong(&self, what: impl ToString) -> TransferError {
         TransferError::Line {
             line: self.number.max(1),
@@ -255,77 +223,40 @@ impl Lines<'_> {
     }
 }
 
+/// Writes the first line, the lines that `read` passes to its argument, and the last line. Returns their number.
+fn write_rows(
+    out: &mut dyn Write,
+    begin: &Line,
+    about: u64,
+    progress: &mut dyn FnMut(u64, u64),
+    read: impl FnOnce(&mut dyn FnMut(Line) -> ControlFlow<()>) -> Result<(), StoreError>,
+) -> Result<u64, ExportError> {
+    write(out, begin)?;
+    let mut rows = 0;
+    let mut failed = None;
+    read(&mut |line| {
+        rows += 1;
+        if rows % PROGRESS_EVERY == 0 {
+            progress(rows, about);
+        }
+        match write(out, &line) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    write(out, &Line::End { rows })?;
+    out.flush()?;
+    progress(rows, rows);
+    Ok(rows)
+}
+
 fn write(out: &mut dyn Write, line: &Line) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
-}
-
-fn line(row: Row) -> Line {
-    match row {
-        Row::State { key, value } => Line::State {
-            key: match String::from_utf8(key) {
-                Ok(text) => Key::Text(text),
-                Err(error) => Key::Bytes {
-                    hex: Hex(error.into_bytes()),
-                },
-            },
-            value: Hex(value),
-        },
-        Row::Undo { sequence, record } => Line::Undo {
-            sequence,
-            record: Hex(record),
-        },
-        Row::DeadLetter(record) => Line::DeadLetter { record: Hex(record) },
-        Row::Effect(record) => Line::Effect { record: Hex(record) },
-        Row::Transcript(record) => Line::Transcript { record: Hex(record) },
-        Row::Header {
-            chain_id,
-            block,
-            parent,
-        } => Line::Header {
-            chain_id,
-            number: block.number,
-            hash: Hex(block.hash.to_vec()),
-            parent: parent.map(|hash| Hex(hash.to_vec())),
-        },
-        Row::Progress(row) => Line::Progress { row: Hex(row) },
-    }
-}
-
-/// None for a line that is not a row, or contains a hash of a wrong length.
-fn row(line: Line) -> Option<Row> {
-    Some(match line {
-        Line::State { key, value } => Row::State {
-            key: match key {
-                Key::Text(text) => text.into_bytes(),
-                Key::Bytes { hex } => hex.0,
-            },
-            value: value.0,
-        },
-        Line::Undo { sequence, record } => Row::Undo {
-            sequence,
-            record: record.0,
-        },
-        Line::Header {
-            chain_id,
-            number,
-            hash,
-            parent,
-        } => {
-            let hash = hash.0.try_into().ok()?;
-            Row::Header {
-                chain_id,
-                block: Position { number, hash },
-                parent: match parent {
-                    Some(parent) => Some(parent.0.try_into().ok()?),
-                    None => None,
-                },
-            }
-        }
-        Line::DeadLetter { record } => Row::DeadLetter(record.0),
-        Line::Effect { record } => Row::Effect(record.0),
-        Line::Transcript { record } => Row::Transcript(record.0),
-        Line::Progress { row } => Row::Progress(row.0),
-        Line::Begin { .. } | Line::End { .. } => return None,
-    })
 }

@@ -153,6 +153,7 @@ Examples:
   nexum state list                           all modules, with size and cursors
   nexum state get my-module balance --utf8   one value
   nexum state export my-module copy.jsonl    all state, for `nexum state import`
+  nexum state export-accounts accounts.jsonl nonces, transactions and limits
 
 While a daemon runs, it carries out these commands. Before some, you do a step:
   compact, restore   stop the daemon

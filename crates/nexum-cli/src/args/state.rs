@@ -43,7 +43,12 @@ pub(crate) enum State {
         /// A new file [default: stdout]
         file: Option<PathBuf>,
     },
-    /// Read the output of `export`
+    /// Write the nonces, transactions and limits of all accounts as JSON lines
+    ExportAccounts {
+        /// A new file [default: stdout]
+        file: Option<PathBuf>,
+    },
+    /// Read the output of `export` or `export-accounts`
     Import {
         /// The file [default: stdin]
         file: Option<PathBuf>,

@@ -108,7 +108,11 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
             prefix: prefix.clone(),
             limit: *limit,
         }),
-        State::Export { module, file } => export(&target()?, module, file.as_deref()),
+        State::Export { module, file } => {
+            let module = text(module);
+            export(&target()?, &Task::Export { module }, file.as_deref())
+        }
+        State::ExportAccounts { file } => export(&target()?, &Task::ExportAccounts, file.as_deref()),
         State::Import { file, .. } => import_from(&target()?, file.as_deref()),
         State::Purge { module, yes, .. } => purge(&target()?, module, *yes),
         State::Compact => target()?.show(&Task::Compact),
@@ -170,6 +174,7 @@ fn name(command: &State) -> &'static str {
         State::Get { .. } => "get",
         State::Scan { .. } => "scan",
         State::Export { .. } => "export",
+        State::ExportAccounts { .. } => "export-accounts",
         State::Import { .. } => "import",
         State::Purge { .. } => "purge",
         State::Compact => "compact",
@@ -179,15 +184,12 @@ fn name(command: &State) -> &'static str {
     }
 }
 
-fn export(target: &Target<'_>, module: &ModuleName, file: Option<&Path>) -> Result<u8, Refusals> {
-    let task = Task::Export {
-        module: module.to_string(),
-    };
+fn export(target: &Target<'_>, task: &Task, file: Option<&Path>) -> Result<u8, Refusals> {
     let Some(path) = file else {
-        return target.show(&task);
+        return target.show(task);
     };
     let mut out = BufWriter::new(File::create_new(path).map_err(|error| of_file(path, &error))?);
-    let written = target.write(&task, &mut out);
+    let written = target.write(task, &mut out);
     let written = written.and_then(|code| match out.get_ref().sync_all() {
         Ok(()) => Ok(code),
         Err(error) => Err(Refusal::of(&error).into()),

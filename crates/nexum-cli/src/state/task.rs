@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nexum_config::names::ModuleName;
 use nexum_core::state::{admin, operator_rows};
 use nexum_core::store::StateStore;
-use nexum_store::{ExportError, TransferError};
+use nexum_store::{ExportError, Imported, TransferError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +16,9 @@ use crate::args::{Form, Format};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::frames::Said;
 use crate::report::{Refusal, count};
+
+/// The subject of an export that belongs to no module.
+const ACCOUNTS: &str = "accounts";
 
 /// A task on a store. An import is not a task, because it needs a file as input.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -37,6 +40,7 @@ pub(crate) enum Task {
     Export {
         module: String,
     },
+    ExportAccounts,
     /// Reports the size of a module's state, for the confirmation of a purge.
     Weigh {
         module: String,
@@ -65,6 +69,7 @@ impl Task {
             Self::Get { module, key, form } => show::get(store, &name(module)?, key, form, sinks),
             Self::Scan { module, prefix, limit } => show::scan(store, &name(module)?, prefix, *limit, sinks),
             Self::Export { module } => export(store, &name(module)?, sinks),
+            Self::ExportAccounts => export_accounts(store, sinks),
             Self::Weigh { module } => weigh(store, &name(module)?, sinks),
             Self::Purge { module } => purge(store, &name(module)?, sinks),
             Self::Compact => compact(store),
@@ -80,6 +85,7 @@ impl Task {
             Self::Get { .. } => "state_get",
             Self::Scan { .. } => "state_scan",
             Self::Export { .. } => "state_export",
+            Self::ExportAccounts => "state_export_accounts",
             Self::Weigh { .. } => "state_weigh",
             Self::Purge { .. } => "state_purge",
             Self::Compact => "state_compact",
@@ -119,9 +125,13 @@ pub(crate) fn import(
     sinks: &mut Sinks<'_>,
 ) -> Result<u8, TransferError> {
     let mut progress = rows("importing", sinks.say);
-    let (module, rows) = nexum_store::import(store, input, &mut progress)?;
+    let (imported, rows) = nexum_store::import(store, input, &mut progress)?;
     drop(progress);
-    sinks.line(format!("{module}: {} imported", count(rows, "row")));
+    let what = match imported {
+        Imported::Module(module) => module.to_string(),
+        Imported::Accounts => ACCOUNTS.to_owned(),
+    };
+    sinks.line(format!("{what}: {} imported", count(rows, "row")));
     Ok(STOPPED)
 }
 
@@ -135,6 +145,16 @@ fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) ->
     })?;
     drop(progress);
     sinks.line(format!("{module}: {} exported", count(rows, "row")));
+    Ok(STOPPED)
+}
+
+fn export_accounts(store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
+    let mut progress = rows("exporting", sinks.say);
+    let exported = nexum_store::export_accounts(&*view, sinks.out, &mut progress);
+    let rows = exported.map_err(|error| Refusal::of(&error))?;
+    drop(progress);
+    sinks.line(format!("{ACCOUNTS}: {} exported", count(rows, "row")));
     Ok(STOPPED)
 }
 

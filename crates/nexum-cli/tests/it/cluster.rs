@@ -14,7 +14,7 @@ use crate::{Dir, Ran};
 /// The modules, which record their events.
 const MODULES: [&str; 4] = ["one", "two", "three", "four"];
 
-const STATUS: [&str; 4] = ["cluster", "status", "--format", "json"];
+pub(crate) const STATUS: [&str; 4] = ["cluster", "status", "--format", "json"];
 
 /// A database, a chain, and a directory for each node.
 struct Site {
@@ -129,7 +129,7 @@ impl Site {
 }
 
 /// The node of each module that has one.
-fn owners(status: &Value) -> BTreeMap<String, String> {
+pub(crate) fn owners(status: &Value) -> BTreeMap<String, String> {
     let modules = status["modules"].as_array().expect("modules").iter();
     let owner = |module: &Value| {
         let text = |key: &str| module[key].as_str().map(str::to_owned);

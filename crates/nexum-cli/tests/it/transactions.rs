@@ -2,11 +2,16 @@
 
 mod accounts;
 mod killed;
+#[cfg(any(feature = "identity-aws", feature = "identity-gcp"))]
+mod kms;
+mod moved;
 mod refused;
+#[cfg(feature = "store-postgres")]
+mod shared;
 mod stuck;
 mod top_up;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nexum_testing::accounts::{ACCOUNTS, PASSWORD, TestAccount};
@@ -29,6 +34,8 @@ struct World {
     dir: Dir,
     /// The modules: a name, its account, and its configuration.
     modules: Vec<Module>,
+    /// The signer of all accounts, instead of their keystores.
+    signer: Option<String>,
     /// More of `engine.toml`.
     more: String,
 }
@@ -75,16 +82,23 @@ impl World {
             anvil,
             dir: Dir::new(),
             modules,
+            signer: None,
             more: String::new(),
         };
-        world.dir.write("password", PASSWORD);
+        world.write_files(&world.dir);
+        world
+    }
+
+    /// Writes the modules and the keys into a directory.
+    fn write_files(&self, dir: &Dir) {
+        dir.write("password", PASSWORD);
         let wasm = std::fs::read(nexum_testing::guests::component("payer")).expect("a guest");
-        for module in &world.modules {
+        for module in &self.modules {
             let TestAccount { address, keystore } = ACCOUNTS[module.account];
-            world.dir.write(&format!("key{}.json", module.account), keystore);
-            std::fs::create_dir_all(world.dir.path().join(module.name)).expect("a directory");
-            world.dir.write(&format!("{}/payer.wasm", module.name), &wasm);
-            world.dir.write(
+            dir.write(&format!("key{}.json", module.account), keystore);
+            std::fs::create_dir_all(dir.path().join(module.name)).expect("a directory");
+            dir.write(&format!("{}/payer.wasm", module.name), &wasm);
+            dir.write(
                 &format!("{}/nexum.toml", module.name),
                 format!(
                     "[capabilities]\nrequired = [\"chain\"]\n[[subscription]]\nkind = \"block\"\nchain_id = {TEST_CHAIN_ID}\n\
@@ -93,23 +107,21 @@ impl World {
                 ),
             );
         }
-        world
     }
 
-    /// Starts a daemon. Returns its whole log.
-    fn start(&self) -> (Started, Log) {
+    /// `engine.toml`.
+    fn config(&self) -> String {
         let mut text = String::new();
         for account in self
             .modules
             .iter()
             .map(|module| module.account)
-            .collect::<std::collections::BTreeSet<_>>()
+            .collect::<BTreeSet<_>>()
         {
             let TestAccount { address, .. } = ACCOUNTS[account];
-            text += &format!(
-                "[accounts.account{account}]\naddress = \"{address}\"\n\
-                 signer = {{ keystore = \"key{account}.json\", password_file = \"password\" }}\n"
-            );
+            let keystore = format!("keystore = \"key{account}.json\", password_file = \"password\"");
+            let signer = self.signer.as_ref().unwrap_or(&keystore);
+            text += &format!("[accounts.account{account}]\naddress = \"{address}\"\nsigner = {{ {signer} }}\n");
         }
         for Module {
             name, account, rules, ..
@@ -122,8 +134,12 @@ impl World {
         }
         let restart = "[engine.restart]\nattempts_max = 3\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
         let chain = format!("[chains.{TEST_CHAIN_ID}]\nrpc_url = {:?}\n", self.anvil.ws_url());
-        self.dir
-            .write("engine.toml", format!("{restart}{chain}{text}{}", self.more));
+        format!("{restart}{chain}{text}{}", self.more)
+    }
+
+    /// Starts a daemon. Returns its whole log.
+    fn start(&self) -> (Started, Log) {
+        self.dir.write("engine.toml", self.config());
         let mut child = spawn(&self.dir, &["run"]);
         let log = Log::of(&mut child);
         (child, log)
@@ -151,6 +167,20 @@ impl World {
             }
         }
         paid.into_values().collect()
+    }
+
+    /// Another program sends a transaction with an account's key, in the place of the first one of nexum, and a block
+    /// takes it.
+    async fn use_key_elsewhere(&self, account: usize) {
+        let foreign = json!([{
+            "from": ACCOUNTS[account].address,
+            "to": ACCOUNTS[account + 1].address,
+            "value": "0x1",
+            "nonce": "0x0",
+            "gasPrice": "0x746a528800",
+        }]);
+        self.anvil.request("eth_sendTransaction", foreign).await;
+        self.anvil.mine(1).await;
     }
 
     /// Waits until an account has this many transactions in blocks.

@@ -5,6 +5,7 @@
 //! exclusive use of the store, or [holds loads](crate::supervisor::SupervisorHandle::hold_loads) of
 //! a run and has [flushed](crate::supervisor::SupervisorHandle::flush) it.
 
+mod capabilities;
 mod import;
 mod verify;
 
@@ -19,7 +20,8 @@ use super::{Cursors, DeadLetter, Effect, ModuleId, ModuleState, OperatorRow, Res
 use crate::event::{BlockHash, Position};
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
-pub use import::{Import, ImportError};
+pub use capabilities::{CapabilityImport, CapabilityRow, export_capabilities};
+pub use import::{CAPABILITY_IMPORT_BYTES_MAX, Import, ImportError};
 pub use verify::{FAULTS_MAX, Fault, verify};
 
 /// The size of one batch of a long change, in bytes.

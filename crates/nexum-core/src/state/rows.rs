@@ -80,6 +80,20 @@ pub(crate) fn capability(name: &str, key_of_row: &[u8]) -> Vec<u8> {
     key(CAPABILITY, &[name.as_bytes(), &[0], key_of_row])
 }
 
+/// The prefix of the rows of all capabilities.
+pub(crate) fn capabilities() -> Vec<u8> {
+    vec![CAPABILITY]
+}
+
+/// The capability's name and its key in the key of a row.
+pub(crate) fn capability_of(row: &[u8]) -> Result<(&str, &[u8]), StoreError> {
+    let damaged = || StoreError::Damaged("the key of a capability's row".to_owned());
+    let row = row.get(1..).ok_or_else(damaged)?;
+    let end = row.iter().position(|byte| *byte == 0).ok_or_else(damaged)?;
+    let name = std::str::from_utf8(&row[..end]).map_err(|_| damaged())?;
+    Ok((name, &row[end + 1..]))
+}
+
 pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
     key(PROGRESS, &[&id.0.to_be_bytes()])
 }

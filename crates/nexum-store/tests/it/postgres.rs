@@ -8,7 +8,7 @@ use nexum_config::hint::Hint as _;
 use nexum_core::state::admin::{Import, Row, verify};
 use nexum_core::store::{MemoryStore, StateStore, StoreError};
 use nexum_store::{
-    Backend, OpenError, PostgresConfig, PostgresError, PostgresStore, StoreConfig, export, import, init,
+    Backend, Imported, OpenError, PostgresConfig, PostgresError, PostgresStore, StoreConfig, export, import, init,
 };
 use nexum_testing::Postgres;
 use rand::rngs::SmallRng;
@@ -306,7 +306,7 @@ fn a_state_moves_from_redb_by_export_and_import() {
     let target = to.open();
     assert_eq!(
         import(&*target, &mut &moved[..], &mut |_, _| {}).unwrap(),
-        (name.clone(), 3_001)
+        (Imported::Module(name.clone()), 3_001)
     );
     assert_eq!(lines(&*target), moved);
     assert_eq!(rows(&*target.view().unwrap()), rows(&*source.view().unwrap()));

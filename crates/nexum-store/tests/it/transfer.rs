@@ -1,9 +1,9 @@
 //! Exports and imports, as lines.
 
 use nexum_config::names::ModuleName;
-use nexum_core::state::admin::{self, Import, Row};
+use nexum_core::state::admin::{self, CapabilityImport, CapabilityRow, Import, Row};
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_store::{TransferError, export, import};
+use nexum_store::{Imported, TransferError, export, export_accounts, import};
 use proptest::prelude::*;
 
 const PROGRESS_OF_NOTHING: [u8; 4] = [0, 0, 0, 0];
@@ -33,7 +33,7 @@ fn lines(store: &MemoryStore) -> Vec<u8> {
 fn take(lines: &[u8]) -> Result<MemoryStore, TransferError> {
     let store = MemoryStore::new();
     let taken = import(&store, &mut &*lines, &mut |_, _| {})?;
-    assert_eq!(taken.0, name());
+    assert_eq!(taken.0, Imported::Module(name()));
     Ok(store)
 }
 
@@ -120,6 +120,70 @@ fn a_module_that_is_not_there_is_not_exported() {
     assert_eq!(admin::list(&*view).expect("a list"), []);
 }
 
+/// A store with these rows of accounts.
+fn with_accounts(rows: &[(&[u8], &[u8])]) -> MemoryStore {
+    let store = MemoryStore::new();
+    let mut import = CapabilityImport::default();
+    for (key, value) in rows {
+        let (capability, key, value) = ("tx".to_owned(), key.to_vec(), value.to_vec());
+        import.take(CapabilityRow { capability, key, value }).expect("a row");
+    }
+    import.finish(&store).expect("an end");
+    store
+}
+
+fn lines_of_accounts(store: &MemoryStore) -> Vec<u8> {
+    let mut lines = Vec::new();
+    export_accounts(&*store.frozen().expect("a view"), &mut lines, &mut |_, _| {}).expect("an export");
+    lines
+}
+
+#[test]
+fn accounts_are_what_was_exported_beside_a_module() {
+    let accounts = lines_of_accounts(&with_accounts(&[(b"n\xff\0", b"7"), (b"t", b"")]));
+    let text = String::from_utf8(accounts.clone()).expect("text");
+    let expected = "{\"begin_accounts\":{\"format\":2}}\n\
+                    {\"capability\":{\"capability\":\"tx\",\"key\":\"0x6eff00\",\"value\":\"0x37\"}}\n\
+                    {\"capability\":{\"capability\":\"tx\",\"key\":\"0x74\",\"value\":\"0x\"}}\n\
+                    {\"end\":{\"rows\":2}}\n";
+    assert_eq!(text, expected);
+    let store = some();
+    let module = lines(&store);
+    let imported = import(&store, &mut &*accounts, &mut |_, _| {}).expect("an import");
+    assert_eq!(imported, (Imported::Accounts, 2));
+    assert_eq!((lines_of_accounts(&store), lines(&store)), (accounts, module));
+}
+
+#[test]
+fn accounts_that_the_store_has_stay_as_they_are() {
+    let store = with_accounts(&[(b"n1", b"9")]);
+    let before = lines_of_accounts(&store);
+    let other = lines_of_accounts(&with_accounts(&[(b"n0", b"1"), (b"n1", b"7")]));
+    let error = import(&store, &mut &*other, &mut |_, _| {}).expect_err("rows that are there");
+    assert_eq!(error.to_string(), "the store already has some of these rows");
+    assert_eq!(lines_of_accounts(&store), before);
+    // Rows of other accounts can be added.
+    let other = lines_of_accounts(&with_accounts(&[(b"n0", b"1")]));
+    import(&store, &mut &*other, &mut |_, _| {}).expect("an import");
+}
+
+#[test]
+fn an_import_of_accounts_that_is_not_whole_changes_nothing() {
+    let whole = lines_of_accounts(&with_accounts(&[(b"n", b"7"), (b"t", b"8")]));
+    for end in 0..whole.len() - 1 {
+        let store = MemoryStore::new();
+        let error = import(&store, &mut &whole[..end], &mut |_, _| {}).expect_err("half an export");
+        let expected = matches!(error, TransferError::Partial { .. } | TransferError::Line { .. });
+        assert!(expected, "{end}: {error}");
+        assert_eq!(lines_of_accounts(&store), lines_of_accounts(&MemoryStore::new()));
+    }
+    let damaged = String::from_utf8(whole)
+        .expect("text")
+        .replace("\"tx\"", "\"t\\u0000x\"");
+    let error = import(&MemoryStore::new(), &mut damaged.as_bytes(), &mut |_, _| {}).expect_err("no name");
+    assert!(error.to_string().contains("no capability has the name"), "{error}");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_imported_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..400), place in 0..2_000_usize) {
@@ -129,6 +193,11 @@ proptest! {
         bytes.truncate(8);
         whole.splice(place..(place + bytes.len()).min(whole.len()), bytes);
         let _ = take(&whole);
+        let mut accounts = lines_of_accounts(&with_accounts(&[(b"n", b"7")]));
+        let place = place % accounts.len();
+        accounts.truncate(place);
+        accounts.extend_from_slice(&whole[..whole.len().min(40)]);
+        let _ = import(&MemoryStore::new(), &mut &*accounts, &mut |_, _| {});
     }
 
     #[test]

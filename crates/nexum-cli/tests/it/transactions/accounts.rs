@@ -20,10 +20,7 @@ async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
     world.anvil.mine(1).await;
     let (_child, log) = world.start();
     log.until(|line| line.contains("ok "));
-    world.anvil.request("anvil_dropAllTransactions", json!([])).await;
-    let foreign = json!([{ "from": ACCOUNTS[0].address, "to": ACCOUNTS[1].address, "value": "0x1" }]);
-    world.anvil.request("eth_sendTransaction", foreign).await;
-    world.anvil.mine(1).await;
+    world.use_key_elsewhere(0).await;
     let account = until(&world.dir, SHOW, |account| account["chains"][0]["state"] == "halted").await;
     let chain = &account["chains"][0];
     let reason = chain["reason"].as_str().expect("a reason");

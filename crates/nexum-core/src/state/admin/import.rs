@@ -7,6 +7,10 @@ use crate::state::module::ProgressRow;
 use crate::state::{DeadLetter, Effect, ModuleId, Part, rows, undo, with_new_numbers};
 use crate::store::{Batch, StateStore, StoreError};
 
+/// The most bytes of the rows of capabilities in one import. They are in memory at once, and become durable in one
+/// transaction.
+pub const CAPABILITY_IMPORT_BYTES_MAX: usize = 256 << 20;
+
 /// Imports the rows of a module, which exists only after the last row.
 #[derive(Debug)]
 pub struct Import<'a> {
@@ -23,6 +27,12 @@ pub enum ImportError {
     /// The store already has a module of this name.
     #[error("the store already has a module {0}")]
     Exists(ModuleName),
+    /// The store already has rows of a capability that the export has too.
+    #[error("the store already has some of these rows")]
+    RowsExist,
+    /// The rows of capabilities are larger than [`CAPABILITY_IMPORT_BYTES_MAX`].
+    #[error("the rows are larger than {} bytes", CAPABILITY_IMPORT_BYTES_MAX)]
+    TooLarge,
     /// A row does not have the store's format.
     #[error("the export is damaged: {0}")]
     Row(String),
