@@ -10,7 +10,6 @@ use nexum_core::state::{capability_row, capability_rows};
 use nexum_core::store::{StoreError, View};
 
 use crate::rows::{Halt, Lane, NextNonce, ROWS, Row as _, Transaction, TransactionState, key};
-use crate::send::outcome;
 use crate::spending::{Outcome, Spending, Spent};
 
 /// An account on one chain.
@@ -94,7 +93,7 @@ pub fn spent(view: &dyn View, account: Address, module: &ModuleName, now_ms: u64
         };
         let row = capability_row(view, ROWS, &key::transaction(lane, open.nonce))?;
         let transaction = row.map(|row| Transaction::decode(&row)).transpose()?;
-        outcomes.push(transaction.map_or(Outcome::Gone, |transaction| outcome(&transaction)));
+        outcomes.push(transaction.map_or(Outcome::Gone, |transaction| transaction.outcome()));
     }
     let mut outcomes = outcomes.into_iter();
     spending.reconcile(|_| outcomes.next().unwrap_or(Outcome::Gone));

@@ -15,7 +15,7 @@ use nexum_core::store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::spending::Spending;
+use crate::spending::{Outcome, Spending};
 
 /// The name under which the state has the rows.
 pub const ROWS: &str = "tx";
@@ -190,6 +190,22 @@ impl Transaction {
     /// Whether it is not in a block.
     pub fn is_pending(&self) -> bool {
         self.state == TransactionState::Pending
+    }
+
+    /// The part of it in the limits.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.state {
+            TransactionState::Pending => Outcome::Open(self.fee_max()),
+            TransactionState::Lost => Outcome::Gone,
+            TransactionState::Mined(mined) if !mined.is_settled => Outcome::Unsettled(mined.fee),
+            TransactionState::Mined(mined) => {
+                let version = self.versions.iter().find(|version| version.hash == mined.hash);
+                Outcome::Mined {
+                    fee: mined.fee,
+                    had_value: version.is_none_or(|version| version.purpose == Purpose::Request),
+                }
+            }
+        }
     }
 }
 

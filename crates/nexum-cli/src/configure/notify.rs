@@ -215,7 +215,10 @@ mod tests {
         let webhook = config.webhook.unwrap();
         assert_eq!(webhook.url.to_string(), "https://hooks.example.org:443");
         assert_eq!(webhook.url.url().path(), "/services/key");
-        assert_eq!((config.kinds.len(), config.timeout), (5, Duration::from_secs(10)));
+        assert_eq!(
+            (config.kinds, config.timeout),
+            (ConditionKind::ALL.to_vec(), Duration::from_secs(10))
+        );
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Alerts {
     fn look(&mut self, api: &ApiState) {
         let refused = api.refused.missing(&api.host);
         self.refused.set(refused.len() as f64);
-        let current = conditions::current(&api.supervisor, refused);
+        let current = conditions::current(&api.supervisor, refused, api.transactions.halted());
         let changes = self
             .conditions
             .look(current, self.begun.elapsed(), api.records.now_ms());
@@ -97,10 +97,11 @@ fn record(change: &Change, event: Option<&str>) {
         since_ms,
     } = change;
     let (kind, module, chain) = (condition.kind.word(), condition.module.as_deref(), condition.chain);
+    let account = condition.account.as_deref();
     let (hint, text) = (condition.hint.as_str(), condition.text.as_str());
     macro_rules! record {
         ($name:ident) => {
-            tracing::debug!(name: $name, target: CONDITION, kind, module, chain, event, since_ms, hint, "{text}")
+            tracing::debug!(name: $name, target: CONDITION, kind, module, chain, account, event, since_ms, hint, "{text}")
         };
     }
     match phase {

@@ -10,6 +10,7 @@ use nexum_core::Stage;
 use nexum_core::supervisor::SupervisorHandle;
 
 use crate::protocol::conditions::{ConditionKind, Phase};
+use crate::protocol::health::Problem;
 use crate::protocol::modules::RefusedModule;
 use crate::report::count;
 
@@ -27,6 +28,7 @@ pub(super) struct Condition {
     /// The module, or the file of a refused module whose entry has no name.
     pub(super) module: Option<String>,
     pub(super) chain: Option<u64>,
+    pub(super) account: Option<String>,
     /// The condition and its reason, in one line.
     pub(super) text: String,
     /// The begin, in milliseconds since the Unix epoch, if the state has it.
@@ -36,18 +38,21 @@ pub(super) struct Condition {
 }
 
 /// The subject of a condition, which has one condition of a kind at a time.
-type Key = (ConditionKind, Option<String>, Option<u64>);
+type Key = (ConditionKind, Option<String>, Option<u64>, Option<String>);
 
 impl Condition {
     fn key(&self) -> Key {
-        (self.kind, self.module.clone(), self.chain)
+        (self.kind, self.module.clone(), self.chain, self.account.clone())
     }
 
     /// How long the condition has to last, or to be gone, before it is reported.
     fn hold(&self) -> Duration {
         match self.kind {
             ConditionKind::ChainOutage | ConditionKind::StoreFailure => HOLD,
-            ConditionKind::ModuleDead | ConditionKind::DeadLetters | ConditionKind::ModuleRefused => Duration::ZERO,
+            ConditionKind::ModuleDead
+            | ConditionKind::DeadLetters
+            | ConditionKind::ModuleRefused
+            | ConditionKind::AccountHalted => Duration::ZERO,
         }
     }
 }
@@ -142,8 +147,12 @@ impl Known {
     }
 }
 
-/// The conditions that hold now.
-pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>) -> Vec<Condition> {
+/// The conditions that hold now. `halted` has the accounts from which nexum sends nothing.
+pub(super) fn current(
+    supervisor: &SupervisorHandle,
+    refused: Vec<RefusedModule>,
+    halted: Vec<Problem>,
+) -> Vec<Condition> {
     supervisor.look();
     let mut found = Vec::new();
     let mut store_failure = None;
@@ -153,6 +162,7 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
             kind,
             module: Some(name.to_owned()),
             chain: None,
+            account: None,
             text,
             since_ms,
             hint,
@@ -201,6 +211,7 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
                 kind: ConditionKind::ChainOutage,
                 module: None,
                 chain: Some(chain),
+                account: None,
                 text: format!("nexum cannot follow chain {chain}: {}", reason.text),
                 since_ms: Some(reason.since_ms),
                 hint: "`nexum chains` shows the endpoints, and `nexum status` the modules that wait".to_owned(),
@@ -213,11 +224,25 @@ pub(super) fn current(supervisor: &SupervisorHandle, refused: Vec<RefusedModule>
             kind: ConditionKind::ModuleRefused,
             module: Some(name),
             chain: None,
+            account: None,
             text: format!("nexum refused the module: {reason}"),
             since_ms: Some(since_ms),
             hint: "correct its files, check them with `nexum check`, and run `nexum module load`".to_owned(),
         },
     ));
+    found.extend(halted.into_iter().map(|problem| {
+        let account = problem.account.unwrap_or_default();
+        let chain = problem.chain.map(|chain| format!(" on chain {chain}"));
+        Condition {
+            kind: ConditionKind::AccountHalted,
+            module: None,
+            chain: problem.chain,
+            text: format!("account {account}{}: {}", chain.unwrap_or_default(), problem.reason),
+            since_ms: problem.since_ms,
+            hint: format!("look at the account, and run `nexum account sync {account}`"),
+            account: Some(account),
+        }
+    }));
     found
 }
 
@@ -230,6 +255,7 @@ mod tests {
             kind,
             module: Some(module.to_owned()),
             chain: None,
+            account: None,
             text: "t".to_owned(),
             since_ms: None,
             hint: "h".to_owned(),

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 /// - `chain_outage`: nexum cannot follow a chain.
 /// - `module_refused`: nexum refused a module at the start.
 /// - `store_failure`: the state store failed, and modules wait for it.
+/// - `account_halted`: nexum sends nothing from an account, because another program uses its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ConditionKind {
@@ -18,16 +19,18 @@ pub(crate) enum ConditionKind {
     ChainOutage,
     ModuleRefused,
     StoreFailure,
+    AccountHalted,
 }
 
 impl ConditionKind {
     /// All kinds.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::ModuleDead,
         Self::DeadLetters,
         Self::ChainOutage,
         Self::ModuleRefused,
         Self::StoreFailure,
+        Self::AccountHalted,
     ];
 
     /// The kind, as programs read it.
@@ -38,6 +41,7 @@ impl ConditionKind {
             Self::ChainOutage => "chain_outage",
             Self::ModuleRefused => "module_refused",
             Self::StoreFailure => "store_failure",
+            Self::AccountHalted => "account_halted",
         }
     }
 }
@@ -70,6 +74,9 @@ pub(crate) struct Notification {
     /// The id of the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chain: Option<u64>,
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
     /// The id of the last event that became a dead letter, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) event: Option<String>,

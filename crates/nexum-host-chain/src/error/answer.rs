@@ -65,6 +65,14 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("request count exceeded", AnswerKind::RateLimit),
     ("compute units per second", AnswerKind::RateLimit),
     ("requests per second", AnswerKind::RateLimit),
+    // A transaction that a node does not take. Some nodes say so with -32603, and nothing is wrong with them.
+    ("nonce too", AnswerKind::Other),
+    ("nonce is too", AnswerKind::Other),
+    ("already known", AnswerKind::Other),
+    ("alreadyknown", AnswerKind::Other),
+    ("already imported", AnswerKind::Other),
+    ("underpriced", AnswerKind::Other),
+    ("insufficient funds", AnswerKind::Other),
 ];
 
 /// The most bytes of a text that are searched: endpoints put the meaning into the first sentence.

@@ -42,7 +42,9 @@ fn methods(node: &Node) -> Vec<String> {
 
 #[tokio::test]
 async fn every_endpoint_gets_a_transaction_once_and_its_answer_is_told() {
-    let [one, two, three, mut dead] = [
+    let [one, two, three, four, five, mut dead] = [
+        Node::start().await,
+        Node::start().await,
         Node::start().await,
         Node::start().await,
         Node::start().await,
@@ -51,7 +53,17 @@ async fn every_endpoint_gets_a_transaction_once_and_its_answer_is_told() {
     one.on(SEND, |_| Answer::Result(json!("0x12")));
     two.on(SEND, |_| Answer::error(-32_000, "AlreadyKnown"));
     three.on(SEND, |_| Answer::error(-32_000, "nonce too low"));
-    let urls = [one.http_url(), two.ws_url(), three.http_url(), dead.http_url()];
+    // The code of an internal error, with which no endpoint of a relayer was usable any more.
+    four.on(SEND, |_| Answer::error(-32_603, "nonce too low"));
+    five.on(SEND, |_| Answer::error(-32_603, "already known"));
+    let urls = [
+        one.http_url(),
+        two.ws_url(),
+        three.http_url(),
+        four.http_url(),
+        five.http_url(),
+        dead.http_url(),
+    ];
     dead.stop().await;
     // `extra_methods` is for modules, and here it allows nothing.
     let chains = Chains::new([config_of(&urls)]);
@@ -60,9 +72,15 @@ async fn every_endpoint_gets_a_transaction_once_and_its_answer_is_told() {
     assert_eq!(outcomes[0], ("ok", String::new()));
     assert_eq!(outcomes[1], ("ok", String::new()));
     assert_eq!(outcomes[2], ("refused", "nonce too low".to_owned()));
+    assert_eq!(outcomes[3], ("refused", "nonce too low".to_owned()));
+    assert_eq!(outcomes[4], ("ok", String::new()));
     // It may take the transaction when nexum submits it again.
-    assert_eq!(outcomes[3].0, "unknown");
-    for ((node, submitted), url) in [&one, &two, &three].into_iter().zip(&submitted).zip(&urls) {
+    assert_eq!(outcomes[5].0, "unknown");
+    for ((node, submitted), url) in [&one, &two, &three, &four, &five]
+        .into_iter()
+        .zip(&submitted)
+        .zip(&urls)
+    {
         assert_eq!(submitted.endpoint, *url);
         let sent: Vec<_> = node.calls().into_iter().filter(|call| call.method == SEND).collect();
         assert_eq!(sent.len(), 1);
@@ -74,7 +92,7 @@ async fn every_endpoint_gets_a_transaction_once_and_its_answer_is_told() {
     let rested: Vec<_> = states
         .map(|state| matches!(state, EndpointState::Rested { .. }))
         .collect();
-    assert_eq!(rested, [false, false, false, true]);
+    assert_eq!(rested, [false, false, false, false, false, true]);
 }
 
 /// A place that works and one with this answer: the outcome of the latter.

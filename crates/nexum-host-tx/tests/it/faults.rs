@@ -99,6 +99,29 @@ async fn a_text_about_the_nonce_or_a_known_transaction_is_no_refusal() {
     assert_eq!(world.rows().len(), 8);
 }
 
+/// The disk fails when nexum gives the nonce of a refused transaction back, so the transaction goes on.
+#[tokio::test]
+async fn a_nonce_that_cannot_be_given_back_pays_once() {
+    for is_applied in [false, true] {
+        let world = World::start(Settings::new().with("errors", "fail")).await;
+        world.next().await;
+        let store = world.store.clone();
+        world.gateway.fates(&[Fate::Refused(NO_FUNDS)]);
+        world.gateway.at_next(move || match is_applied {
+            true => store.fail_writes_after_the_fact(),
+            false => store.fail_writes(true),
+        });
+        world.events.mine(1);
+        let status = world.statuses()[0].clone();
+        world.until("a failed write", || status.stage() == Stage::Stalled).await;
+        world.store.fail_writes(false);
+        world.settle().await;
+        world.finish().await;
+        world.check().await;
+        assert_eq!(world.rows().len(), 2);
+    }
+}
+
 /// A node says that it refuses a transaction, and keeps it.
 #[tokio::test]
 async fn a_refusal_that_is_a_lie_pays_once() {

@@ -1,6 +1,7 @@
 //! The way to the node, which loses, refuses and invents as a test says.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,16 @@ struct Script {
     submission: Option<Submission>,
     seen: Vec<Seen>,
     hanging: usize,
+    at_next: Option<Act>,
+}
+
+/// Something that happens at a submission, before its answer.
+struct Act(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Act")
+    }
 }
 
 impl Gateway {
@@ -72,6 +83,11 @@ impl Gateway {
     /// The fates of the next submissions. All later ones are taken.
     pub(crate) fn fates(&self, fates: &[Fate]) {
         self.script.lock().fates.extend(fates);
+    }
+
+    /// Does this at the next submission, before its answer.
+    pub(crate) fn at_next(&self, act: impl FnOnce() + Send + 'static) {
+        self.script.lock().at_next = Some(Act(Box::new(act)));
     }
 
     /// The fate of all submissions without one of their own. `None` takes them.
@@ -148,6 +164,9 @@ impl ChainAccess for Gateway {
             let mut script = self.script.lock();
             let hash = keccak256(transaction);
             script.seen.push(Seen { hash, to });
+            if let Some(Act(act)) = script.at_next.take() {
+                act();
+            }
             let fate = script.fates.pop_front().or(script.always);
             (fate.unwrap_or(Fate::Taken), script.seen.len())
         };

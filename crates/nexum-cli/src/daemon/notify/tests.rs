@@ -72,6 +72,7 @@ fn dead(module: &str) -> Change {
             kind: ConditionKind::ModuleDead,
             module: Some(module.to_owned()),
             chain: None,
+            account: None,
             text: "the module is dead: it failed".to_owned(),
             since_ms: None,
             hint: "run `nexum module restart`".to_owned(),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Module, World};
 use crate::control::{json as shown, until};
+use crate::notify::{message, table};
 use crate::running::terminate;
 
 const SHOW: &[&str] = &["account", "show", "account0", "--format", "json"];
@@ -16,7 +17,8 @@ const PENDING: &[&str] = &["account", "pending", "--format", "json"];
 /// Another program sends a transaction with the key, and the operator syncs the account.
 #[tokio::test]
 async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
-    let world = World::new(vec![Module::payer("first = 1\n")], &["--no-mining"]);
+    let mut world = World::new(vec![Module::payer("first = 1\n")], &["--no-mining"]);
+    world.more = table(&world.dir);
     world.anvil.mine(1).await;
     let (_child, log) = world.start();
     log.until(|line| line.contains("ok "));
@@ -44,6 +46,26 @@ async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
         assert!(ran.stdout.contains(&expected), "{}", ran.stdout);
     }
 
+    let told = message(&world.dir, "account_halted", "began").await;
+    assert_eq!(
+        (&told["account"], &told["chain"]),
+        (&json!("account0"), &json!(TEST_CHAIN_ID))
+    );
+    assert!(
+        told["text"]
+            .as_str()
+            .expect("a text")
+            .contains("another program uses the key"),
+        "{told}"
+    );
+    assert!(
+        told["hint"]
+            .as_str()
+            .expect("a hint")
+            .contains("`nexum account sync account0`"),
+        "{told}"
+    );
+
     let refused = world.dir.nexum(&["account", "sync", "account0", "--chain", "5"]);
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
     for part in ["account-unused", "`nexum account show account0`"] {
@@ -65,6 +87,7 @@ async fn a_halted_account_sends_again_with_the_next_nonces_after_a_sync() {
         "{synced}"
     );
     log.until(|line| line.contains("account_sync") && line.contains(why));
+    message(&world.dir, "account_halted", "ended").await;
 
     let sends = async {
         while world.paid(0).await.iter().all(|paid| paid.nonce < next + 2) {

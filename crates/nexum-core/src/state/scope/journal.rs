@@ -246,10 +246,12 @@ impl Journal {
         let number = sending.call;
         let records = {
             let mut current = self.current(number)?;
-            current.settle(&sending, EffectOutcome::Refused, now_ms);
+            current.refuse(&sending, now_ms);
             current.unsaved()
         };
-        self.commit(number, records, rows.into_batch()).await
+        self.commit(number, records, rows.into_batch()).await?;
+        self.current(number)?.leave(&sending);
+        Ok(())
     }
 
     /// Records the outcome of an effect at this time in milliseconds since the Unix epoch.

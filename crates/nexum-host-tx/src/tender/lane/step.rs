@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use alloy_primitives::U256;
 use nexum_accounts::{CallLimits, Grant, OnRevert};
 use nexum_core::capability::SubmitTo;
 use nexum_core::state::{EffectState, admin};
@@ -103,7 +104,7 @@ impl Look<'_> {
         let spending = row.map(|row| Spending::decode(&row)).transpose()?.unwrap_or_default();
         let of_day = spending.fees_of_day(self.context.clock.now_ms());
         let before = transaction.fee_max();
-        let after = alloy_primitives::U256::from(transaction.gas) * alloy_primitives::U256::from(fees.max_fee);
+        let after = U256::from(transaction.gas) * U256::from(fees.max_fee);
         let with_it = of_day.saturating_sub(before).saturating_add(after);
         Ok((with_it > limits.fee_per_day).then(|| "higher fees would exceed `fee_per_day`".to_owned()))
     }

@@ -41,7 +41,7 @@ struct Earlier {
 #[derive(Debug)]
 struct Made {
     effect: Effect,
-    /// Whether the request may have left nexum.
+    /// Whether the request may have left nexum. False while only the store knows whether it has the record as it is.
     has_left: bool,
     /// Whether the store has the record as it is.
     is_durable: bool,
@@ -216,10 +216,19 @@ impl Attempt {
         }
     }
 
-    /// Notes that the request of an effect may leave nexum now.
+    /// Notes that the request of an effect may leave nexum now, or that its refusal is durable.
     pub(super) fn leave(&mut self, sending: &Sending) {
         if let Some(made) = self.made(sending) {
             made.has_left = true;
+        }
+    }
+
+    /// Notes that nexum does not carry out an effect. Until the commit of this ends, only the store knows whether it
+    /// has happened.
+    pub(super) fn refuse(&mut self, sending: &Sending, now_ms: u64) {
+        self.settle(sending, EffectOutcome::Refused, now_ms);
+        if let Some(made) = self.made(sending) {
+            made.has_left = false;
         }
     }
 

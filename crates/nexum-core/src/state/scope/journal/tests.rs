@@ -2,7 +2,7 @@ use nexum_config::topic::{ChainTopic, Finality, Topic};
 
 use super::*;
 use crate::event::{EventId, EventKind, Position, RequestId};
-use crate::state::EffectState;
+use crate::state::{CapabilityRows, EffectState};
 use crate::store::MemoryStore;
 
 const CALL: EffectCall<'static> = EffectCall {
@@ -122,6 +122,50 @@ async fn an_answer_that_was_too_large_to_keep_is_a_fault_of_its_own() {
         fault.contains("has happened, its answer was too large to keep"),
         "{fault}"
     );
+}
+
+/// The rows of a capability and the refusal of its effect are in one commit: without them, the effect has happened.
+#[tokio::test]
+async fn a_refusal_counts_once_it_is_durable() {
+    for commits in [true, false] {
+        let (journal, mut intents) = journal();
+        let rows = || CapabilityRows::new(Arc::new(MemoryStore::new()), "test").changes();
+        let prepare = async {
+            Ok::<_, Infallible>(Some(PreparedEffect {
+                rows: rows(),
+                answer: b"answer".to_vec(),
+                held: Box::new(()),
+            }))
+        };
+        let of = (journal.call(), Handler::OnEvent(event()));
+        let (begun, _) = tokio::join!(journal.begin_with(of, &CALL, 0, prepare), async {
+            let intent = intents.recv().await.expect("an intent");
+            intent.done.send(())
+        });
+        let Ok(Ok(EffectPlan::Send(sending))) = begun else {
+            panic!("{begun:?}")
+        };
+        let (refused, records) = tokio::join!(journal.refuse(sending, rows(), 1), async {
+            let Intent { effects, done, .. } = intents.recv().await.expect("an intent");
+            if commits {
+                done.send(()).expect("a host function that waits");
+            }
+            effects
+        });
+        assert_eq!(refused.is_ok(), commits);
+        assert_eq!(records[0].state, EffectState::Refused);
+        let left = journal.close(false);
+        let left: Vec<_> = left.into_iter().flat_map(|changes| changes.set).collect();
+        let expected = if commits {
+            vec![EffectState::Refused]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(
+            left.into_iter().map(|effect| effect.state).collect::<Vec<_>>(),
+            expected
+        );
+    }
 }
 
 /// A receiver that refused the first request has perhaps acted on the second one.
