@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use nexum_core::trial::{Trial, TrialError, TrialRules};
+use tokio::task::block_in_place;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Identity, Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -66,9 +67,10 @@ fn until_signal(command: impl Future<Output = Result<u8, Refusals>>) -> Result<u
     })?
 }
 
-/// Enables the records of modules, which a trial shows itself.
+/// Enables the records of modules, which a trial shows itself, from the level on that the daemon has by default: each
+/// enabled record counts against a limit.
 fn hear_modules() {
-    let modules = Targets::new().with_target(nexum_core::logged::MODULE, LevelFilter::TRACE);
+    let modules = Targets::new().with_target(nexum_core::logged::MODULE, LevelFilter::INFO);
     // Another subscriber would be one of an embedder.
     let _ = tracing_subscriber::registry()
         .with(Identity::new().with_filter(modules))
@@ -92,7 +94,7 @@ async fn tried(args: &Try) -> Result<u8, Refusals> {
         Some(_) => StartState::Now,
         None => StartState::Empty,
     });
-    let start = Start::read(&subject, wanted, chain_id, *block)?;
+    let start = block_in_place(|| Start::read(&subject, wanted, chain_id, *block))?;
     let (mut trial, source) = subject.trial(chain_id, settings(rules), &start)?;
     let blocks = Blocks::open(source).await?;
     let found = blocks.read(*block..=*block, trial.filters()).await?;
@@ -126,19 +128,22 @@ async fn replayed(args: &Replay) -> Result<u8, Refusals> {
     let subject = prepare::load(rules, entry).await?;
     let chain_id = subject.chain(rules.chain)?;
     let wanted = rules.state.unwrap_or(StartState::Before);
-    let start = Start::read(&subject, wanted, chain_id, *blocks.start())?;
+    let start = block_in_place(|| Start::read(&subject, wanted, chain_id, *blocks.start()))?;
     let other = match other {
         Some(entry) => Some(prepare::load(rules, entry).await?),
         None => None,
     };
     let (trial, source) = subject.trial(chain_id, settings(rules), &start)?;
     let other = match other {
-        Some(other) => Some(other.trial(chain_id, settings(rules), &start.again()?)?.0),
+        Some(other) => {
+            let again = block_in_place(|| start.again())?;
+            Some(other.trial(chain_id, settings(rules), &again)?.0)
+        }
         None => None,
     };
     let mut comparison = Comparison::new(trial, other, &start);
     run(&mut comparison, &Blocks::open(source).await?, blocks).await?;
-    let report = comparison.end(chain_id, blocks, &start)?;
+    let report = block_in_place(|| comparison.end(chain_id, blocks, &start))?;
     match rules.format {
         Format::Json => json_on_stdout(&report)?,
         Format::Text => show::replayed(&report),

@@ -193,19 +193,28 @@ fn by_hash(method: &str, params: String, by_number: Option<String>) -> Option<Pi
     })
 }
 
-/// Whether an endpoint's head decides the answer to a request, also if the request is pinned: a method without a block,
-/// such as the gas price, a moving tag, or a transaction, which can be in a later block.
-pub(crate) fn is_of_today(method: &str, params: &str, block: &Position) -> bool {
-    let Ok(raw) = serde_json::from_str::<&RawValue>(params) else {
-        return false;
+/// Whether an endpoint's head decides the answer to a request, also if the request is pinned to `block`: a method without
+/// a block, such as the gas price, a moving tag, a later block, or a transaction, which can be in a later block.
+pub fn is_of_today(method: &str, params: &str, block: &Position) -> bool {
+    let raw = serde_json::from_str::<&RawValue>(params);
+    // Invalid parameters are never sent.
+    let is_pinned = raw.map_or(true, |raw| pin(method, raw, block) != Pinned::Untouched);
+    let has_block = is_pinned || names(method).is_some() || FIXED_METHODS.contains(&method);
+    has_moving_tag(params) || !has_block || names_later(method, params, block)
+}
+
+/// Whether the parameter for the block has a number above that of `block`.
+fn names_later(method: &str, params: &str, block: &Position) -> bool {
+    let index = match names(method) {
+        Some(Names::Block(index) | Names::NumberOnly(index)) => index,
+        Some(Names::Number(_)) => 0,
+        _ => return false,
     };
-    if pin(method, raw, block) != Pinned::Untouched {
-        return has_moving_tag(params);
-    }
-    match names(method) {
-        Some(_) => has_moving_tag(params),
-        None => !FIXED_METHODS.contains(&method),
-    }
+    let number = || {
+        let text: String = serde_json::from_str(Array::parse(params)?.get(index)?).ok()?;
+        u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    };
+    number().is_some_and(|number| number > block.number)
 }
 
 /// Whether a parameter is a tag of a block that moves. An address or data is never equal to one.

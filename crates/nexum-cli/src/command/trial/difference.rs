@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::report::{Content, Effect, EventReport, Write};
+use crate::report::count;
 
 /// A line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,10 +109,10 @@ pub(super) fn effect(effect: &Effect) -> String {
 /// Bytes with their number, and with the begin of their digest if the preview does not have all of them.
 fn content(content: &Content) -> String {
     let Content { bytes, digest, preview } = content;
-    let preview = preview.replace('\n', "\\n");
+    let bytes = count(bytes, "byte");
     match preview.ends_with("..") {
-        true => format!("{preview:?} ({bytes} bytes, sha256 {})", &digest[2..14]),
-        false => format!("{preview:?} ({bytes} bytes)"),
+        true => format!("{preview:?} ({bytes}, sha256 {})", digest.get(2..14).unwrap_or(digest)),
+        false => format!("{preview:?} ({bytes})"),
     }
 }
 

@@ -38,7 +38,12 @@ impl Subject {
     pub(super) fn chain(&self, wanted: Option<u64>) -> Result<u64, Refusal> {
         let chains = Trial::chains(&self.module);
         match (wanted, chains.as_slice()) {
-            (Some(wanted), _) => Ok(wanted),
+            (Some(wanted), chains) if chains.contains(&wanted) => Ok(wanted),
+            (Some(wanted), chains) => {
+                let (name, chains) = (&self.module.meta.name, list(chains));
+                let refusal = Refusal::new(format!("the module {name} subscribes to nothing on chain {wanted}"));
+                Err(refusal.with_hint(format!("its chains: {chains}")))
+            }
             (None, [chain]) => Ok(*chain),
             (None, []) => {
                 let refusal = Refusal::new(format!("the module {} subscribes to no chain", self.module.meta.name));
