@@ -90,11 +90,13 @@ async fn tried(args: &Try) -> Result<u8, Refusals> {
     };
     let subject = prepare::load(rules, prepare::with_component(entry, component, rules)).await?;
     let chain_id = subject.chain(rules.chain)?;
-    let wanted = rules.state.unwrap_or(match module {
-        Some(_) => StartState::Now,
-        None => StartState::Empty,
-    });
-    let start = block_in_place(|| Start::read(&subject, wanted, chain_id, *block))?;
+    let start = match (rules.state, module) {
+        (None | Some(StartState::Empty), None) => Start::empty(),
+        (wanted, _) => {
+            let wanted = wanted.unwrap_or(StartState::Now);
+            block_in_place(|| Start::read(&subject, wanted, chain_id, *block))?
+        }
+    };
     let (mut trial, source) = subject.trial(chain_id, settings(rules), &start)?;
     let blocks = Blocks::open(source).await?;
     let found = blocks.read(*block..=*block, trial.filters()).await?;

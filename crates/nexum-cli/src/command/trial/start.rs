@@ -52,6 +52,18 @@ enum Choice {
 }
 
 impl Start {
+    /// An empty state, for a component that is no version of a configured module.
+    pub(super) fn empty() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            text: "empty".to_owned(),
+            is_own: false,
+            records: Vec::new(),
+            now: None,
+            choice: Choice::Empty,
+        }
+    }
+
     /// Reads the state of a module before block `first`, as far as it is known.
     ///
     /// # Errors
