@@ -18,6 +18,8 @@ mod query;
 mod reload;
 mod state;
 mod status;
+#[cfg(feature = "runtime")]
+mod trial;
 
 use std::path::PathBuf;
 
@@ -60,6 +62,8 @@ pub(crate) use state::State;
 #[cfg(feature = "runtime")]
 pub(crate) use status::HealthFormat;
 pub(crate) use status::{Health, Status};
+#[cfg(feature = "runtime")]
+pub(crate) use trial::{Effects as TrialEffects, Replay, Rules, StartState, Try};
 
 /// The name of the configuration file in the working directory.
 pub(crate) const CONFIG: &str = "engine.toml";
@@ -123,6 +127,14 @@ pub(crate) enum Command {
     #[cfg(all(feature = "author", feature = "runtime"))]
     #[command(after_help = help::TEST)]
     Test(Test),
+    /// Run a component on a past block, without effects
+    #[cfg(feature = "runtime")]
+    #[command(after_help = help::TRY)]
+    Try(Try),
+    /// Run a module on past blocks again, and compare it with another version
+    #[cfg(feature = "runtime")]
+    #[command(after_help = help::REPLAY)]
+    Replay(Replay),
     /// Run one WASI command in a sandbox
     #[command(after_help = help::EXEC)]
     Exec(Exec),

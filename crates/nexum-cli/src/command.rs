@@ -29,6 +29,8 @@ mod functions;
 mod inspect;
 #[cfg(feature = "runtime")]
 mod state;
+#[cfg(feature = "runtime")]
+mod trial;
 
 #[cfg(feature = "runtime")]
 mod perform;

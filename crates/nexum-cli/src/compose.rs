@@ -32,7 +32,8 @@ use std::sync::Arc;
 use nexum_config::document::{ConfigError, ConfigErrors, Defaults, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::{Capabilities, ChainMethods};
-use nexum_core::{Extension, Host, HostBuilder};
+use nexum_core::clock::Seams;
+use nexum_core::{Extension, HostBuilder};
 use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, StoreConfig};
 use serde::Serialize;
@@ -113,12 +114,13 @@ impl Composition {
     }
 }
 
-/// Builds the capabilities from their sections of the configuration. Does not use the network. Adds
+/// Builds the capabilities from their sections of the configuration, with this time and entropy for modules. Does not
+/// use the network. Adds
 /// to `errors` all errors in the sections, and one for every section that this build does not read.
 /// A capability with a faulty section has its defaults.
-pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composition {
+pub(crate) fn compose(config: &Config, seams: Seams, errors: &mut Vec<ConfigError>) -> Composition {
     let mut composition = Composition {
-        host: Host::builder(),
+        host: HostBuilder::new(seams),
         store: StoreConfig::default(),
         cluster: None,
         warnings: Vec::new(),

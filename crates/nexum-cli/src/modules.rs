@@ -3,6 +3,7 @@
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_core::HostBuilder;
+use nexum_core::clock::Seams;
 use nexum_store::StoreConfig;
 use nexum_store::cluster::ClusterConfig;
 
@@ -86,6 +87,15 @@ impl Settings {
 
     /// Puts the build's capabilities and the configuration together.
     pub(crate) fn plan(self) -> Plan {
+        self.plan_with(Seams::system(), None)
+    }
+
+    /// A plan for this module alone, with this time and entropy.
+    pub(crate) fn plan_alone(self, module: ModuleConfig, seams: Seams) -> Plan {
+        self.plan_with(seams, Some(module))
+    }
+
+    fn plan_with(self, seams: Seams, alone: Option<ModuleConfig>) -> Plan {
         let Self {
             files,
             configuration,
@@ -108,7 +118,7 @@ impl Settings {
             accounts,
             transactions,
             ..
-        } = compose(&config, &mut errors);
+        } = compose(&config, seams, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
             QueryConfig::default()
@@ -129,7 +139,8 @@ impl Settings {
             others.extend(refusal.into());
             Filter::default()
         });
-        let (modules, no_modules) = match wanted(&config, &files, &errors) {
+        let wanted = alone.map_or_else(|| wanted(&config, &files, &errors), |module| Ok(vec![module]));
+        let (modules, no_modules) = match wanted {
             Ok(modules) => (modules, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };

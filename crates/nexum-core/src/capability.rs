@@ -20,6 +20,7 @@ pub(crate) mod module_meta;
 pub(crate) mod recorder;
 pub(crate) mod registry;
 pub(crate) mod stdio;
+mod trial;
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
@@ -134,6 +135,9 @@ impl<'a, S> View<'a, S> {
     /// goes. Each host function that can wait, or whose work adds up, holds the guard until it
     /// returns. `method` is from a fixed list: it is no text of the guest.
     pub fn host_call(&self, kind: HostCallKind, method: &'static str) -> HostCall<'a> {
+        if let Some(trial) = self.scope.journal().trial() {
+            trial.called(kind.name(), method);
+        }
         self.meta.activity.host_call(kind, method)
     }
 

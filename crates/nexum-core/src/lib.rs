@@ -61,6 +61,7 @@
 //! | [`service`] | authors of a [`Service`](service::Service), a task beside the modules |
 //! | [`state`] | tools that read and repair the state of modules |
 //! | [`engine`] | crates that run guests of another kind |
+//! | [`trial`] | programs that run a module on past blocks, without consequences |
 //! | [`module`], [`supervisor`] | programs that load and run modules step by step, tests and benchmarks |
 //! | [`clock`], [`metrics`] | tests with a time of their own, and programs that export metrics |
 //!
@@ -79,6 +80,7 @@
 //! | `bus` | the logs between sources and runners |
 //! | `runner` | one task for each module: its events, failures and commands |
 //! | `query` | a pool of instances for each module that answers queries |
+//! | `trial` | a module on past blocks, without consequences |
 //! | `supervisor` | starts, changes and stops a run |
 //! | `host` | everything from one builder |
 //!
@@ -119,6 +121,7 @@ pub mod service;
 pub mod state;
 pub mod store;
 pub mod supervisor;
+pub mod trial;
 mod windows;
 
 /// Sources of chains, and the events that they make of blocks. For authors of an

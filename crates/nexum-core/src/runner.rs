@@ -22,7 +22,7 @@ mod stage;
 mod stall;
 mod status;
 mod step;
-mod subscription_set;
+pub(crate) mod subscription_set;
 mod transaction;
 
 use std::sync::Arc;

@@ -66,7 +66,15 @@ async fn request(
     let deadline = view.scope.answer_by();
     let send = || books.request(chain_id, &call, deadline);
     if let Some(place) = place {
-        let answer = send().await.map_err(|error| error.to_host_error());
+        let noted = match books.book(chain_id) {
+            Ok(book) => view.read_today(HostCallKind::OrderBook, book.endpoint()),
+            Err(_) => Ok(()),
+        };
+        let answer = match noted {
+            Ok(()) => send().await,
+            Err(reason) => Err(RequestError::denied(reason)),
+        };
+        let answer = answer.map_err(|error| error.to_host_error());
         place.answered(&answer);
         return Ok(answer);
     }
@@ -74,6 +82,7 @@ async fn request(
         content: content.as_bytes(),
         class: call.class(),
         is_strict: call.class() == EffectClass::Once,
+        stand_in: None,
     };
     let answer = once(view, chain_id, &effect, |_| send()).await?;
     Ok(answer.map_err(|error| error.to_host_error()))
@@ -97,6 +106,7 @@ async fn submit(
         content: uid.as_bytes(),
         class: EffectClass::Repeatable,
         is_strict: false,
+        stand_in: Some(uid.as_bytes()),
     };
     let submit = async |is_repeated| {
         let module = module.as_str();
@@ -118,6 +128,8 @@ struct Effect<'a> {
     content: &'a [u8],
     class: EffectClass,
     is_strict: bool,
+    /// The answer of an order book that accepts it, if it is certain.
+    stand_in: Option<&'a [u8]>,
 }
 
 /// Sends a request that changes something, once. `send` learns whether an earlier attempt may have sent it.
@@ -137,6 +149,7 @@ async fn once(
         target: &target,
         request: effect.content,
         class: effect.class,
+        stand_in: effect.stand_in,
         is_strict: effect.is_strict,
     };
     let sending = match journal.begin(&call).await? {

@@ -8,7 +8,6 @@ use reqwest::header::{HeaderName, HeaderValue};
 use crate::error::FetchError;
 use crate::fetch::Fetcher;
 use crate::hop::Answer;
-use crate::policy::Rule;
 use crate::request::Request;
 use crate::time::Time;
 
@@ -41,15 +40,14 @@ impl Fetcher {
             target: &target,
             request: &content,
             class,
+            // An empty answer with status 200.
+            stand_in: Some(&[]),
             // A second order of goods is not the first one.
             is_strict: matches!(request.method, Method::POST | Method::PATCH),
         };
         match journal.begin(&call).await? {
             EffectPlan::Answered(message) => Ok(Ok(answer(message))),
-            EffectPlan::Denied(reason) => Ok(Err(FetchError::Denied {
-                rule: Rule::Effect(reason),
-                redirected: false,
-            })),
+            EffectPlan::Denied(reason) => Ok(Err(FetchError::withheld(reason))),
             EffectPlan::Send(sending) => {
                 let request = with_key(request, &sending);
                 let mut last_method = request.method.clone();

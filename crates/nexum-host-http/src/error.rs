@@ -115,6 +115,14 @@ pub enum Phase {
 }
 
 impl FetchError {
+    /// A request that nexum does not send for a reason of its own.
+    pub(crate) fn withheld(reason: &'static str) -> Self {
+        Self::Denied {
+            rule: Rule::Effect(reason),
+            redirected: false,
+        }
+    }
+
     pub(crate) fn invalid(part: RequestPart, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self::Invalid { part, reason }

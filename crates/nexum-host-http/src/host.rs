@@ -44,6 +44,11 @@ async fn send(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Res
     let journal = request.has_effect().then(|| view.effect()).transpose()?;
     let call = view.host_call(HostCallKind::Http, known(&request.method));
     call.endpoint(&request.to.to_string());
+    if journal.is_none()
+        && let Err(reason) = view.read_today(HostCallKind::Http, &request.to.to_string())
+    {
+        return Ok(Err(FetchError::withheld(reason)));
+    }
     let fetcher = &view.state.fetcher;
     let time = fetcher.time(request.timeout, view.scope.answer_by());
     Ok(fetcher.fetch_once(request, time, journal).await?)

@@ -31,6 +31,9 @@ pub enum IdentityError {
     /// A query asks for a signature.
     #[error("a query may not sign")]
     Query,
+    /// A trial of a past block signs nothing.
+    #[error("{0}")]
+    Withheld(&'static str),
     /// The typed data is malformed.
     #[error(transparent)]
     TypedData(#[from] TypedDataError),
@@ -49,7 +52,7 @@ impl IdentityError {
     fn kind(&self) -> HostErrorKind {
         match self {
             Self::NotAnAddress { .. } | Self::Params { .. } | Self::TypedData(_) => HostErrorKind::InvalidInput,
-            Self::NoGrant(_) | Self::Query | Self::Refused(_) => HostErrorKind::Denied,
+            Self::NoGrant(_) | Self::Query | Self::Withheld(_) | Self::Refused(_) => HostErrorKind::Denied,
             Self::Deadline | Self::Sign(SignError::Timeout { .. }) => HostErrorKind::Timeout,
             Self::Sign(SignError::Throttled { .. }) => HostErrorKind::RateLimited,
             Self::Sign(_) => HostErrorKind::Unavailable,

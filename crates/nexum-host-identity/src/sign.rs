@@ -12,6 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::IdentityError;
 use crate::metrics;
 
+/// The kind of a signature among the requests that a trial does not carry out. Its stand-in is zero, which no contract
+/// accepts.
+const SIGNATURE: &str = "signature";
+const SIGNATURE_BYTES: usize = 65;
+
 /// The target of the records.
 const TARGET: &str = "nexum::identity";
 
@@ -32,7 +37,7 @@ pub(crate) async fn sign<S>(
         Asked::Earlier(answer) => return Ok(answer),
         Asked::Now(place) => place,
     };
-    let signed = signed(view, grants, account, Kind::Message, |grant| {
+    let signed = signed(view, grants, (account, message), Kind::Message, |grant| {
         let checked = grant.check_message(message).map_err(IdentityError::from);
         // No rule allows a longer message, and its digest would take the host's time.
         let is_short = message.len() as u64 <= MESSAGE_BYTES_MAX;
@@ -66,7 +71,7 @@ pub(crate) async fn sign_typed_data<S>(
     let signed = signed(
         view,
         grants,
-        account,
+        (account, typed_data.as_bytes()),
         Kind::TypedData,
         |grant| match TypedMessage::parse(typed_data) {
             Ok(data) => Decoded {
@@ -119,11 +124,11 @@ struct Decoded {
     checked: Result<(Allowed, Preimage), IdentityError>,
 }
 
-/// Signs what `decode` returns, with a record and a count of the outcome.
+/// Signs what `decode` returns of the content, with a record and a count of the outcome.
 async fn signed<S>(
     view: &mut View<'_, S>,
     grants: &[Grant],
-    account: &[u8],
+    (account, content): (&[u8], &[u8]),
     kind: Kind,
     decode: impl FnOnce(&Grant) -> Decoded,
 ) -> Result<Vec<u8>, IdentityError> {
@@ -137,7 +142,7 @@ async fn signed<S>(
         digest: None,
         rule: None,
     };
-    let signed = attempt(view, grants, account, decode, &mut record).await;
+    let signed = attempt(view, grants, (account, content), decode, &mut record).await;
     metrics::count(kind.name(), signed.as_ref().err(), began.elapsed());
     record.write(signed.as_ref().err());
     signed
@@ -147,7 +152,7 @@ async fn signed<S>(
 async fn attempt<S>(
     view: &mut View<'_, S>,
     grants: &[Grant],
-    account: &[u8],
+    (account, content): (&[u8], &[u8]),
     decode: impl FnOnce(&Grant) -> Decoded,
     record: &mut Record<'_>,
 ) -> Result<Vec<u8>, IdentityError> {
@@ -158,6 +163,10 @@ async fn attempt<S>(
     record.digest = decoded.digest;
     let (allowed, preimage) = decoded.checked?;
     record.rule = Some(allowed.rule);
+    let name = grant.account().name().to_string();
+    if let Some(withheld) = view.withheld(SIGNATURE, &name, content, &[0; SIGNATURE_BYTES]) {
+        return withheld.map_err(IdentityError::Withheld);
+    }
     if let Some(endpoint) = grant.account().endpoint() {
         call.endpoint(&endpoint);
     }

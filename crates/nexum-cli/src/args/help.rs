@@ -47,6 +47,34 @@ nexum calls no module and leaves no file.
 Exit codes: 0 no failures, 1 a failure, 2 the configuration cannot be read.";
 
 #[cfg(feature = "runtime")]
+pub(super) const TRY: &str = "\
+Examples:
+  nexum try new.wasm --block 21000000
+                              with an empty state
+  nexum try new.wasm --block 21000000 --module watch
+                              with the state and the rules of the module watch
+  nexum try new.wasm --block 21000000 --effects assume-ok
+                              go on after each effect
+
+nexum pins reads of the chain to the block, sends no effect, signs nothing, and
+drops all writes. docs/replay.md says which reads are those of today.
+
+Exit codes: 0 the events are handled, 1 an event failed, 2 refused to start.";
+
+#[cfg(feature = "runtime")]
+pub(super) const REPLAY: &str = "\
+Examples:
+  nexum replay watch --blocks 21000000..21000999
+                              compare with the state that the module has
+  nexum replay watch --blocks 21000000..21000999 --with new.wasm
+                              compare the writes and effects of two versions
+
+Both versions start with one state, and get one answer to each read that both
+make. The range includes the last block.
+
+Exit codes: 0 equal, 1 something differs or failed, 2 refused to start.";
+
+#[cfg(feature = "runtime")]
 pub(super) const SUPPORT_BUNDLE: &str = "\
 Examples:
   nexum support-bundle                 write nexum-support-TIME.tar.gz

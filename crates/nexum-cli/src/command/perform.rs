@@ -2,7 +2,7 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{bundle, check, compile, config, dead_letter, doctor, effect, errors, exec, inspect, state};
+use super::{bundle, check, compile, config, dead_letter, doctor, effect, errors, exec, inspect, state, trial};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -23,6 +23,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     match command {
         Command::Run(args) => daemon::run(&args),
         Command::Exec(args) => exec::exec(&args),
+        Command::Try(args) => trial::try_block(&args),
+        Command::Replay(args) => trial::replay(&args),
         #[cfg(feature = "author")]
         Command::New(args) => author::new(args),
         #[cfg(feature = "author")]

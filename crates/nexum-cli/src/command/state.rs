@@ -134,6 +134,34 @@ pub(super) fn verify(config: &Config, file: &ConfigFile, out: &mut dyn Write) ->
     target(config, file, &State::Verify)?.write(&Task::Verify, out)
 }
 
+/// Writes the rows of a module to `out`, as `nexum state export` does. Returns false if the module has no state.
+///
+/// # Errors
+///
+/// The reason of a failure.
+pub(super) fn copy(
+    config: &Config,
+    file: &ConfigFile,
+    module: &ModuleName,
+    out: &mut dyn Write,
+) -> Result<bool, Refusals> {
+    let client = Client::of(&config.state_dir).configured_by(file);
+    let target = match client.is_answered() {
+        true => Target::There(client),
+        false if !has_state(config)? => return Ok(false),
+        false => Target::Here(open_here(config, "a trial of a module")?),
+    };
+    let task = Task::Export {
+        module: module.to_string(),
+    };
+    let sinks = &mut Sinks { out, say: &mut |_| {} };
+    match target.perform(&task, sinks) {
+        Ok(_) => Ok(true),
+        Err(refusals) if refusals.has(ErrorCode::StateNotFound) => Ok(false),
+        Err(refusals) => Err(refusals),
+    }
+}
+
 /// The running daemon, or the state itself while none runs.
 fn target<'a>(config: &'a Config, file: &'a ConfigFile, command: &'a State) -> Result<Target<'a>, Refusals> {
     let client = Client::of(&config.state_dir).configured_by(file);

@@ -103,6 +103,8 @@ mod refusals;
 mod refused_entries;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod reload;
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+mod replay;
 #[cfg(feature = "runtime")]
 mod reports;
 #[cfg(feature = "runtime")]

@@ -24,7 +24,7 @@ use crate::clock::Seams;
 use crate::engine::{Compiler, EngineConfig};
 use crate::membership::Membership;
 use crate::module::candidate::Candidate;
-use crate::module::loader::{Loader, LoaderSettings};
+use crate::module::loader::{Loader, LoaderSettings, Module};
 use crate::query::QueryPool;
 use crate::service::Service;
 use crate::state::{self, OperatorRows};
@@ -330,6 +330,23 @@ impl HostBuilder {
             pools.push(QueryPool::open(*queries, store.clone()).await?);
         }
         Ok(pools)
+    }
+
+    /// Loads the part of every module that handles events, in the order of the modules. A [`Trial`](crate::trial::Trial)
+    /// runs one without a [`Host`].
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the modules, among them one that handles no events; or why there is no engine for them.
+    pub async fn event_modules(self) -> Result<Vec<Module>, BuildError> {
+        let (host, candidates) = self.inspect_all().await?;
+        let (modules, errors) = host.handle.compile(candidates).await;
+        errors.check()?;
+        let events = modules.into_iter().map(|module| {
+            let name = module.meta.name.clone();
+            module.events.map(|events| *events).ok_or(BuildError::NoEvents(name))
+        });
+        events.collect()
     }
 
     /// Inspects the modules, and sets the engine up if none is refused.

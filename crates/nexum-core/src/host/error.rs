@@ -23,6 +23,9 @@ pub enum BuildError {
     /// A pool is requested for a module that answers no queries.
     #[error("the module {0} answers no queries")]
     NoQueries(ModuleName),
+    /// Events are requested of a module that handles none.
+    #[error("the module {0} handles no events")]
+    NoEvents(ModuleName),
     /// The state store failed.
     #[error("the state store cannot be used")]
     Store(#[from] StoreError),
@@ -34,6 +37,7 @@ impl Hint for BuildError {
             Self::Modules(errors) => errors.hint(),
             Self::Engine(error) => error.hint(),
             Self::NoQueries(_) => Some("export `evaluate`, or run the module in a host".to_owned()),
+            Self::NoEvents(_) => Some("export `on-event`, or ask the module with `nexum query`".to_owned()),
             Self::Store(_) => None,
         }
     }

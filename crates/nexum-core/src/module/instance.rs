@@ -28,6 +28,7 @@ use crate::engine::fair_scheduler::FairScheduler;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::state::scope::EventScope;
 use crate::state::scope::journal::{Intent, Journal};
+use crate::state::scope::trial::TrialCalls;
 use crate::state::{Changes, Effect, EffectChanges, ModuleId, Part};
 use crate::store::{Batch, StateStore, StoreError};
 
@@ -86,6 +87,29 @@ impl Instance {
         commit: &mut impl CommitIntents,
     ) -> Result<(Self, Changes), Failure> {
         let (journal, intents) = Journal::with_runner(state.clone());
+        Self::start_with(module, (id, state), context, (journal, Some(intents)), commit).await
+    }
+
+    /// Creates an instance whose calls have no effects, and calls its `init`. Also returns the changes that
+    /// `init` made.
+    pub(crate) async fn start_trial(
+        module: &Module,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+        context: HandlerContext,
+        trial: Arc<TrialCalls>,
+    ) -> Result<(Self, Changes), Failure> {
+        let journal = Journal::in_trial(state.clone(), trial);
+        Self::start_with(module, (id, state), context, (journal, None), &mut NoEffects).await
+    }
+
+    async fn start_with(
+        module: &Module,
+        (id, state): (ModuleId, Arc<dyn StateStore>),
+        context: HandlerContext,
+        (journal, mut intents): (Journal, Intents),
+        commit: &mut impl CommitIntents,
+    ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits).with_effects(journal);
         let mut store = hold(
             module.exports.engine(),
@@ -94,7 +118,6 @@ impl Instance {
             &module.grant,
             scope,
         )?;
-        let mut intents = Some(intents);
         let exports = begin(
             &mut store,
             &module.exports,

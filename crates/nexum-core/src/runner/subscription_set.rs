@@ -64,7 +64,7 @@ impl SubscriptionSet {
     }
 
     /// The first block of any of these subscriptions.
-    pub(super) fn first(&self, live_from: u64) -> u64 {
+    pub(crate) fn first(&self, live_from: u64) -> u64 {
         let blocks = self.blocks.iter().map(|blocks| blocks.from);
         let starts = blocks.chain(self.logs.iter().map(|logs| logs.from));
         starts.map(|from| from.unwrap_or(live_from)).min().unwrap_or(live_from)
@@ -72,7 +72,7 @@ impl SubscriptionSet {
 
     /// Whether the module subscribes to the block event of this block number. `head` returns the
     /// newest known number.
-    pub(super) fn wants_block(&self, number: u64, live_from: u64, head: impl Fn() -> Option<u64>) -> bool {
+    pub(crate) fn wants_block(&self, number: u64, live_from: u64, head: impl Fn() -> Option<u64>) -> bool {
         self.blocks.as_ref().is_some_and(|blocks| {
             number >= blocks.from.unwrap_or(live_from)
                 && (blocks.catch_up == CatchUp::All || head().is_none_or(|head| number >= head))
@@ -109,7 +109,7 @@ impl SubscriptionSet {
     }
 
     /// Does the work of [`pick`](Self::pick) for a block whose logs no router has matched.
-    pub(super) fn pick_unrouted(&self, block: &Arc<Advance>, live_from: u64) -> Vec<Log> {
+    pub(crate) fn pick_unrouted(&self, block: &Arc<Advance>, live_from: u64) -> Vec<Log> {
         let matches = |log: &Log| self.filters().any(|filter| filter.matches(&log.address, &log.topics));
         let places: Vec<u32> = (0..)
             .zip(&block.logs)

@@ -382,7 +382,7 @@ fn clear(store: &dyn StateStore, id: ModuleId) -> Result<(), StoreError> {
 }
 
 /// The number of a module, if the store has it.
-pub(super) fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
+pub(crate) fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
     id_in(view.get(&rows::module(name))?)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod journal;
 mod keys;
+pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

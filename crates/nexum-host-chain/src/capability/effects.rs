@@ -51,11 +51,12 @@ impl<'a> Change<'a> {
         let target = format!("chain {}", self.chain_id);
         let content = format!("{}\n{}", self.method, self.params);
         let call = match &self.transaction {
-            Some((bytes, _)) => EffectCall {
+            Some((bytes, hash)) => EffectCall {
                 kind: "transaction",
                 target: &target,
                 request: bytes,
                 class: EffectClass::Repeatable,
+                stand_in: Some(hash.as_bytes()),
                 is_strict: false,
             },
             None => EffectCall {
@@ -63,6 +64,7 @@ impl<'a> Change<'a> {
                 target: &target,
                 request: content.as_bytes(),
                 class: EffectClass::Once,
+                stand_in: None,
                 is_strict: true,
             },
         };

@@ -17,6 +17,7 @@ use crate::bindings::trigger;
 use crate::bindings::trigger::nexum::host::chain::ChainError;
 use crate::capability::chain::{CountedChains, ModuleChains};
 use crate::capability::effects::Change;
+use crate::capability::pin;
 use crate::capability::requests::{check_batch, check_method, check_params};
 use crate::error::RequestError;
 use crate::methods;
@@ -139,10 +140,29 @@ async fn read(
     let rewritten = rewritten(view, chain_id, method, params).await;
     let params = rewritten.as_deref().unwrap_or(params);
     let block = view.state.pin.block(view, chain_id);
+    note_unpinned(view, chain_id, method, params)?;
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
     within(view.scope.answer_by(), answer).await
+}
+
+/// Notes a read of a trial that is not pinned to its block.
+///
+/// # Errors
+///
+/// If the trial refuses the read.
+fn note_unpinned(view: &View<'_, ModuleChains>, chain_id: u64, method: &str, params: &str) -> Result<(), RequestError> {
+    let is_unpinned = match view.trial_block(chain_id) {
+        Some(block) => pin::is_of_today(method, params, &block),
+        None => view.is_trial(),
+    };
+    match is_unpinned {
+        true => view
+            .read_today(HostCallKind::Chain, method)
+            .map_err(RequestError::denied),
+        false => Ok(()),
+    }
 }
 
 /// The parameters of another part of the host for a read, in place of the module's own.
@@ -169,6 +189,10 @@ async fn batch(
             None if view.state.chains.allows_change(chain_id, method) => {
                 let changed = change(view, chain_id, method, params).await?;
                 Some(changed.map_err(|error| error.to_host_error()))
+            }
+            None => {
+                let refused = note_unpinned(view, chain_id, method, params).err();
+                refused.map(|error| Err(error.to_host_error()))
             }
             answer => answer,
         };

@@ -53,8 +53,11 @@ impl Pin {
     }
 
     /// The block to which the current handler's reads of this chain are pinned. None in `init`, in
-    /// events without a block, and for chains other than the event's.
+    /// events without a block, and for chains other than the event's. A trial pins each of its reads.
     pub(crate) fn block<S>(self, view: &View<'_, S>, chain_id: ChainId) -> Option<Position> {
+        if let Some(block) = view.trial_block(chain_id) {
+            return Some(block);
+        }
         let event = view.scope.handler().event();
         let event = event.filter(|event| event.topic.chain_id() == Some(chain_id))?;
         (self == Self::Event).then_some(event.position)
@@ -189,6 +192,50 @@ fn by_hash(method: &str, params: String, by_number: Option<String>) -> Option<Pi
         by_number,
     })
 }
+
+/// Whether an endpoint's head decides the answer to a request, also if the request is pinned to `block`: a method without
+/// a block, such as the gas price, a moving tag, a later block, or a transaction, which can be in a later block.
+pub fn is_of_today(method: &str, params: &str, block: &Position) -> bool {
+    let raw = serde_json::from_str::<&RawValue>(params);
+    // Invalid parameters are never sent.
+    let is_pinned = raw.map_or(true, |raw| pin(method, raw, block) != Pinned::Untouched);
+    let has_block = is_pinned || names(method).is_some() || FIXED_METHODS.contains(&method);
+    has_moving_tag(params) || !has_block || names_later(method, params, block)
+}
+
+/// Whether the parameter for the block has a number above that of `block`.
+fn names_later(method: &str, params: &str, block: &Position) -> bool {
+    let index = match names(method) {
+        Some(Names::Block(index) | Names::NumberOnly(index)) => index,
+        Some(Names::Number(_)) => 0,
+        _ => return false,
+    };
+    let number = || {
+        let text: String = serde_json::from_str(Array::parse(params)?.get(index)?).ok()?;
+        u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    };
+    number().is_some_and(|number| number > block.number)
+}
+
+/// Whether a parameter is a tag of a block that moves. An address or data is never equal to one.
+fn has_moving_tag(params: &str) -> bool {
+    ["\"pending\"", "\"safe\"", "\"finalized\""]
+        .iter()
+        .any(|tag| params.contains(tag))
+}
+
+/// The methods without a block whose answers do not change.
+const FIXED_METHODS: &[&str] = &[
+    "eth_chainId",
+    "eth_getBlockByHash",
+    "eth_getBlockTransactionCountByHash",
+    "eth_getHeaderByHash",
+    "eth_getTransactionByBlockHashAndIndex",
+    "eth_getUncleByBlockHashAndIndex",
+    "eth_getUncleCountByBlockHash",
+    "net_version",
+    "web3_sha3",
+];
 
 /// Whether a null result of this method by hash means that the endpoint does not know the block. It
 /// does not for methods that return parts of a block, such as a transaction at an index.

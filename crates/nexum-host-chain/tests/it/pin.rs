@@ -5,7 +5,7 @@ use std::path::Path;
 use nexum_config::manifest::Manifest;
 use nexum_core::capability::Capability as _;
 use nexum_core::source::Position;
-use nexum_host_chain::pin::{Pinned, pin};
+use nexum_host_chain::pin::{Pinned, is_of_today, pin};
 use nexum_host_chain::{Chains, methods};
 use nexum_testing::{Answer, Node};
 use proptest::prelude::*;
@@ -374,5 +374,29 @@ fn a_modules_setting_is_checked_with_its_place() {
     ] {
         let error = check(bad).unwrap_err().to_string();
         assert!(error.starts_with(place) && error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn a_trial_knows_the_reads_that_no_pin_holds() {
+    for (method, params, expected) in [
+        ("eth_getBalance", r#"["0xaa","latest"]"#, false),
+        ("eth_getBalance", r#"["0xaa"]"#, false),
+        ("eth_getBalance", r#"["0xaa","0x102"]"#, false),
+        ("eth_getBalance", r#"["0xaa","0x103"]"#, true),
+        ("eth_getBalance", r#"["0xaa","earliest"]"#, false),
+        ("eth_getBalance", r#"["0xaa","pending"]"#, true),
+        ("eth_getBlockByNumber", r#"["finalized",false]"#, true),
+        ("eth_getBlockByNumber", r#"["0x103",false]"#, true),
+        ("eth_getLogs", r#"[{"fromBlock":"0x1"}]"#, false),
+        ("eth_getLogs", r#"[{"fromBlock":"0x1","toBlock":"safe"}]"#, true),
+        ("eth_blockNumber", "[]", false),
+        ("eth_chainId", "[]", false),
+        ("eth_getBlockByHash", r#"["0xab",false]"#, false),
+        ("eth_gasPrice", "[]", true),
+        ("eth_getTransactionReceipt", r#"["0xab"]"#, true),
+        ("debug_traceTransaction", r#"["0xab"]"#, true),
+    ] {
+        assert_eq!(is_of_today(method, params, &BLOCK), expected, "{method} {params}");
     }
 }

@@ -47,6 +47,10 @@ impl outgoing_handler::Host for Guest<'_> {
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
         let journal = request.has_effect().then(|| view.effect()).transpose();
         let journal = journal.map_err(HttpError::trap)?;
+        if journal.is_none() {
+            let noted = view.read_today(HostCallKind::Http, &request.to.to_string());
+            noted.map_err(|reason| FetchError::withheld(reason).to_error_code())?;
+        }
         // The content of an effect is known when the guest has written its body, and a read has none.
         let asked = match &journal {
             Some(_) => None,

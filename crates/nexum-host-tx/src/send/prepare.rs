@@ -14,11 +14,16 @@ use crate::sign::sign;
 use crate::spending::{Open, Outcome, Spending};
 
 impl Job<'_> {
+    /// The rule that allows the request, with the gas of the module or else the least.
+    pub(super) fn check_rules(&self) -> Result<Allowed, SendError> {
+        check(&self.grant, &self.request, self.request.gas.unwrap_or(GAS_MIN))
+    }
+
     /// Chooses everything that the module leaves open, and signs.
     pub(super) async fn prepare(&self) -> Result<PreparedEffect, SendError> {
         let lane = self.lane();
         // A rule that refuses any amount of gas needs no simulation.
-        let _allowed = check(&self.grant, &self.request, self.request.gas.unwrap_or(GAS_MIN))?;
+        let _allowed = self.check_rules()?;
         let (estimated, market, head) = tokio::try_join!(
             self.chain.simulate(&self.request),
             self.chain.market(),

@@ -18,6 +18,7 @@ use super::super::capability_rows::RowChanges;
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
 use super::super::transcript::{Part, Stored};
+use super::trial::TrialCalls;
 use crate::event::Handler;
 use crate::store::{Batch, StateStore};
 
@@ -44,6 +45,8 @@ struct Shared {
     store: Arc<dyn StateStore>,
     /// The requests to the runner. `None` for an instance without a runner, which has no effects.
     intents: Option<mpsc::Sender<Intent>>,
+    /// Decides about the requests of a trial, in place of a runner.
+    trial: Option<Arc<TrialCalls>>,
     current: Mutex<Attempt>,
 }
 
@@ -76,24 +79,35 @@ pub(crate) struct EarlierEffects {
 impl Journal {
     /// A journal without a runner.
     pub(crate) fn without_runner(store: Arc<dyn StateStore>) -> Self {
-        Self::new(store, None)
+        Self::new(store, None, None)
     }
 
     /// A journal whose runner receives the intents.
     pub(crate) fn with_runner(store: Arc<dyn StateStore>) -> (Self, mpsc::Receiver<Intent>) {
         let (intents, requests) = mpsc::channel(INTENTS_MAX);
-        (Self::new(store, Some(intents)), requests)
+        (Self::new(store, Some(intents), None), requests)
     }
 
-    fn new(store: Arc<dyn StateStore>, intents: Option<mpsc::Sender<Intent>>) -> Self {
+    /// A journal of a trial, which has no effects.
+    pub(crate) fn in_trial(store: Arc<dyn StateStore>, trial: Arc<TrialCalls>) -> Self {
+        Self::new(store, None, Some(trial))
+    }
+
+    fn new(store: Arc<dyn StateStore>, intents: Option<mpsc::Sender<Intent>>, trial: Option<Arc<TrialCalls>>) -> Self {
         let current = Mutex::default();
         Self {
             shared: Arc::new(Shared {
                 store,
                 intents,
+                trial,
                 current,
             }),
         }
+    }
+
+    /// The trial of the handler call. `None` for one with consequences.
+    pub(crate) fn trial(&self) -> Option<&TrialCalls> {
+        self.shared.trial.as_deref()
     }
 
     /// Begins a handler call.
@@ -106,6 +120,9 @@ impl Journal {
     /// know the effects.
     pub(super) fn close(&self, is_ok: bool) -> Option<Box<EffectChanges>> {
         let mut current = self.shared.current.lock();
+        if let Some(trial) = self.trial() {
+            trial.answered(current.transcript.so_far());
+        }
         let next = Attempt::after(current.call + 1);
         std::mem::replace(&mut *current, next).end(is_ok)
     }
@@ -199,6 +216,12 @@ impl Journal {
         now_ms: u64,
         prepare: impl Future<Output = Result<Option<PreparedEffect>, E>>,
     ) -> Result<Result<EffectPlan, E>, EffectError> {
+        if let Some(trial) = self.trial() {
+            return Ok(Ok(match handler {
+                Handler::Init if call.class == EffectClass::Once => EffectPlan::Denied(IN_INIT),
+                _ => trial.plan(call),
+            }));
+        }
         if self.shared.intents.is_none() {
             return Ok(Ok(EffectPlan::Denied(IN_QUERY)));
         }

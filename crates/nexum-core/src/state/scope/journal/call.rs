@@ -17,6 +17,9 @@ pub struct EffectCall<'a> {
     pub request: &'a [u8],
     /// The consequence of a repetition.
     pub class: EffectClass,
+    /// The answer of a receiver that accepts the request, if it is certain without asking. A [trial](crate::trial) can
+    /// give it to the guest.
+    pub stand_in: Option<&'a [u8]>,
     /// Whether another attempt at the event must make the same request. It fails if it makes another one
     /// of this kind to the receiver. Without this, the other request is one more effect.
     pub is_strict: bool,

@@ -10,6 +10,7 @@ const CALL: EffectCall<'static> = EffectCall {
     target: "receiver",
     request: b"request",
     class: EffectClass::Once,
+    stand_in: None,
     is_strict: true,
 };
 

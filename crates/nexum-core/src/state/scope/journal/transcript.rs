@@ -124,6 +124,14 @@ impl Transcript {
         }
     }
 
+    /// All entries that the attempt has reached. `None` without a transcript.
+    pub(super) fn so_far(&self) -> Option<Stored> {
+        Some(Stored {
+            entries: self.entries.get(..self.at)?.to_vec(),
+            ..Stored::none(self.event?)
+        })
+    }
+
     /// The part that the store does not have, which becomes durable now, or the handler call ends.
     pub(super) fn take_part(&mut self) -> Option<Part> {
         let event = self.event?;
