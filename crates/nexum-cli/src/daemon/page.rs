@@ -64,8 +64,8 @@ const FILES: [File; 16] = [
     file!("uPlot.esm.js" in "vendor/", SCRIPT),
 ];
 
-/// What a browser lets the page do: load its own files, ask the daemon that served it, and nothing else. It can send no
-/// form, so that a token never gets into a URL, and no script can make elements of text.
+/// The rights of the page in a browser: it may load its own files and ask the daemon that served it, and nothing else. It
+/// can send no form, so that a token never gets into a URL, and no script can make elements of text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";

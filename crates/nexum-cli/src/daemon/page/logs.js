@@ -4,7 +4,7 @@ import { Stream } from "./api.js";
 import { attribute, cells, fill, h, head, keyed, text, time } from "./dom.js";
 import { words } from "./format.js";
 import { moduleLink, reason } from "./parts.js";
-import { state } from "./state.js";
+import { View, state } from "./state.js";
 
 /** The records that the page keeps, and those that it shows. */
 const KEPT_MAX = 2_000;
@@ -16,7 +16,7 @@ const SHOW_EVERY_MS = 250;
 const LEVELS = ["error", "warn", "info", "debug", "trace"];
 
 /** A list of records, newest first, that a stream makes longer. */
-class Records extends HTMLElement {
+class Records extends View {
   #kept = [];
   #stream = null;
   #timer = null;
@@ -27,12 +27,12 @@ class Records extends HTMLElement {
     this.note = h("p.quiet", { role: "status" });
     this.rows = h("tbody");
     this.pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#toggle() }, "Pause");
-    this.build();
+    super.connectedCallback();
     this.open();
     document.addEventListener("visibilitychange", this.#visible);
   }
 
-  disconnectedCallback() {
+  close() {
     document.removeEventListener("visibilitychange", this.#visible);
     this.#stream?.stop();
     clearTimeout(this.#timer);
@@ -81,6 +81,8 @@ class Records extends HTMLElement {
     this.none.hidden = shown.length > 0;
   }
 
+  refresh() {}
+
   wants() {
     return true;
   }
@@ -94,9 +96,8 @@ const LOG = ["Time", "Level", "Module", "Message"];
 
 class Logs extends Records {
   build() {
-    const names = (state.modules ?? []).map(({ name }) => name);
     this.level = h("select", { "aria-label": "Level", onchange: () => this.open() }, ...LEVELS.map((level) => h("option", { value: level, selected: level === "info" }, `${level} and above`)));
-    this.module = h("select", { "aria-label": "Module", onchange: () => this.open() }, h("option", { value: "" }, "all modules"), ...names.map((name) => h("option", { value: name }, name)));
+    this.module = h("select", { "aria-label": "Module", onchange: () => this.open() }, h("option", { value: "" }, "all modules"));
     this.filter = h("input.filter", { type: "search", placeholder: "Filter", "aria-label": "Filter records", oninput: () => this.show() });
     this.none = h("p.quiet", "No record so far.");
     this.replaceChildren(
@@ -106,6 +107,12 @@ class Logs extends Records {
       h("table.logs", head(LOG), this.rows),
       this.none,
     );
+  }
+
+  refresh() {
+    const shown = [...this.module.options].map(({ value }) => value);
+    const names = (state.modules ?? []).map(({ name }) => name);
+    this.module.append(...names.filter((name) => !shown.includes(name)).map((name) => h("option", { value: name }, name)));
   }
 
   path() {

@@ -65,8 +65,9 @@ class Summary extends View {
   }
 
   refresh() {
-    if (state.modules == null) {
+    if (state.modules == null || state.failure != null) {
       text(this.line, state.failure == null ? "Asking the daemon..." : "The daemon does not answer");
+      document.title = state.failure == null ? "nexum" : "(!) nexum";
       return;
     }
     const found = needs();
@@ -87,7 +88,7 @@ function fillNeed(row, need) {
   const timing = [];
   if (need.since_ms != null) timing.push(`for ${span(Date.now() - need.since_ms)}`);
   if (need.next_try_ms != null) timing.push(`nexum tries again in ${span(Math.max(0, need.next_try_ms - Date.now()))}`);
-  if (need.waiting?.length > 0) timing.push(`${counted(need.waiting.length, "module")} waits`);
+  if (need.waiting?.length > 0) timing.push(`${counted(need.waiting.length, "module")} ${need.waiting.length === 1 ? "waits" : "wait"}`);
   fill(
     row,
     h("span.subject", subject),

@@ -18,6 +18,8 @@ const VIEWS = [
   ["#/audit", "nx-audit", "Who did what"],
 ];
 
+const TOKEN = /^[A-Za-z0-9._~+/=-]+$/;
+
 const KEYS = [
   ["1 to 4", "open a view"],
   ["j, k", "go to the next module, and to the one before"],
@@ -33,7 +35,10 @@ class Page extends HTMLElement {
     state.addEventListener("refused", () => this.main != null && this.#ask("The daemon does not know this token any more."));
     state.addEventListener("changed", () => this.#connection());
     document.addEventListener("visibilitychange", () => this.#watch());
-    addEventListener("hashchange", () => this.#route());
+    addEventListener("hashchange", () => {
+      this.#route();
+      this.main?.focus({ preventScroll: true });
+    });
     document.addEventListener("keydown", (event) => this.#key(event));
     if (token.get() == null) this.#ask("");
     else this.#show();
@@ -48,7 +53,9 @@ class Page extends HTMLElement {
     const note = h("p.state.bad", { role: "alert" }, why);
     const enter = async (event) => {
       event.preventDefault();
-      token.set(field.value.trim());
+      const entered = field.value.trim();
+      if (!TOKEN.test(entered)) return text(note, "A token has only letters, digits and the characters -._~+/=");
+      token.set(entered);
       try {
         if (await admits()) return this.#show();
         text(note, "This is not the token of the daemon.");

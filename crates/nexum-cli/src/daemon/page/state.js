@@ -6,8 +6,8 @@ import { Stream, get, pageVersion } from "./api.js";
 const LOOK_EVERY_MS = 2_000;
 const LOOK_SHARE_MAX = 0.1;
 
-/** The wait after an event that changes the answers. */
-const LOOK_SOON_MS = 200;
+/** The wait after an event that changes the answers, however many of them arrive. */
+const LOOK_SOON_MS = 500;
 
 /** The views change at most this often, however many events arrive. */
 const CHANGED_EVERY_MS = 250;
@@ -80,7 +80,9 @@ class State extends EventTarget {
   #version = null;
   #pasts = new Map();
   #isRunning = false;
+  #isLooking = false;
   #timer = null;
+  #due = 0;
   #notice = null;
   #events = new Stream("/v1/events?limit=200", {
     message: (event) => this.#take(event),
@@ -93,7 +95,7 @@ class State extends EventTarget {
     if (this.#isRunning) return;
     this.#isRunning = true;
     this.#events.start();
-    this.#look();
+    this.#lookIn(0);
   }
 
   /** Ends all requests, for a page that is not visible. */
@@ -101,6 +103,7 @@ class State extends EventTarget {
     this.#isRunning = false;
     this.#events.stop();
     clearTimeout(this.#timer);
+    this.#timer = null;
     this.isLive = false;
   }
 
@@ -125,7 +128,8 @@ class State extends EventTarget {
   }
 
   async #look() {
-    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#isLooking = true;
     const begin = performance.now();
     try {
       const answers = await Promise.all([get("/v1/modules"), get("/v1/chains"), get("/v1/health")]);
@@ -140,12 +144,17 @@ class State extends EventTarget {
     }
     this.#changed();
     const took = performance.now() - begin;
+    this.#isLooking = false;
     this.#lookIn(Math.max(LOOK_EVERY_MS, took / LOOK_SHARE_MAX));
   }
 
+  /** Looks at the daemon after this time, unless an earlier look waits already. */
   #lookIn(ms) {
+    const due = performance.now() + ms;
+    if (!this.#isRunning || this.#isLooking || (this.#timer != null && this.#due <= due)) return;
     clearTimeout(this.#timer);
-    if (this.#isRunning) this.#timer = setTimeout(() => this.#look(), ms);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#look(), ms);
   }
 
   #failed(error) {

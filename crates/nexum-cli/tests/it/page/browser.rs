@@ -21,9 +21,10 @@ pub(super) struct Script {
 impl Script {
     /// Starts the script `page/NAME`.
     pub(super) fn start(name: &str, url: &str, token: &str) -> Self {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/page");
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let scripts = package.join("tests/it/page");
         // The screenshots stay, for a person who looks at them.
-        let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("page");
+        let screenshots = package.join("../../target/page");
         std::fs::create_dir_all(&screenshots).expect("a directory");
         for variable in [CHROMIUM, PACKAGES] {
             let is_set = std::env::var_os(variable).is_some();
