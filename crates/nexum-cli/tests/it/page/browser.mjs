@@ -13,6 +13,9 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 /** The longest wait for anything: far longer than a slow machine needs. */
 const WAIT_MS_MAX = 60_000;
 
+/** The pause between two looks at the page. */
+const LOOK_EVERY_MS = 50;
+
 export const url = PAGE_URL;
 export const token = PAGE_TOKEN;
 
@@ -83,13 +86,15 @@ export async function go(page, address) {
   await page.evaluate((address) => (location.hash = address), address);
 }
 
-/** Waits until the function returns a true value in the page. */
+/** Waits until the function returns a true value in the page, or a promise of one, which `waitForFunction` takes for true. */
 export async function until(page, what, condition, argument) {
-  try {
-    await page.waitForFunction(condition, argument);
-  } catch (error) {
-    const shown = await page.evaluate(() => document.body.innerText);
-    throw new Error(`not seen: ${what}\n${shown}`, { cause: error });
+  const deadline = Date.now() + WAIT_MS_MAX;
+  while (!(await page.evaluate(condition, argument))) {
+    if (Date.now() > deadline) {
+      const shown = await page.evaluate(() => document.body.innerText);
+      throw new Error(`not seen: ${what}\n${shown}`);
+    }
+    await page.waitForTimeout(LOOK_EVERY_MS);
   }
 }
 
