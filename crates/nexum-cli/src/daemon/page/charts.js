@@ -9,6 +9,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120;
 const HEIGHT = 20;
 
+/** The least time that a chart shows, in seconds. */
+const WINDOW_S_MIN = 60;
+
 /** The steps of an axis of whole numbers. */
 const WHOLE = Array.from({ length: 19 }, (_, place) => [1, 2, 5][place % 3] * 10 ** Math.floor(place / 3));
 
@@ -50,6 +53,8 @@ export function spark(element, values) {
   });
   if (element.path.getAttribute("d") !== line) element.path.setAttribute("d", line);
 }
+
+const now = () => Date.now() / 1_000;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -111,7 +116,10 @@ export class Chart extends HTMLElement {
       legend: { show: false },
       cursor: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC"),
-      scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, least)] } },
+      scales: {
+        x: { range: (_, first, last) => [Math.min(first ?? now(), (last ?? now()) - WINDOW_S_MIN), last ?? now()] },
+        y: { range: (_, __, most) => [0, Math.max(most * 1.1, least)] },
+      },
       axes: [
         { ...axis, size: 28, grid: { show: false }, values: (_, seconds) => seconds.map((at) => new Date(at * 1_000).toISOString().slice(11, 19)), space: 80 },
         { ...axis, size: 64, values: (_, values) => values.map((value) => format(value)), space: 36, incrs: isWhole ? WHOLE : undefined },

@@ -171,7 +171,7 @@ class Audit extends Records {
     text(what, command ?? message);
     fill(subject, module != null ? moduleLink(module) : (name ?? file ?? ""), event != null && h("code", ` ${event}`), effect != null && ` effect ${effect}`);
     text(why, reason ?? "");
-    fill(result, h(outcome === "ok" ? "span.state" : "span.state.mild", outcome ?? ""));
+    if (outcome != null) fill(result, h(outcome === "ok" ? "span.state" : "span.state.mild", outcome));
     return row;
   }
 }

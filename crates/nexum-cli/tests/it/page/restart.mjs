@@ -1,7 +1,7 @@
 // The page stays open while the daemon restarts, and while its token changes.
 
 import assert from "node:assert/strict";
-import { enter, main, newPage, tell, told, until } from "./browser.mjs";
+import { enter, main, newPage, tell, told, until, url } from "./browser.mjs";
 
 const live = () => document.querySelector(".connection")?.innerText === "live";
 const events = (more) => import("/page/state.js").then(({ state }) => state.past("watch").events.length >= more);
@@ -12,7 +12,10 @@ await main(async (browser) => {
   await enter(page);
   await until(page, "the connection", live);
   await until(page, "an event", events, 1);
+  await until(page, "the module", () => document.querySelector(".modules tbody tr") != null);
   await page.evaluate(() => (globalThis.isOldPage = true));
+  // The daemon that comes back has the files of another version.
+  await page.route(`${url}/`, (route) => route.fulfill({ headers: { etag: '"another"' } }));
   tell("sees events");
   await told("restarted");
   await until(page, "the connection after the restart", live);
@@ -23,6 +26,7 @@ await main(async (browser) => {
   const last = streams.map((request) => request.headers()["last-event-id"] ?? "none");
   assert.equal(last[0], "none");
   assert.match(last.at(-1), /^\d+$/, last.join(", "));
+  await page.getByRole("button", { name: "The daemon has a new page: reload" }).waitFor();
   tell("sees events again");
   await told("another token");
   await page.getByLabel("Token").waitFor();
