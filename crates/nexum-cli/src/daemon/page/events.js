@@ -4,12 +4,13 @@
 
 import { get } from "./api.js";
 import { fill, h, keyed, text, time } from "./dom.js";
-import { kindOf, micros, placeOf, words } from "./format.js";
+import { clock, count, counted, kindOf, micros, percent, placeOf, words } from "./format.js";
 import { reason } from "./parts.js";
 import { View, state } from "./state.js";
 
-/** How often the page reads the ledger. */
-const READ_EVERY_MS = 3_000;
+/** How often the page reads the ledger, and how long it waits after a failure. */
+const READ_EVERY_MS = 4_000;
+const FAILED_MS = 30_000;
 
 /** The events on the page. */
 const EVENTS_MAX = 40;
@@ -37,6 +38,8 @@ class Events extends View {
   }
 
   refresh() {
+    // The daemon may not have such a module.
+    if (state.module(this.dataset.name)?.events == null) return;
     this.#read();
     const rows = (hasLedger && this.#history != null ? this.#history.handlings.map(ofLedger) : this.#seen()).slice(0, EVENTS_MAX);
     const longest = Math.max(...rows.map((row) => row.total ?? 0), 1);
@@ -53,7 +56,8 @@ class Events extends View {
     }
     if (this.#failure != null) return `The ledger cannot be read: ${this.#failure.message}`;
     if (this.#history == null) return "Reading the ledger...";
-    return number === 0 ? "The ledger has no event of this module." : "The newest first. Open one to see what it did.";
+    const begin = this.#history.begins_ms == null ? "" : ` The ledger begins at ${clock(this.#history.begins_ms)}.`;
+    return `${number === 0 ? "The ledger has no event of this module." : "The newest first. Open one to see what it did."}${begin}`;
   }
 
   async #read() {
@@ -64,6 +68,7 @@ class Events extends View {
       this.#failure = null;
     } catch (error) {
       if (error.code === "path-not-found") hasLedger = false;
+      this.#readAt = Date.now() + FAILED_MS;
       this.#failure = error;
     }
     if (this.isConnected) this.refresh();
@@ -92,13 +97,15 @@ class Events extends View {
     const { row } = details;
     const place = details.querySelector(".explained") ?? details.appendChild(h("div.explained"));
     if (!hasLedger) {
-      fill(place, row.error == null ? h("p", `The handler took ${micros(row.ran)}.`) : reason(row.error));
+      fill(place, row.error == null ? h("p", `The module handled the event in ${micros(row.ran)}.`) : reason(row.error));
       return;
     }
     if (place.childNodes.length > 0) return;
     try {
-      const answer = await get(`/v1/explain?of=${encodeURIComponent(row.event)}`);
-      fill(place, ...explained(answer, this.dataset.name));
+      // Several modules handle an event, and one module several events of a block.
+      const of = row.block == null ? row.event : `${this.dataset.name}@${row.block}`;
+      const answer = await get(`/v1/explain?of=${encodeURIComponent(of)}`);
+      fill(place, ...explained(answer, row));
     } catch (error) {
       fill(place, h("p", `The ledger cannot say more: ${error.message}`));
     }
@@ -106,9 +113,9 @@ class Events extends View {
 }
 
 function ofLedger(handling) {
-  const { number, event, begun_ms, ended_ms, committed_ms, outcome, error, attempts, waited_us, took_us } = handling;
+  const { number, event, block, begun_ms, ended_ms, committed_ms, outcome, error, attempts, waited_us, took_us } = handling;
   const committed = committed_ms == null ? 0 : Math.max(0, committed_ms - ended_ms) * 1_000;
-  return rowOf(number, { event, at: begun_ms, outcome, error, attempts, waited: waited_us ?? 0, ran: took_us, committed });
+  return rowOf(number, { event, block, at: begun_ms, outcome, error, attempts, waited: waited_us ?? 0, ran: took_us, committed });
 }
 
 function ofStream({ seq, at_ms, kind, event, attempt, took_us, text: error }) {
@@ -132,42 +139,47 @@ function fillRow(element, row, longest) {
   text(total, micros(row.total));
 }
 
-/** What the ledger says of an event. */
-function explained(answer, module) {
-  const handling = (answer.handlings ?? []).find((one) => one.module === module) ?? answer.handlings?.[0];
+/** What the ledger says of an event of this module. */
+function explained(answer, { event }) {
   const parts = [h("p", answer.summary)];
+  const handling = answer.handlings.find((one) => one.event === event);
   if (handling == null) return parts;
+  const { endpoint, pushed, matched, waits, commit, reverted_ms } = handling;
   const facts = [
-    handling.endpoint != null && `Seen from ${handling.endpoint}, ${handling.pushed ? "pushed" : "polled"}.`,
-    handling.matched?.length > 0 && `Matched ${handling.matched.join(", ")}.`,
-    ...(handling.waits ?? []).map((wait) => `Waited ${micros(wait.took_us)} for ${wait.for}.`),
+    endpoint != null && `Seen from ${endpoint}, ${pushed ? "pushed" : "polled"}.`,
+    matched.length > 0 && `Matched ${matched.join(", ")}.`,
+    ...waits.map((wait) => `Waited ${micros(wait.took_us)} for ${wait.for}.`),
+    commit != null && `Committed in ${micros(commit.took_us)}, in a group of ${count(commit.group)}.`,
+    reverted_ms != null && `Reverted at ${clock(reverted_ms)}.`,
   ];
-  parts.push(h("p.quiet", facts.filter(Boolean).join(" ")));
-  for (const run of handling.runs ?? []) parts.push(...attempt(run));
-  const written = handling.writes ?? [];
-  if (written.length > 0) parts.push(h("p.quiet", `Wrote ${written.map(({ key }) => key).join(", ")}.`));
-  for (const hint of answer.hints ?? []) parts.push(h("p", hint));
+  parts.push(h("p.quiet", facts.filter(Boolean).join(" ")), ...handling.runs.flatMap(attempt));
+  parts.push(...answer.hints.map((hint) => h("p", hint)));
   return parts;
 }
 
 /** An attempt with its host calls, each at its time from the start. */
 function attempt(run) {
-  const calls = (run.calls ?? []).slice(0, CALLS_MAX);
-  const whole = Math.max(run.took_us ?? 0, ...calls.map((call) => call.start_us + call.took_us), 1);
+  const calls = run.calls.slice(0, CALLS_MAX);
+  const whole = Math.max(run.took_us, ...calls.map((call) => call.start_us + call.took_us), 1);
   const line = (call) => {
     const bar = h("i", { "data-part": "ran" });
     bar.style.setProperty("--start", call.start_us / whole);
     bar.style.setProperty("--share", call.took_us / whole);
     const name = `${call.kind} ${call.method}${call.count > 1 ? ` x ${call.count}` : ""}`;
-    return h("li", h("code", name), h("span.state", words(call.outcome ?? "")), h("span.bar", bar), h("span.number", micros(call.took_us)));
+    const outcome = call.error == null ? h("span.state", "ok") : h("span.state.mild", call.error);
+    return h("li", h("code", name), outcome, h("span.bar", bar), h("span.number", micros(call.took_us)));
   };
-  const left = (run.calls?.length ?? 0) - calls.length + (run.calls_left_out ?? 0);
+  const left = run.calls.length - calls.length + run.calls_left_out;
+  const time = run.time.map(({ kind, share }) => `${words(kind)} ${percent(share)}`).join(", ");
+  const written = run.writes.map(({ key }) => key).join(", ");
   return [
-    h("h4", `Attempt ${run.attempt}: ${words(run.outcome)}, ${micros(run.took_us)}`),
+    h("h3", `Attempt ${run.attempt}: ${run.error == null ? "ok" : "failed"}, ${micros(run.took_us)}`),
     run.error != null && reason(run.error),
-    calls.length > 0 && h("ol.calls", ...calls.map(line)),
-    left > 0 && h("p.quiet", `${left} more calls`),
-    run.records?.length > 0 && h("pre", run.records.join("\n")),
+    time !== "" && h("p.quiet", `Time: ${time}.`),
+    calls.length > 0 ? h("ol.calls", ...calls.map(line)) : !run.is_detailed && h("p.quiet", "The ledger has no host calls of this attempt. [ledger] calls selects the attempts."),
+    left > 0 && h("p.quiet", `${counted(left, "call")} left out.`),
+    run.records.length > 0 && h("pre", run.records.join("\n")),
+    written !== "" && h("p.quiet", `Wrote ${written}${run.writes_left_out > 0 ? `, and ${count(run.writes_left_out)} more` : ""}.`),
   ];
 }
 

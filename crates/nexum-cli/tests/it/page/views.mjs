@@ -87,6 +87,10 @@ async function showsAModule(page) {
   await until(page, "the charts", drawn);
   const bar = () => document.querySelectorAll(".waterfall li [data-part=ran]").length > 2;
   await until(page, "the waterfall", bar);
+  await page.locator(".waterfall summary").first().click();
+  const explained = () => document.querySelector(".explained")?.innerText.includes("handled");
+  await until(page, "what the event did", explained);
+  await isSound(page, "an open event");
 }
 
 /** The texts come from a file name, a manifest and a reason. */
