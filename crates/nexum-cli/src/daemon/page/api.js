@@ -33,7 +33,10 @@ export class Refused extends Error {
   }
 }
 
-/** The answer to a request. It can be an error: see {@link Refused}. */
+/**
+ * The answer to a request. It can be an error: see {@link Refused}. The path is relative to that of the page, because a
+ * proxy may serve both below a path of its own.
+ */
 export async function get(path) {
   const response = await ask(path, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   return response.json();
@@ -41,7 +44,7 @@ export async function get(path) {
 
 async function ask(path, { headers, signal }) {
   const authorization = `Bearer ${token.get() ?? ""}`;
-  const response = await fetch(path, { headers: { ...headers, authorization }, signal, cache: "no-store" });
+  const response = await fetch(`.${path}`, { headers: { ...headers, authorization }, signal, cache: "no-store" });
   if (response.ok) return response;
   throw new Refused(response.status, await response.json().catch(() => null));
 }
@@ -59,7 +62,7 @@ export async function admits() {
 
 /** The version of this page at the daemon. It changes with an upgrade. */
 export async function pageVersion() {
-  const response = await fetch("/", { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+  const response = await fetch("./", { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   return response.headers.get("etag");
 }
 
