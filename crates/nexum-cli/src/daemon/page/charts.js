@@ -23,7 +23,11 @@ class Spark extends HTMLElement {
   constructor() {
     super();
     const svg = document.createElementNS(SVG, "svg");
-    for (const [name, value] of Object.entries({ viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" })) {
+    for (const [name, value] of Object.entries({
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    })) {
       svg.setAttribute(name, value);
     }
     this.path = svg.appendChild(document.createElementNS(SVG, "path"));
@@ -91,7 +95,9 @@ export class Chart extends HTMLElement {
     const known = values.filter((value) => value != null);
     const { format, title } = this.shape;
     const note =
-      known.length === 0 ? "No value since this page is open." : `Last ${format(known.at(-1))}, most ${format(Math.max(...known))}.`;
+      known.length === 0
+        ? "No value since this page is open."
+        : `Last ${format(known.at(-1))}, most ${format(Math.max(...known))}.`;
     text(this.note, note);
     this.place.setAttribute("aria-label", `${title}. ${note}`);
     this.#plot?.setData(this.#data);
@@ -107,7 +113,12 @@ export class Chart extends HTMLElement {
     const style = getComputedStyle(this);
     const color = (name) => style.getPropertyValue(name).trim();
     const font = `12px ${style.fontFamily}`;
-    const axis = { stroke: color("--quiet"), font, grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: color("--quiet"),
+      font,
+      grid: { stroke: color("--line"), width: 1 },
+      ticks: { show: false },
+    };
     const { format, points, isWhole } = this.shape;
     const least = isWhole ? 4 : 1;
     const options = {
@@ -121,13 +132,30 @@ export class Chart extends HTMLElement {
         y: { range: (_, __, most) => [0, Math.max(most * 1.1, least)] },
       },
       axes: [
-        { ...axis, size: 28, grid: { show: false }, values: (_, seconds) => seconds.map((at) => new Date(at * 1_000).toISOString().slice(11, 19)), space: 80 },
-        { ...axis, size: 64, values: (_, values) => values.map((value) => format(value)), space: 36, incrs: isWhole ? WHOLE : undefined },
+        {
+          ...axis,
+          size: 28,
+          grid: { show: false },
+          values: (_, seconds) => seconds.map((at) => new Date(at * 1_000).toISOString().slice(11, 19)),
+          space: 80,
+        },
+        {
+          ...axis,
+          size: 64,
+          values: (_, values) => values.map((value) => format(value)),
+          space: 36,
+          incrs: isWhole ? WHOLE : undefined,
+        },
       ],
       series: [
         {},
         points
-          ? { stroke: color("--accent"), width: 0, paths: () => null, points: { show: true, size: 4, fill: color("--accent") } }
+          ? {
+              stroke: color("--accent"),
+              width: 0,
+              paths: () => null,
+              points: { show: true, size: 4, fill: color("--accent") },
+            }
           : { stroke: color("--accent"), width: 1.5, points: { show: false } },
       ],
     };

@@ -11,7 +11,12 @@ export function h(spec, ...rest) {
   const element = document.createElement(tag);
   if (classes.length > 0) element.className = classes.join(" ");
   if (isAttributes(rest[0])) attributes(element, rest.shift());
-  element.append(...rest.flat().filter((child) => child != null && child !== false).map(node));
+  element.append(
+    ...rest
+      .flat()
+      .filter((child) => child != null && child !== false)
+      .map(node),
+  );
   return element;
 }
 

@@ -32,7 +32,10 @@ class Events extends View {
 
   build() {
     this.note = h("p.quiet");
-    this.legend = h("p.legend", ...["waited", "ran", "committed"].map((part) => h("span", { "data-part": part }, part)));
+    this.legend = h(
+      "p.legend",
+      ...["waited", "ran", "committed"].map((part) => h("span", { "data-part": part }, part)),
+    );
     this.list = h("ol.waterfall");
     this.replaceChildren(this.note, this.legend, this.list);
   }
@@ -41,11 +44,18 @@ class Events extends View {
     // The daemon may not have such a module.
     if (state.module(this.dataset.name)?.events == null) return;
     this.#read();
-    const rows = (hasLedger && this.#history != null ? this.#history.handlings.map(ofLedger) : this.#seen()).slice(0, EVENTS_MAX);
+    const all = hasLedger && this.#history != null ? this.#history.handlings.map(ofLedger) : this.#seen();
+    const rows = all.slice(0, EVENTS_MAX);
     const longest = Math.max(...rows.map((row) => row.total ?? 0), 1);
     text(this.note, this.#about(rows.length));
     this.legend.hidden = rows.length === 0;
-    keyed(this.list, rows, (row) => row.key, (row) => this.#make(row), (element, row) => fillRow(element, row, longest));
+    keyed(
+      this.list,
+      rows,
+      (row) => row.key,
+      (row) => this.#make(row),
+      (element, row) => fillRow(element, row, longest),
+    );
   }
 
   #about(number) {
@@ -57,7 +67,9 @@ class Events extends View {
     if (this.#failure != null) return `The ledger cannot be read: ${this.#failure.message}`;
     if (this.#history == null) return "Reading the ledger...";
     const begin = this.#history.begins_ms == null ? "" : ` The ledger begins at ${clock(this.#history.begins_ms)}.`;
-    return `${number === 0 ? "The ledger has no event of this module." : "The newest first. Open one to see what it did."}${begin}`;
+    return (
+      (number === 0 ? "The ledger has no event of this module." : "The newest first. Open one to see more.") + begin
+    );
   }
 
   async #read() {
@@ -97,7 +109,10 @@ class Events extends View {
     const { row } = details;
     const place = details.querySelector(".explained") ?? details.appendChild(h("div.explained"));
     if (!hasLedger) {
-      fill(place, row.error == null ? h("p", `The module handled the event in ${micros(row.ran)}.`) : reason(row.error));
+      fill(
+        place,
+        row.error == null ? h("p", `The module handled the event in ${micros(row.ran)}.`) : reason(row.error),
+      );
       return;
     }
     if (place.childNodes.length > 0) return;
@@ -113,13 +128,16 @@ class Events extends View {
 }
 
 function ofLedger(handling) {
-  const { number, event, block, begun_ms, ended_ms, committed_ms, outcome, error, attempts, waited_us, took_us } = handling;
+  const { event, block, outcome, error, attempts, begun_ms: at, ended_ms, committed_ms } = handling;
   const committed = committed_ms == null ? 0 : Math.max(0, committed_ms - ended_ms) * 1_000;
-  return rowOf(number, { event, block, at: begun_ms, outcome, error, attempts, waited: waited_us ?? 0, ran: took_us, committed });
+  const times = { waited: handling.waited_us ?? 0, ran: handling.took_us, committed };
+  // The number of a row changes with each attempt.
+  return rowOf(`${event}/${at}`, { event, block, at, outcome, error, attempts, ...times });
 }
 
-function ofStream({ seq, at_ms, kind, event, attempt, took_us, text: error }) {
-  return rowOf(seq, { event: event ?? "init", at: at_ms, outcome: kind, error, attempts: attempt ?? 1, waited: 0, ran: took_us ?? null, committed: 0 });
+function ofStream({ seq, at_ms: at, kind: outcome, event, attempt, took_us, text: error }) {
+  const times = { waited: 0, ran: took_us ?? null, committed: 0 };
+  return rowOf(seq, { event: event ?? "init", at, outcome, error, attempts: attempt ?? 1, ...times });
 }
 
 function rowOf(key, row) {
@@ -176,10 +194,14 @@ function attempt(run) {
     h("h3", `Attempt ${run.attempt}: ${run.error == null ? "ok" : "failed"}, ${micros(run.took_us)}`),
     run.error != null && reason(run.error),
     time !== "" && h("p.quiet", `Time: ${time}.`),
-    calls.length > 0 ? h("ol.calls", ...calls.map(line)) : !run.is_detailed && h("p.quiet", "The ledger has no host calls of this attempt. [ledger] calls selects the attempts."),
+    calls.length > 0
+      ? h("ol.calls", ...calls.map(line))
+      : !run.is_detailed &&
+        h("p.quiet", "The ledger has no host calls of this attempt. [ledger] calls selects the attempts."),
     left > 0 && h("p.quiet", `${counted(left, "call")} left out.`),
     run.records.length > 0 && h("pre", run.records.join("\n")),
-    written !== "" && h("p.quiet", `Wrote ${written}${run.writes_left_out > 0 ? `, and ${count(run.writes_left_out)} more` : ""}.`),
+    written !== "" &&
+      h("p.quiet", `Wrote ${written}${run.writes_left_out > 0 ? `, and ${count(run.writes_left_out)} more` : ""}.`),
   ];
 }
 

@@ -34,7 +34,13 @@ class Letters extends View {
     const total = all.reduce((sum, { dead_letters }) => sum + dead_letters, 0);
     const letters = [...this.#letters].flatMap(([name, { letters }]) => letters.map((letter) => ({ name, letter })));
     text(this.note, about(total, letters.length, all.length - shown.length));
-    keyed(this.groups, grouped(letters), (group) => group.key, () => h("li"), fillGroup);
+    keyed(
+      this.groups,
+      grouped(letters),
+      (group) => group.key,
+      () => h("li"),
+      fillGroup,
+    );
   }
 
   /** Reads the letters of the modules whose number has changed, one module after another. */
@@ -60,7 +66,8 @@ function about(total, read, unread) {
   if (state.modules == null) return "Asking the daemon...";
   if (total === 0) return "No module has dead letters: each event is handled.";
   const some = read < total ? ` The groups have ${count(read)} of them: the oldest ${LETTERS_MAX} of each module.` : "";
-  return `${counted(total, "event")} that a module failed to handle.${some}${unread > 0 ? ` ${counted(unread, "module")} left out.` : ""}`;
+  const others = unread > 0 ? ` ${counted(unread, "module")} left out.` : "";
+  return `${counted(total, "event")} that a module failed to handle.${some}${others}`;
 }
 
 /** Groups whose reasons differ only in numbers, the largest first. */
@@ -89,7 +96,11 @@ function fillGroup(row, { text: why, modules, number, oldest, newest }) {
       "li",
       h("span.subject", moduleLink(name)),
       h("span", h("code", events.slice(0, EXAMPLES_MAX).join(", ")), rest),
-      h("span.next", commandOf(command("dead-letter", "show", name, events[0])), commandOf(command("dead-letter", "retry", name, "--all"))),
+      h(
+        "span.next",
+        commandOf(command("dead-letter", "show", name, events[0])),
+        commandOf(command("dead-letter", "retry", name, "--all")),
+      ),
     );
   });
   const open = row.querySelector("details")?.open;

@@ -45,7 +45,8 @@ class Records extends View {
     text(this.note, "");
     this.#stream = new Stream(this.path(), {
       message: (record) => this.#take(record),
-      gap: ({ lost, why }) => text(this.note, lost == null ? `Records are missing here: ${words(why)}.` : `Up to ${lost} records are lost.`),
+      gap: ({ lost, why }) =>
+        text(this.note, lost == null ? `Records are missing here: ${words(why)}.` : `Up to ${lost} records are lost.`),
       lost: (error) => text(this.note, error == null ? "" : `No log: ${error.message}`),
       open: () => {},
     });
@@ -76,8 +77,16 @@ class Records extends View {
     clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#paused) return;
-    const shown = this.#kept.filter((record) => this.matches(record)).slice(-SHOWN_MAX).reverse();
-    keyed(this.rows, shown, (record) => record.seq, (record) => this.row(record));
+    const shown = this.#kept
+      .filter((record) => this.matches(record))
+      .slice(-SHOWN_MAX)
+      .reverse();
+    keyed(
+      this.rows,
+      shown,
+      (record) => record.seq,
+      (record) => this.row(record),
+    );
     this.none.hidden = shown.length > 0;
   }
 
@@ -96,9 +105,22 @@ const LOG = ["Time", "Level", "Module", "Message"];
 
 class Logs extends Records {
   build() {
-    this.level = h("select", { "aria-label": "Level", onchange: () => this.open() }, ...LEVELS.map((level) => h("option", { value: level, selected: level === "info" }, `${level} and above`)));
-    this.module = h("select", { "aria-label": "Module", onchange: () => this.open() }, h("option", { value: "" }, "all modules"));
-    this.filter = h("input.filter", { type: "search", placeholder: "Filter", "aria-label": "Filter records", oninput: () => this.show() });
+    this.level = h(
+      "select",
+      { "aria-label": "Level", onchange: () => this.open() },
+      ...LEVELS.map((level) => h("option", { value: level, selected: level === "info" }, `${level} and above`)),
+    );
+    this.module = h(
+      "select",
+      { "aria-label": "Module", onchange: () => this.open() },
+      h("option", { value: "" }, "all modules"),
+    );
+    this.filter = h("input.filter", {
+      type: "search",
+      placeholder: "Filter",
+      "aria-label": "Filter records",
+      oninput: () => this.show(),
+    });
     this.none = h("p.quiet", "No record so far.");
     this.replaceChildren(
       h("h1", "Logs"),
@@ -112,7 +134,9 @@ class Logs extends Records {
   refresh() {
     const shown = [...this.module.options].map(({ value }) => value);
     const names = (state.modules ?? []).map(({ name }) => name);
-    this.module.append(...names.filter((name) => !shown.includes(name)).map((name) => h("option", { value: name }, name)));
+    this.module.append(
+      ...names.filter((name) => !shown.includes(name)).map((name) => h("option", { value: name }, name)),
+    );
   }
 
   path() {
@@ -122,7 +146,10 @@ class Logs extends Records {
 
   matches({ message, module, target, event, fields }) {
     const wanted = this.filter.value.trim().toLowerCase();
-    return wanted === "" || `${message} ${module} ${target} ${event} ${JSON.stringify(fields)}`.toLowerCase().includes(wanted);
+    return (
+      wanted === "" ||
+      `${message} ${module} ${target} ${event} ${JSON.stringify(fields)}`.toLowerCase().includes(wanted)
+    );
   }
 
   row({ at_ms, level, module, message, event, target, fields }) {
@@ -132,7 +159,9 @@ class Logs extends Records {
     when.append(time(at_ms));
     text(word, level);
     if (module != null) subject.append(moduleLink(module));
-    const values = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    const values = Object.entries(fields).map(
+      ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+    );
     if (event != null) values.unshift(`event=${event}`);
     what.append(reason(message), " ", h("small", values.join(" "), values.length > 0 ? " " : "", target));
     return row;
@@ -143,7 +172,10 @@ const AUDIT = ["Time", "Who", "Command", "Subject", "Reason", "Outcome"];
 
 class Audit extends Records {
   build() {
-    this.none = h("p.quiet", "No command in the log that the daemon keeps in memory. The log on stderr has the earlier ones.");
+    this.none = h(
+      "p.quiet",
+      "No command in the log that the daemon keeps in memory. The log on stderr has the earlier ones.",
+    );
     this.replaceChildren(
       h("h1", "Who did what"),
       h("div.tools", this.pause),
@@ -169,7 +201,12 @@ class Audit extends Records {
     const detail = pid != null ? ` pid ${pid}` : address != null ? ` ${address}` : "";
     fill(who, by ?? "unknown", h("small", detail));
     text(what, command ?? message);
-    fill(subject, module != null ? moduleLink(module) : (name ?? file ?? ""), event != null && h("code", ` ${event}`), effect != null && ` effect ${effect}`);
+    fill(
+      subject,
+      module != null ? moduleLink(module) : (name ?? file ?? ""),
+      event != null && h("code", ` ${event}`),
+      effect != null && ` effect ${effect}`,
+    );
     text(why, reason ?? "");
     if (outcome != null) fill(result, h(outcome === "ok" ? "span.state" : "span.state.mild", outcome));
     return row;

@@ -50,7 +50,12 @@ class Module extends View {
       time: section("Where its time goes", this.time, this.timeNote),
       events: section("Events", this.events),
       failures: section("Last failures", h("table.failures", head(FAILURE, [2]), this.failures)),
-      limits: section("Limits", h("p.quiet", "The use by the last handler, and the most in the last ten to twenty minutes."), h("table", head(LIMIT, [1, 2, 3]), this.limits), this.unused),
+      limits: section(
+        "Limits",
+        h("p.quiet", "The use by the last handler, and the most in the last ten to twenty minutes."),
+        h("table", head(LIMIT, [1, 2, 3]), this.limits),
+        this.unused,
+      ),
       matches: section("Subscriptions", h("table", head(MATCH, [1]), this.matches)),
       facts: section("Module", this.facts),
     };
@@ -67,47 +72,85 @@ class Module extends View {
     this.parts.limits.hidden = events == null || this.#limits == null;
     if (module == null) return;
     const since = module.reason_since_ms;
-    fill(this.stage, ...stageOf(module), since != null && h("small", ` since `, time(since), `, ${span(Date.now() - since)}`));
+    fill(
+      this.stage,
+      ...stageOf(module),
+      since != null && h("small", ` since `, time(since), `, ${span(Date.now() - since)}`),
+    );
     this.#next(module);
     this.#facts(module);
     if (events == null) return;
     this.#now(module, events);
     this.#charts();
     this.#time(events);
-    keyed(this.failures, events.last_failures, ({ event, attempt, at_ms }) => `${event}/${attempt}/${at_ms}`, makeFailure);
+    keyed(
+      this.failures,
+      events.last_failures,
+      ({ event, attempt, at_ms }) => `${event}/${attempt}/${at_ms}`,
+      makeFailure,
+    );
     const matched = (row, { block, at_ms }) => {
       text(row.children[1], count(block));
       fill(row.children[2], time(at_ms));
     };
-    keyed(this.matches, events.matches, ({ subscription }) => subscription, (match) => makeRow(MATCH, [1], match.subscription), matched);
+    keyed(
+      this.matches,
+      events.matches,
+      ({ subscription }) => subscription,
+      (match) => makeRow(MATCH, [1], match.subscription),
+      matched,
+    );
     this.#readLimits();
   }
 
   #next({ name, dead_letters, effects_in_doubt }) {
-    const letters = dead_letters > 0 && [`${counted(dead_letters, "dead letter")} `, commandOf(command("dead-letter", "list", name))];
-    const effects = effects_in_doubt > 0 && [` ${counted(effects_in_doubt, "effect")} in doubt `, commandOf(command("effect", "list", name, "--unknown"))];
+    const letters = dead_letters > 0 && [
+      `${counted(dead_letters, "dead letter")} `,
+      commandOf(command("dead-letter", "list", name)),
+    ];
+    const effects = effects_in_doubt > 0 && [
+      ` ${counted(effects_in_doubt, "effect")} in doubt `,
+      commandOf(command("effect", "list", name, "--unknown")),
+    ];
     this.nextStep.hidden = !letters && !effects;
     fill(this.nextStep, ...(letters || []), ...(effects || []));
   }
 
   #now(module, { handling, last_success, chains, schedules }) {
-    const call = handling?.host_call;
-    const now =
-      handling == null
-        ? ["No handler runs. ", last_success != null && "The last event was "]
-        : [`Handles ${handling.event}, attempt ${handling.attempt}, for ${span(handling.elapsed_ms)}. `];
-    if (handling == null && last_success != null) now.push(h("code", last_success.event), " at ", time(last_success.at_ms), ".");
-    if (call != null) {
-      now.push(`It waits for ${call.kind} ${call.method}${call.endpoint == null ? "" : ` at ${call.endpoint}`}, ${span(call.elapsed_ms)}.`);
+    const now = [];
+    if (handling != null) {
+      now.push(`Handles ${handling.event}, attempt ${handling.attempt}, for ${span(handling.elapsed_ms)}.`);
+      const { kind, method, endpoint, elapsed_ms } = handling.host_call ?? {};
+      const at = endpoint == null ? "" : ` at ${endpoint}`;
+      if (kind != null) now.push(` It waits for ${kind} ${method}${at}, ${span(elapsed_ms)}.`);
+    } else {
+      now.push("No handler runs.");
+      const { event, at_ms } = last_success ?? {};
+      if (event != null) now.push(" The last event was ", h("code", event), " at ", time(at_ms), ".");
     }
     fill(this.now, ...now);
     this.positions.closest("table").hidden = chains.length === 0;
-    keyed(this.positions, chains, ({ chain }) => chain, ({ chain }) => makeRow(POSITION, [1, 2, 3, 4], chain), (row, position) => {
-      const { at, head: newest, behind, lag_ms } = position;
-      [count(at), count(newest), count(behind), lag_ms == null ? UNKNOWN : span(lag_ms)].forEach((value, place) => text(row.children[place + 1], value));
-    });
-    const due = ({ schedule, last_ms, next_ms }) => h("li", h("code", schedule), " last ", time(last_ms), ", next ", time(next_ms));
-    fill(this.schedules, ...schedules.map(due), ...module.catching_up.map(({ chain, at, to }) => h("li", `Catches up on ${chain}: block ${count(at)} of ${count(to)}`)));
+    keyed(
+      this.positions,
+      chains,
+      ({ chain }) => chain,
+      ({ chain }) => makeRow(POSITION, [1, 2, 3, 4], chain),
+      (row, position) => {
+        const { at, head: newest, behind, lag_ms } = position;
+        [count(at), count(newest), count(behind), lag_ms == null ? UNKNOWN : span(lag_ms)].forEach((value, place) =>
+          text(row.children[place + 1], value),
+        );
+      },
+    );
+    const due = ({ schedule, last_ms, next_ms }) =>
+      h("li", h("code", schedule), " last ", time(last_ms), ", next ", time(next_ms));
+    fill(
+      this.schedules,
+      ...schedules.map(due),
+      ...module.catching_up.map(({ chain, at, to }) =>
+        h("li", `Catches up on ${chain}: block ${count(at)} of ${count(to)}`),
+      ),
+    );
   }
 
   #charts() {
@@ -116,16 +159,25 @@ class Module extends View {
     this.charts.behind.show(past.times, past.behind);
     const handled = past.events.filter((event) => event.took_us != null);
     // The horizontal axis needs growing times.
-    this.charts.took.show(handled.map(({ at_ms }) => at_ms / 1_000), handled.map(({ took_us }) => took_us));
+    this.charts.took.show(
+      handled.map(({ at_ms }) => at_ms / 1_000),
+      handled.map(({ took_us }) => took_us),
+    );
   }
 
   #time({ time_use, time_mostly }) {
     const all = time_use.reduce((sum, { ms }) => sum + ms, 0);
     text(this.timeNote, all === 0 ? "No event in the last minutes." : `Mostly ${time_mostly}.`);
-    keyed(this.time, time_use, ({ kind }) => kind, ({ kind }) => h("div", { "data-kind": kind }, h("span", words(kind)), h("i"), h("b")), (part, { ms }) => {
-      part.querySelector("i").style.setProperty("--share", ms / all);
-      text(part.querySelector("b"), `${percent(ms / all)}, ${span(ms)}`);
-    });
+    keyed(
+      this.time,
+      time_use,
+      ({ kind }) => kind,
+      ({ kind }) => h("div", { "data-kind": kind }, h("span", words(kind)), h("i"), h("b")),
+      (part, { ms }) => {
+        part.querySelector("i").style.setProperty("--share", ms / all);
+        text(part.querySelector("b"), `${percent(ms / all)}, ${span(ms)}`);
+      },
+    );
   }
 
   async #readLimits() {
@@ -141,11 +193,30 @@ class Module extends View {
     const unused = this.#limits.filter((limit) => limit.most === 0).map(({ limit }) => limit);
     text(this.unused, unused.length === 0 ? "" : `Not used: ${unused.join(", ")}.`);
     measured.sort((one, other) => other.most / other.bound - one.most / one.bound);
-    keyed(this.limits, measured, ({ limit }) => limit, ({ limit }) => makeLimit(limit), fillLimit);
+    keyed(
+      this.limits,
+      measured,
+      ({ limit }) => limit,
+      ({ limit }) => makeLimit(limit),
+      fillLimit,
+    );
   }
 
   #facts(module) {
-    const { version, description, authors, digest, path, from, capabilities, memory_bytes, handled, failed, node, queries } = module;
+    const {
+      version,
+      description,
+      authors,
+      digest,
+      path,
+      from,
+      capabilities,
+      memory_bytes,
+      handled,
+      failed,
+      node,
+      queries,
+    } = module;
     const facts = {
       Version: version,
       Description: description,
@@ -153,7 +224,7 @@ class Module extends View {
       "Handled events": count(handled),
       "Failed calls": count(failed),
       Memory: bytes(memory_bytes),
-      Queries: queries && `${count(queries.answered)} answered, ${count(queries.failed)} failed, ${count(queries.refused)} refused, ${count(queries.in_flight)} in flight`,
+      Queries: queries && queriesOf(queries),
       Capabilities: capabilities.join(", "),
       Node: node,
       File: path,
@@ -163,6 +234,13 @@ class Module extends View {
     const known = Object.entries(facts).filter(([, value]) => value);
     fill(this.facts, ...known.flatMap(([name, value]) => [h("dt", name), h("dd", value)]));
   }
+}
+
+function queriesOf({ answered, failed, refused, in_flight }) {
+  const parts = { answered, failed, refused, "in flight": in_flight };
+  return Object.entries(parts)
+    .map(([what, number]) => `${count(number)} ${what}`)
+    .join(", ");
 }
 
 function makeRow(labels, numbers, first) {

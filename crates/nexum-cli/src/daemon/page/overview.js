@@ -79,7 +79,13 @@ class Summary extends View {
       fill(this.line, "All is well", ...well);
     } else fill(this.line, found.length === 1 ? "1 thing needs you" : `${count(found.length)} things need you`);
     document.title = found.length === 0 ? "nexum" : `(${found.length}) nexum`;
-    keyed(this.list, found, (need) => `${need.module}|${need.chain}|${need.account}|${need.state}`, () => h("li"), fillNeed);
+    keyed(
+      this.list,
+      found,
+      (need) => `${need.module}|${need.chain}|${need.account}|${need.state}`,
+      () => h("li"),
+      fillNeed,
+    );
   }
 }
 
@@ -88,7 +94,8 @@ function fillNeed(row, need) {
   const timing = [];
   if (need.since_ms != null) timing.push(`for ${span(Date.now() - need.since_ms)}`);
   if (need.next_try_ms != null) timing.push(`nexum tries again in ${span(Math.max(0, need.next_try_ms - Date.now()))}`);
-  if (need.waiting?.length > 0) timing.push(`${counted(need.waiting.length, "module")} ${need.waiting.length === 1 ? "waits" : "wait"}`);
+  if (need.waiting?.length > 0)
+    timing.push(`${counted(need.waiting.length, "module")} ${need.waiting.length === 1 ? "waits" : "wait"}`);
   fill(
     row,
     h("span.subject", subject),
@@ -154,11 +161,21 @@ class Modules extends View {
   build() {
     this.rows = h("tbody");
     this.counts = h("p.quiet");
-    const filter = { type: "search", placeholder: "Filter", "aria-label": "Filter modules", oninput: () => this.refresh() };
+    const filter = {
+      type: "search",
+      placeholder: "Filter",
+      "aria-label": "Filter modules",
+      oninput: () => this.refresh(),
+    };
     this.filter = h("input.filter", filter);
     this.none = h("p.quiet", "No module has this text in its name or state.");
     this.replaceChildren(
-      section("Modules", h("div.tools", this.counts, this.filter), h("table.modules", head(MODULE, MODULE_NUMBERS), this.rows), this.none),
+      section(
+        "Modules",
+        h("div.tools", this.counts, this.filter),
+        h("table.modules", head(MODULE, MODULE_NUMBERS), this.rows),
+        this.none,
+      ),
     );
   }
 
@@ -185,7 +202,8 @@ function makeModule(module) {
 function fillModule(row, module) {
   const [, stage, behind, lag, events, line, failed, letters] = row.children;
   const positions = module.events?.chains ?? [];
-  const most = (key) => positions.reduce((found, one) => (one[key] == null ? found : Math.max(found ?? 0, one[key])), null);
+  const most = (key) =>
+    positions.reduce((found, one) => (one[key] == null ? found : Math.max(found ?? 0, one[key])), null);
   const past = state.past(module.name);
   fill(stage, ...stageOf(module));
   number(behind, count(most("behind")));

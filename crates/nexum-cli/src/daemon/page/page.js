@@ -32,7 +32,10 @@ const KEYS = [
 
 class Page extends HTMLElement {
   connectedCallback() {
-    state.addEventListener("refused", () => this.main != null && this.#ask("The daemon does not know this token any more."));
+    state.addEventListener(
+      "refused",
+      () => this.main != null && this.#ask("The daemon does not know this token any more."),
+    );
     state.addEventListener("changed", () => this.#connection());
     document.addEventListener("visibilitychange", () => this.#watch());
     addEventListener("hashchange", () => {
@@ -49,7 +52,13 @@ class Page extends HTMLElement {
     state.stop();
     token.forget();
     this.main = null;
-    const field = h("input", { id: "token", type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
+    const field = h("input", {
+      id: "token",
+      type: "password",
+      autocomplete: "current-password",
+      required: true,
+      spellcheck: "false",
+    });
     const note = h("p.state.bad", { role: "alert" }, why);
     const enter = async (event) => {
       event.preventDefault();
@@ -66,7 +75,14 @@ class Page extends HTMLElement {
       field.select();
     };
     const form = h("form", { onsubmit: enter }, h("label", { for: "token" }, "Token"), field, h("button", "Open"));
-    const where = h("p.quiet", "The token is in the file that ", h("code", "token_file"), " of ", h("code", "[admin]"), " names. This tab keeps it until you close the tab.");
+    const where = h(
+      "p.quiet",
+      "The token is in the file that ",
+      h("code", "token_file"),
+      " of ",
+      h("code", "[admin]"),
+      " names. This tab keeps it until you close the tab.",
+    );
     this.replaceChildren(h("main.lonely", h("h1", "nexum"), form, note, where));
     field.focus();
   }
@@ -76,7 +92,13 @@ class Page extends HTMLElement {
     this.main = h("main", { id: "main", tabindex: "-1" });
     this.menu = h("nav", { "aria-label": "Views" }, ...VIEWS.map(([href, , title]) => h("a", { href }, title)));
     this.connection = h("p.connection", { role: "status" });
-    this.help = h("dialog", { "aria-labelledby": "keys" }, h("h2", { id: "keys" }, "Keys"), keysOf(), h("form", { method: "dialog" }, h("button", "Close")));
+    this.help = h(
+      "dialog",
+      { "aria-labelledby": "keys" },
+      h("h2", { id: "keys" }, "Keys"),
+      keysOf(),
+      h("form", { method: "dialog" }, h("button", "Close")),
+    );
     const forget = h("button.link", { type: "button", onclick: () => this.#ask("") }, "Forget the token");
     const keys = h("button.link", { type: "button", onclick: () => this.help.showModal() }, "Keys");
     const skip = (event) => {
@@ -109,7 +131,8 @@ class Page extends HTMLElement {
     const view = document.createElement(module == null ? name : "nx-module");
     if (module != null) view.dataset.name = decoded(module);
     this.main.replaceChildren(view);
-    for (const link of this.menu.children) attribute(link, "aria-current", module == null && link.getAttribute("href") === href && "page");
+    for (const link of this.menu.children)
+      attribute(link, "aria-current", module == null && link.getAttribute("href") === href && "page");
     scrollTo(0, 0);
   }
 
@@ -119,10 +142,17 @@ class Page extends HTMLElement {
     this.classList.toggle("stale", failure != null);
     const parts = [];
     if (failure != null) {
-      parts.push(h("span.state.bad", "no answer "), at == null ? failure.message : ["state of ", time(at), `, ${span(Date.now() - at)} ago`]);
+      parts.push(
+        h("span.state.bad", "no answer "),
+        at == null ? failure.message : ["state of ", time(at), `, ${span(Date.now() - at)} ago`],
+      );
     } else if (at != null) parts.push(h("span.state", isLive ? "live" : "connecting"));
     if (lost > 0) parts.push(h("small", ` ${count(lost)} events lost`));
-    if (hasNewPage) parts.push(" ", h("button.link", { type: "button", onclick: () => location.reload() }, "The daemon has a new page: reload"));
+    if (hasNewPage)
+      parts.push(
+        " ",
+        h("button.link", { type: "button", onclick: () => location.reload() }, "The daemon has a new page: reload"),
+      );
     fill(this.connection, ...parts.flat());
   }
 

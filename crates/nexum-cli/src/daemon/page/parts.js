@@ -14,7 +14,10 @@ export function stageOf(module) {
   const calm = isCalm(stage);
   const why = stage === "running" || stage === "serving" ? null : (queries?.suspension?.reason ?? reason);
   return [
-    h(calm ? "span.state" : stage === "dead" || stage === "refused" ? "span.state.bad" : "span.state.mild", words(stage)),
+    h(
+      calm ? "span.state" : stage === "dead" || stage === "refused" ? "span.state.bad" : "span.state.mild",
+      words(stage),
+    ),
     why != null && h("small", ` ${firstLine(why, 120)}`),
   ];
 }
@@ -42,7 +45,11 @@ class Command extends HTMLElement {
         text(copied, "selected");
       }
     };
-    this.replaceChildren(code, h("button", { type: "button", "aria-label": `Copy ${value}`, onclick: copy }, "Copy"), copied);
+    this.replaceChildren(
+      code,
+      h("button", { type: "button", "aria-label": `Copy ${value}`, onclick: copy }, "Copy"),
+      copied,
+    );
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { Stream, get, pageVersion } from "./api.js";
 
-/** The wait between two looks at the daemon. A slow answer makes it longer, so that the page costs the daemon little. */
+/** The wait between two looks at the daemon. A slow answer makes it longer: the page must cost the daemon little. */
 const LOOK_EVERY_MS = 2_000;
 const LOOK_SHARE_MAX = 0.1;
 
@@ -25,7 +25,17 @@ const EVENTS_MAX = 200;
 const MODULES_MAX = 1_000;
 
 /** Stages in which a module needs no one. */
-const CALM = new Set(["running", "serving", "starting", "loading", "replaying", "stopped", "removed", "disabled", "standby"]);
+const CALM = new Set([
+  "running",
+  "serving",
+  "starting",
+  "loading",
+  "replaying",
+  "stopped",
+  "removed",
+  "disabled",
+  "standby",
+]);
 
 export function isCalm(stage) {
   return CALM.has(stage);

@@ -12,11 +12,14 @@ await main(async (browser) => {
   await until(page, "a row for each module", () => document.querySelectorAll(".modules tbody tr").length === 200);
   await until(page, "that all is well", () => document.querySelector("h1").innerText.startsWith("All is well since"));
   const rates = () => {
-    const shown = [...document.querySelectorAll('.modules [data-label="Events/s"]')].map((cell) => Number(cell.innerText));
+    const shown = [...document.querySelectorAll('.modules [data-label="Events/s"]')].map((cell) =>
+      Number(cell.innerText),
+    );
     return shown.reduce((sum, rate) => sum + (rate || 0), 0) >= 100;
   };
   await until(page, "100 events a second", rates);
-  const many = (events) => import("/page/state.js").then(({ state }) => state.past("watch-000").events.length >= events / 200);
+  const many = (events) =>
+    import("/page/state.js").then(({ state }) => state.past("watch-000").events.length >= events / 200);
   await until(page, `${EVENTS} events`, many, EVENTS);
   // The stream lost none of them.
   assert.doesNotMatch(await page.locator(".connection").innerText(), /lost/);

@@ -19,7 +19,9 @@ await main(async (browser) => {
   tell("sees events");
   await told("restarted");
   await until(page, "the connection after the restart", live);
-  const before = await page.evaluate(() => import("/page/state.js").then(({ state }) => state.past("watch").events.length));
+  const before = await page.evaluate(() =>
+    import("/page/state.js").then(({ state }) => state.past("watch").events.length),
+  );
   await until(page, "the next events", events, before + 2);
   assert.equal(await page.evaluate(() => globalThis.isOldPage), true);
   const streams = page.sent.filter((request) => request.url().includes("/v1/events"));

@@ -29,7 +29,10 @@ await main(async (browser) => {
   await obeysKeys(page);
   await page.context().close();
   for (const colorScheme of ["light", "dark"]) {
-    for (const [size, width] of [["wide", 1_280], ["narrow", 390]]) {
+    for (const [size, width] of [
+      ["wide", 1_280],
+      ["narrow", 390],
+    ]) {
       const page = await newPage(browser, { width, colorScheme });
       await isSound(page, `token, ${colorScheme}, ${size}`);
       await enter(page);
@@ -61,7 +64,10 @@ async function needsTheToken(browser) {
   await page.getByRole("button", { name: "Forget the token" }).click();
   await page.reload();
   await page.getByLabel("Token").waitFor();
-  assert.equal(await page.evaluate(() => JSON.stringify([...Object.values(sessionStorage), ...Object.values(localStorage)])), "[]");
+  assert.equal(
+    await page.evaluate(() => JSON.stringify([...Object.values(sessionStorage), ...Object.values(localStorage)])),
+    "[]",
+  );
   assert.deepEqual(page.faults, []);
   await page.context().close();
 }
@@ -74,7 +80,8 @@ async function showsWhatNeedsYou(page) {
   const chain = page.locator(".chains tbody tr").first();
   assert.match(await chain.innerText(), /^11155111\s+in use\s+[\d,]+/);
   // A rate needs two looks, and its line follows.
-  const line = () => [...document.querySelectorAll(".modules nx-spark path")].some((path) => /L/.test(path.getAttribute("d") ?? ""));
+  const line = () =>
+    [...document.querySelectorAll(".modules nx-spark path")].some((path) => /L/.test(path.getAttribute("d") ?? ""));
   await until(page, "a sparkline", line);
 }
 
@@ -95,7 +102,12 @@ async function showsAModule(page) {
 
 /** The texts come from a file name, a manifest and a reason. */
 async function showsHostileTextAsText(page) {
-  for (const [address, text] of [["#/", `${MARKUP}.wasm`], ["#/modules/blocks", MARKUP], ["#/audit", MARKUP], ["#/logs", MARKUP]]) {
+  for (const [address, text] of [
+    ["#/", `${MARKUP}.wasm`],
+    ["#/modules/blocks", MARKUP],
+    ["#/audit", MARKUP],
+    ["#/logs", MARKUP],
+  ]) {
     await go(page, address);
     await until(page, `${text} at ${address}`, has, text);
     assert.equal(await page.locator("img, script:not([src])").count(), 0, address);
@@ -110,7 +122,10 @@ async function showsHostileTextAsText(page) {
   await go(page, "#/");
   await until(page, "the refused module", has, "nexum check");
   const commands = await page.locator("nx-command code").allInnerTexts();
-  assert.ok(commands.every((command) => /^nexum [a-z0-9 :-]+$/.test(command)), commands.join("\n"));
+  assert.ok(
+    commands.every((command) => /^nexum [a-z0-9 :-]+$/.test(command)),
+    commands.join("\n"),
+  );
   assert.deepEqual(page.faults, []);
 }
 
@@ -149,7 +164,11 @@ async function obeysKeys(page) {
   assert.equal(page.url(), `${url}/#/modules/echo`);
   await page.keyboard.press("Escape");
   await until(page, "the overview", isOpen, "nx-overview");
-  for (const [key, view] of [["2", "nx-letters"], ["4", "nx-audit"], ["3", "nx-logs"]]) {
+  for (const [key, view] of [
+    ["2", "nx-letters"],
+    ["4", "nx-audit"],
+    ["3", "nx-logs"],
+  ]) {
     await page.keyboard.press(key);
     await until(page, view, isOpen, view);
   }
