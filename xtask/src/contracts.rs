@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use nexum_build::tools::install_locked_from_npm;
-use sha2::{Digest, Sha256};
 
 use crate::{
     cache, paths,
@@ -31,10 +30,6 @@ const SETTINGS: &str = "legacy-peer-deps=true\n";
 /// The program that compiles the sources, for Node.js.
 const COMPILE: &str = include_str!("contracts/compile.cjs");
 
-/// The number of hexadecimal digits of a digest in a directory's name. They tell the versions of one
-/// clone apart.
-const DIGITS: usize = 16;
-
 /// The path of the compiled contracts. Compiles them first if the sources have changed.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let sources = paths::root().join("crates/nexum-testing/solidity");
@@ -44,7 +39,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         parts.push(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     let output = "contracts.json";
-    let compiled = cache::once(&named("contracts", &parts), |directory| {
+    let compiled = cache::once(&cache::named("contracts", &parts), |directory| {
         let program = directory.join("compile.cjs");
         fs::write(&program, COMPILE)?;
         let mut node = Command::new("node");
@@ -56,7 +51,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 
 /// The directory with the packages of npm. Fetches them first if they are absent.
 fn packages() -> Result<PathBuf> {
-    cache::once(&named("contract-packages", &[LOCK.into()]), |directory| {
+    cache::once(&cache::named("contract-packages", &[LOCK.into()]), |directory| {
         fs::write(directory.join(".npmrc"), SETTINGS)?;
         install_locked_from_npm(PACKAGE, LOCK, directory, &Steps).map_err(explain)
     })
@@ -71,33 +66,9 @@ fn solidity(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A name with the digest of these parts.
-fn named(name: &str, parts: &[Vec<u8>]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(part.len().to_be_bytes());
-        digest.update(part);
-    }
-    let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{name}-{}", &digest[..DIGITS])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_depends_on_the_bounds_of_its_parts() {
-        let name = |parts: &[&str]| {
-            named(
-                "a",
-                &parts.iter().map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>(),
-            )
-        };
-        assert_eq!(name(&["b", "c"]).len(), "a-".len() + DIGITS);
-        assert_eq!(name(&["b", "c"]), name(&["b", "c"]));
-        assert_ne!(name(&["b", "c"]), name(&["bc"]));
-    }
 
     #[test]
     fn the_sources_are_in_a_fixed_order() {

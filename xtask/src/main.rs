@@ -24,6 +24,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod browser;
 mod cluster;
 mod contracts;
 mod features;
@@ -117,6 +118,9 @@ enum Task {
     Dist(dist::Options),
     /// Print the path of anvil. Download it first if it is not installed.
     Anvil,
+    /// Print the variables with which tests find a browser. Fetch Chromium and the packages of npm first if they are
+    /// absent.
+    Browser,
     /// Print the path of the compiled contracts of the tests. Compile them first if the sources have
     /// changed.
     Contracts,
@@ -145,6 +149,11 @@ fn main() -> ExitCode {
         Task::Dist(options) => dist::run(&options),
         Task::Guests { names, all_languages } => guests::build_selection(Selection::of(&names, all_languages)),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
+        Task::Browser => browser::ensure().map(|found| {
+            found
+                .iter()
+                .for_each(|(variable, path)| println!("{variable}={}", path.display()));
+        }),
         Task::Contracts => contracts::ensure().map(|path| println!("{}", path.display())),
     };
     match outcome {

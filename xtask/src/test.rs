@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, cache, contracts,
+    anvil, browser, cache, contracts,
     guests::{self, Selection},
     postgres, process, prometheus, schemathesis,
     tools::{self, NEXTEST},
@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .env(postgres::VARIABLE, postgres::ensure()?)
         .env(schemathesis::VARIABLE, schemathesis::ensure()?)
+        .envs(browser::ensure()?)
         .envs(prometheus::ensure()?);
     // Every service of continuous integration sets this variable.
     if std::env::var_os("CI").is_some() {
@@ -71,6 +72,7 @@ fn of_the_binary(features: &[&str], filter: &str) -> Result<()> {
         .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .env(postgres::VARIABLE, postgres::ensure()?)
         .env(schemathesis::VARIABLE, schemathesis::ensure()?)
+        .envs(browser::ensure()?)
         .envs(prometheus::ensure()?);
     process::run(&mut tests)
 }

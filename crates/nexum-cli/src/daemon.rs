@@ -14,6 +14,7 @@ mod logging;
 mod metrics;
 mod node;
 mod notify;
+mod page;
 mod peer;
 mod progress;
 mod query;

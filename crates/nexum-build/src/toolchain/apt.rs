@@ -86,6 +86,27 @@ impl<'a> Apt<'a> {
         self.output(download.current_dir(directory)).map(drop)
     }
 
+    /// Fetches `package` and those of its dependencies that the machine has not installed, into `directory`. Returns their
+    /// names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the lists do not have a package, or if the archive cannot be reached.
+    pub fn download_missing(&self, package: &str, directory: &Path) -> Result<Vec<String>, Error> {
+        let mut install = self.command("apt-get");
+        install.args([
+            "--simulate",
+            "--no-install-recommends",
+            "--reinstall",
+            "install",
+            package,
+        ]);
+        let packages = find_installed(&self.output(&mut install)?);
+        let names: Vec<_> = packages.iter().map(String::as_str).collect();
+        self.download(&names, directory)?;
+        Ok(packages)
+    }
+
     fn output(&self, command: &mut Command) -> Result<String, Error> {
         process::output(command, self.progress)
     }
@@ -177,6 +198,13 @@ fn find_dependency(depends: &str, prefix: &str) -> Option<String> {
     names.into_iter().find(versioned).map(str::to_owned)
 }
 
+/// Reads the answer of `apt-get --simulate install`: the packages that it would install.
+fn find_installed(answer: &str) -> Vec<String> {
+    let lines = answer.lines().filter_map(|line| line.strip_prefix("Inst "));
+    let names = lines.filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
 /// Reads the answer of `apt-cache policy`.
 fn find_candidate(policy: &str) -> Option<&str> {
     let mut lines = policy.lines().map(str::trim);
@@ -212,6 +240,13 @@ mod tests {
         assert_eq!(find_candidate(&policy("1.96.0+dfsg1-1")), Some("1.96.0+dfsg1-1"));
         assert_eq!(find_candidate(&policy("(none)")), None);
         assert_eq!(find_candidate(""), None);
+    }
+
+    #[test]
+    fn finds_the_packages_that_would_be_installed() {
+        let answer = "Reading package lists...\nInst libogg0 (1.3.5-3 Debian:12.15/oldstable [amd64])\n\
+                      Inst chromium [155] (156 Debian:12.15/oldstable [amd64])\nConf libogg0 (1.3.5-3)\n";
+        assert_eq!(find_installed(answer), ["libogg0", "chromium"]);
     }
 
     #[test]

@@ -83,6 +83,8 @@ mod notify;
 mod outage;
 #[cfg(feature = "chain")]
 mod outputs;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod page;
 #[cfg(all(
     feature = "author",
     feature = "chain",

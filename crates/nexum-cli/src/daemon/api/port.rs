@@ -1,4 +1,4 @@
-//! The TCP port of the API: `[admin] listen`. Every request needs the token.
+//! The TCP port of the API: `[admin] listen`. Every request needs the token, except those for the files of the operator's page.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use super::error::ApiError;
 use crate::configure::{Admin, Token};
 use crate::daemon::feed::AUDIT;
 use crate::daemon::listen::{self, Bounds, Guard, Guarded};
+use crate::daemon::page;
 use crate::error_code::ErrorCode;
 use crate::report::Refusal;
 
@@ -69,7 +70,8 @@ impl AdminPort {
         };
         let router = router
             .layer(from_fn_with_state(gate, admit))
-            .layer(from_fn(refuse_browsers));
+            .layer(from_fn(refuse_browsers))
+            .merge(page::routes());
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX).with_streams();
         listen::serve(listener, router, bounds).await
     }
@@ -116,7 +118,8 @@ impl Guard for Admission {
     }
 }
 
-/// Refuses requests of pages in a browser. A page does not know the token, and must not try.
+/// Refuses requests of other pages in a browser. Browsers send `Origin` with each request to another origin, and with each
+/// request but GET and HEAD to the page's own one. So the operator's page can read, and no page can command.
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     match request.headers().contains_key(header::ORIGIN) {
         false => next.run(request).await,
