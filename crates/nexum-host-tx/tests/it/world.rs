@@ -313,16 +313,18 @@ impl World {
 
     /// Waits until the modules are done with the newest event.
     pub(crate) async fn settle(&self) {
+        self.until("the newest event", || self.is_settled()).await;
+    }
+
+    /// Whether the modules are done with the newest event.
+    pub(crate) fn is_settled(&self) -> bool {
         let newest = self.events.positions().pop();
-        self.until("the newest event", || {
-            NAMES[..self.settings.modules].iter().all(|name| {
-                let view = self.store.view().unwrap();
-                let summary = admin::summary(&*view, &name.parse().unwrap()).expect("a summary");
-                let last = summary.and_then(|summary| summary.cursors.iter().next()?.last);
-                last.map(|last| last.position) == newest
-            })
+        NAMES[..self.settings.modules].iter().all(|name| {
+            let view = self.store.view().unwrap();
+            let summary = admin::summary(&*view, &name.parse().unwrap()).expect("a summary");
+            let last = summary.and_then(|summary| summary.cursors.iter().next()?.last);
+            last.map(|last| last.position) == newest
         })
-        .await;
     }
 
     /// Mines blocks of the node until this holds.
