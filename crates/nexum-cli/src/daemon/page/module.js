@@ -119,7 +119,7 @@ class Module extends View {
   #now(module, { handling, last_success, chains, schedules }) {
     const now = [];
     if (handling != null) {
-      now.push(`Handles ${handling.event}, attempt ${handling.attempt}, for ${span(handling.elapsed_ms)}.`);
+      now.push(`The module handles ${handling.event}, attempt ${handling.attempt}, for ${span(handling.elapsed_ms)}.`);
       const { kind, method, endpoint, elapsed_ms } = handling.host_call ?? {};
       const at = endpoint == null ? "" : ` at ${endpoint}`;
       if (kind != null) now.push(` It waits for ${kind} ${method}${at}, ${span(elapsed_ms)}.`);

@@ -86,7 +86,7 @@ export async function go(page, address) {
   await page.evaluate((address) => (location.hash = address), address);
 }
 
-/** Waits until the function returns a true value in the page, or a promise of one. `waitForFunction` takes any promise for true. */
+/** Waits until the function returns a true value, or a promise of one. `waitForFunction` takes any promise for true. */
 export async function until(page, what, condition, argument) {
   const deadline = Date.now() + WAIT_MS_MAX;
   while (!(await page.evaluate(condition, argument))) {

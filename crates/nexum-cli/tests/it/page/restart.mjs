@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { enter, main, newPage, tell, told, until, url } from "./browser.mjs";
 
-const live = () => document.querySelector(".connection")?.innerText === "live";
+const live = () => document.querySelector(".connection")?.innerText.startsWith("live");
 const events = (more) => import("/page/state.js").then(({ state }) => state.past("watch").events.length >= more);
 
 await main(async (browser) => {
