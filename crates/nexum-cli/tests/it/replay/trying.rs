@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use nexum_testing::Anvil;
+use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json as value};
 
 use super::{PAYEE, configure, module, pay, refused, report, table, until_handled};
@@ -140,10 +140,15 @@ async fn effects_are_not_sent_but_listed() {
 async fn a_trial_starts_with_the_state_of_a_running_module_and_changes_nothing() {
     let anvil = Anvil::start();
     let dir = Dir::new();
+    let built = std::fs::read_to_string(guests::dir("counter").join("nexum.toml")).expect("a manifest");
+    let pin = built
+        .lines()
+        .find(|line| line.starts_with("component = "))
+        .expect("a pin");
     module(
         &dir,
         "counter",
-        &format!("[capabilities]\nrequired = [\"store\"]\n{BLOCKS}from_block = 1\n"),
+        &format!("{pin}\n[capabilities]\nrequired = [\"store\"]\n{BLOCKS}from_block = 1\n"),
     );
     let (child, _log) = start_logged(&dir, &anvil, &table("counter"), &["run"]);
     anvil.mine(3).await;
@@ -160,6 +165,12 @@ async fn a_trial_starts_with_the_state_of_a_running_module_and_changes_nothing()
         assert_eq!(keys, [format!("block-{count}"), "count".to_owned()], "{found:#}");
     };
     expect(&report(&dir, &args, 0), 4);
+    // A new version without a manifest gets that of the module, which pins another digest.
+    let component = std::fs::read(dir.path().join("counter/counter.wasm")).expect("a guest");
+    dir.write("new.wasm", guests::with_custom_section(&component, "version", b"2"));
+    let new = report(&dir, &[&["try", "new.wasm"], &args[2..]].concat(), 0);
+    assert_ne!(new["digest"], report(&dir, &args, 0)["digest"]);
+    expect(&new, 4);
     expect(&report(&dir, &[&args[..], &["--state", "before"]].concat(), 0), 2);
     expect(&report(&dir, &[&args[..], &["--state", "empty"]].concat(), 0), 1);
     assert_eq!(dir.nexum(&scan).stdout, before);

@@ -50,7 +50,7 @@ async fn a_read_over_http_is_one_of_today_and_can_be_refused() {
         let args = ["try", &component, "--block", "1"];
         let found = report(&dir, &args, 0);
         let event = &found["events"][1];
-        let expected = value!([{ "kind": "http", "what": address, "count": 1 }]);
+        let expected = value!([{ "kind": "http", "what": format!("http://{address}"), "count": 1 }]);
         assert_eq!(
             (&event["not_pinned"], &event["effects"][0]["answer"]),
             (&expected, &value!("denied"))
