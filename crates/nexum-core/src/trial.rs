@@ -35,11 +35,11 @@ use crate::module::instance::{Instance, NoEffects};
 use crate::runner::subscription_set::SubscriptionSet;
 use crate::runner::topics;
 use crate::state::scope::journal::EarlierEffects;
-use crate::state::scope::trial::{Recorded, TrialCalls};
+use crate::state::scope::journal::trial::{Recorded, TrialCalls};
 use crate::state::{self, Change, Changes, Cursors, Effect, EffectState, ModuleId, ModuleState, Stored, Usage, rows};
 use crate::store::{Batch, StateStore, StoreError};
 
-pub use crate::state::scope::trial::{Answers, HostCalls, TrialAnswer, TrialEffect, TrialEffects, TrialRules};
+pub use crate::state::scope::journal::trial::{Answers, HostCalls, TrialAnswer, TrialEffect, TrialEffects, TrialRules};
 pub use moment::Moment;
 pub use rewind::{RewindError, rewind};
 
@@ -92,7 +92,7 @@ fn subscribed(module: &Module, chain_id: ChainId) -> impl Iterator<Item = (Chain
     topics.map(|topic| (topic, SubscriptionSet::of(&module.subscriptions, topic)))
 }
 
-/// What a handler call of a trial did.
+/// The outcome of a handler call in a trial.
 #[derive(Clone, Debug)]
 pub struct Tried {
     /// `init` or `on-event`.

@@ -86,7 +86,7 @@ async fn tried(args: &Try) -> Result<u8, Refusals> {
     } = args;
     let entry = match module {
         Some(name) => prepare::entry_of(rules, name).await?,
-        None => prepare::entry_alone(rules),
+        None => prepare::entry_alone(),
     };
     let subject = prepare::load(rules, prepare::with_component(entry, component, rules)).await?;
     let chain_id = subject.chain(rules.chain)?;

@@ -2,6 +2,7 @@
 
 mod ranges;
 mod trying;
+mod withheld;
 
 use nexum_testing::Anvil;
 use serde_json::{Value, json as value};

@@ -256,6 +256,13 @@ impl HostBuilder {
         self
     }
 
+    /// Admits components with other digests than the pinned ones, for a trial of a new version. Default: they are refused.
+    #[must_use]
+    pub fn ignore_digests(mut self) -> Self {
+        self.loader.ignores_digests = true;
+        self
+    }
+
     /// Adds a module.
     #[must_use]
     pub fn module(mut self, module: ModuleConfig) -> Self {

@@ -27,8 +27,8 @@ use crate::capability::HostState;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::state::scope::EventScope;
+use crate::state::scope::journal::trial::TrialCalls;
 use crate::state::scope::journal::{Intent, Journal};
-use crate::state::scope::trial::TrialCalls;
 use crate::state::{Changes, Effect, EffectChanges, ModuleId, Part};
 use crate::store::{Batch, StateStore, StoreError};
 

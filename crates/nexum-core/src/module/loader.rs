@@ -81,6 +81,8 @@ pub struct LoaderSettings {
     pub private: Vec<MaskedPath>,
     /// The destination of modules' stdout and stderr. Default: the log.
     pub stdio: Stdio,
+    /// Whether a component may have another digest than the pinned one. Default: no.
+    pub ignores_digests: bool,
 }
 
 /// Loads the modules of one process.

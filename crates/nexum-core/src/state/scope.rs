@@ -2,7 +2,6 @@
 
 pub(crate) mod journal;
 mod keys;
-pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

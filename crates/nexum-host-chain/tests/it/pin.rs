@@ -381,7 +381,6 @@ fn a_modules_setting_is_checked_with_its_place() {
 fn a_trial_knows_the_reads_that_no_pin_holds() {
     for (method, params, expected) in [
         ("eth_getBalance", r#"["0xaa","latest"]"#, false),
-        ("eth_getBalance", r#"["0xaa"]"#, false),
         ("eth_getBalance", r#"["0xaa","0x102"]"#, false),
         ("eth_getBalance", r#"["0xaa","0x103"]"#, true),
         ("eth_getBalance", r#"["0xaa","earliest"]"#, false),
@@ -392,7 +391,6 @@ fn a_trial_knows_the_reads_that_no_pin_holds() {
         ("eth_getLogs", r#"[{"fromBlock":"0x1","toBlock":"safe"}]"#, true),
         ("eth_blockNumber", "[]", false),
         ("eth_chainId", "[]", false),
-        ("eth_getBlockByHash", r#"["0xab",false]"#, false),
         ("eth_gasPrice", "[]", true),
         ("eth_getTransactionReceipt", r#"["0xab"]"#, true),
         ("debug_traceTransaction", r#"["0xab"]"#, true),

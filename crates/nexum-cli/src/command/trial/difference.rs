@@ -15,7 +15,7 @@ pub(super) enum Line {
     New(String),
 }
 
-/// What two versions of a module did otherwise at one event.
+/// The difference between two versions of a module at one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Difference {
     /// The id of the event, or `init` and the number of the block.

@@ -22,6 +22,14 @@ const MANIFESTS: [&str; 2] = ["nexum.toml", "module.toml"];
 /// A source of blocks.
 pub(super) type Source = Arc<dyn EventSource>;
 
+/// The entry of a module to load.
+#[derive(Clone)]
+pub(super) struct Entry {
+    config: ModuleConfig,
+    /// Whether the manifest is that of another component, and so pins its digest.
+    has_other_manifest: bool,
+}
+
 /// A loaded module, with what a trial of it needs.
 pub(super) struct Subject {
     pub(super) module: Module,
@@ -66,9 +74,18 @@ fn settings(rules: &Rules) -> Result<Settings, Refusals> {
     })
 }
 
-/// The entry of a component that no configuration names. The component replaces its path.
-pub(super) fn entry_alone(_rules: &Rules) -> ModuleConfig {
-    ModuleConfig::new("")
+/// The entry of a component that no configuration names. [`with_component`] gives it its path.
+pub(super) fn entry_alone() -> Entry {
+    Entry::of(ModuleConfig::new(""))
+}
+
+impl Entry {
+    fn of(config: ModuleConfig) -> Self {
+        Self {
+            config,
+            has_other_manifest: false,
+        }
+    }
 }
 
 /// The entry of a module in the configuration.
@@ -76,7 +93,7 @@ pub(super) fn entry_alone(_rules: &Rules) -> ModuleConfig {
 /// # Errors
 ///
 /// If the configuration is faulty, or has no module of this name.
-pub(super) async fn entry_of(rules: &Rules, name: &ModuleName) -> Result<ModuleConfig, Refusals> {
+pub(super) async fn entry_of(rules: &Rules, name: &ModuleName) -> Result<Entry, Refusals> {
     let Plan {
         host,
         modules,
@@ -91,14 +108,14 @@ pub(super) async fn entry_of(rules: &Rules, name: &ModuleName) -> Result<ModuleC
         return Err(refusal.into());
     }
     if let Some(entry) = modules.iter().find(|entry| entry.name.as_ref() == Some(name)) {
-        return Ok(entry.clone());
+        return Ok(Entry::of(entry.clone()));
     }
     // The manifest or the file gives the name of other entries.
     let inspection = host.with_disabled().inspect().await;
     let mut known = Vec::new();
     for candidate in inspection.candidates {
         if candidate.meta.name == *name {
-            return Ok(candidate.origin);
+            return Ok(Entry::of(candidate.origin));
         }
         known.push(candidate.meta.name.to_string());
     }
@@ -109,8 +126,9 @@ pub(super) async fn entry_of(rules: &Rules, name: &ModuleName) -> Result<ModuleC
 }
 
 /// The entry with another component. Its manifest is the one of the command line, or the one beside it, or that of the
-/// entry.
-pub(super) fn with_component(entry: ModuleConfig, component: &Path, rules: &Rules) -> ModuleConfig {
+/// entry, which may pin the digest of the other component.
+pub(super) fn with_component(entry: Entry, component: &Path, rules: &Rules) -> Entry {
+    let entry = entry.config;
     let beside = |name: &str| {
         component
             .parent()
@@ -121,17 +139,21 @@ pub(super) fn with_component(entry: ModuleConfig, component: &Path, rules: &Rule
         .parent()
         .map(|directory| MANIFESTS.map(|name| directory.join(name)));
     let own = own.into_iter().flatten().find(|manifest| manifest.is_file());
-    let manifest = match &rules.manifest {
-        Some(manifest) => Some(manifest.clone().into()),
-        None if MANIFESTS.iter().any(|name| beside(name)) => None,
-        None => entry.manifest.clone().or_else(|| own.map(Into::into)),
+    let (manifest, has_other_manifest) = match &rules.manifest {
+        Some(manifest) => (Some(manifest.clone().into()), false),
+        None if MANIFESTS.iter().any(|name| beside(name)) => (None, false),
+        None => (entry.manifest.clone().or_else(|| own.map(Into::into)), true),
     };
-    ModuleConfig {
+    let config = ModuleConfig {
         path: component.to_owned().into(),
         manifest,
         digest: None,
         enabled: true,
         ..entry
+    };
+    Entry {
+        config,
+        has_other_manifest,
     }
 }
 
@@ -140,8 +162,12 @@ pub(super) fn with_component(entry: ModuleConfig, component: &Path, rules: &Rule
 /// # Errors
 ///
 /// Everything that is wrong with the configuration and the module.
-pub(super) async fn load(rules: &Rules, entry: ModuleConfig) -> Result<Subject, Refusals> {
+pub(super) async fn load(rules: &Rules, entry: Entry) -> Result<Subject, Refusals> {
     let moment = Moment::default();
+    let Entry {
+        config: entry,
+        has_other_manifest,
+    } = entry;
     let entry = ModuleConfig { enabled: true, ..entry };
     let Plan {
         file,
@@ -156,6 +182,10 @@ pub(super) async fn load(rules: &Rules, entry: ModuleConfig) -> Result<Subject, 
     // A trial leaves no files.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = host.cache_dir(scratch.path());
+    let host = match has_other_manifest {
+        true => host.ignore_digests(),
+        false => host,
+    };
     let sources = host.sources().cloned().collect();
     let loaded = host.event_modules().await.map_err(|error| match error {
         BuildError::Modules(errors) => Refusals::from(&errors),

@@ -1,4 +1,4 @@
-//! What a trial did, for people and programs.
+//! The outcome of a trial, for people and programs.
 
 use nexum_core::capability::Handler;
 use nexum_core::trial::{Trial, TrialAnswer, TrialEffect, Tried};

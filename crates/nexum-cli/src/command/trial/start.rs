@@ -23,7 +23,7 @@ const EXPORT_BYTES_MAX: usize = 512 << 20;
 pub(super) struct Start {
     /// The state, for one module.
     pub(super) store: Arc<dyn StateStore>,
-    /// What the state is, in words.
+    /// The origin of the state, in words.
     pub(super) text: String,
     /// Whether it is the state that the module had before the first block.
     pub(super) is_own: bool,

@@ -1,10 +1,8 @@
 //! `nexum try`.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::sync::mpsc::{self, Receiver};
 
-use nexum_testing::Anvil;
+use nexum_testing::{Anvil, guests};
 use serde_json::{Value, json as value};
 
 use super::{PAYEE, configure, module, pay, refused, report, table, until_handled};
@@ -142,10 +140,15 @@ async fn effects_are_not_sent_but_listed() {
 async fn a_trial_starts_with_the_state_of_a_running_module_and_changes_nothing() {
     let anvil = Anvil::start();
     let dir = Dir::new();
+    let built = std::fs::read_to_string(guests::dir("counter").join("nexum.toml")).expect("a manifest");
+    let pin = built
+        .lines()
+        .find(|line| line.starts_with("component = "))
+        .expect("a pin");
     module(
         &dir,
         "counter",
-        &format!("[capabilities]\nrequired = [\"store\"]\n{BLOCKS}from_block = 1\n"),
+        &format!("{pin}\n[capabilities]\nrequired = [\"store\"]\n{BLOCKS}from_block = 1\n"),
     );
     let (child, _log) = start_logged(&dir, &anvil, &table("counter"), &["run"]);
     anvil.mine(3).await;
@@ -162,6 +165,12 @@ async fn a_trial_starts_with_the_state_of_a_running_module_and_changes_nothing()
         assert_eq!(keys, [format!("block-{count}"), "count".to_owned()], "{found:#}");
     };
     expect(&report(&dir, &args, 0), 4);
+    // A new version without a manifest gets that of the module, which pins another digest.
+    let component = std::fs::read(dir.path().join("counter/counter.wasm")).expect("a guest");
+    dir.write("new.wasm", guests::with_custom_section(&component, "version", b"2"));
+    let new = report(&dir, &[&["try", "new.wasm"], &args[2..]].concat(), 0);
+    assert_ne!(new["digest"], report(&dir, &args, 0)["digest"]);
+    expect(&new, 4);
     expect(&report(&dir, &[&args[..], &["--state", "before"]].concat(), 0), 2);
     expect(&report(&dir, &[&args[..], &["--state", "empty"]].concat(), 0), 1);
     assert_eq!(dir.nexum(&scan).stdout, before);
@@ -316,109 +325,5 @@ async fn mistakes_are_clear_errors() {
         ),
     ] {
         refused(&dir.nexum(args), parts);
-    }
-}
-
-/// A server that answers each request, and sends its first line.
-fn server() -> (String, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let (sender, requests) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut line = String::new();
-            BufReader::new(&stream).read_line(&mut line).expect("a request");
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    (address, requests)
-}
-
-#[tokio::test]
-async fn a_read_over_http_is_one_of_today_and_can_be_refused() {
-    let anvil = Anvil::start();
-    let dir = Dir::new();
-    anvil.mine(1).await;
-    let (address, requests) = server();
-    let hosts = format!("allow = [{address:?}]\nallow_http = [{address:?}]\nallow_private = [{address:?}]\n");
-    configure(&dir, &anvil, &format!("[http]\n{hosts}"));
-    let manifest = format!(
-        "[capabilities]\nrequired = [\"http\", \"store\"]\n[capabilities.http]\nallow = [{address:?}]\n{BLOCKS}\
-         [config]\nbase = \"http://{address}\"\nrequests = \"POST /pay/{{n}}\"\nverdict = \"/verdict\"\n"
-    );
-    for name in ["effects", "wasi-effects"] {
-        module(&dir, name, &manifest);
-        let component = format!("{name}/{name}.wasm");
-        let args = ["try", &component, "--block", "1"];
-        let found = report(&dir, &args, 0);
-        let event = &found["events"][1];
-        let expected = value!([{ "kind": "http", "what": address, "count": 1 }]);
-        assert_eq!(
-            (&event["not_pinned"], &event["effects"][0]["answer"]),
-            (&expected, &value!("denied"))
-        );
-        // The only request is the read.
-        assert_eq!(requests.recv().expect("a request"), "GET /verdict HTTP/1.1\r\n");
-
-        let refused = report(&dir, &[&args[..], &["--pinned-only"]].concat(), 1);
-        assert_eq!(refused["events"][1]["not_pinned"], expected, "{refused:#}");
-        assert_eq!(refused["events"][1]["writes"], value!([]), "{refused:#}");
-    }
-    assert!(requests.try_recv().is_err(), "a trial has sent a request");
-}
-
-#[tokio::test]
-#[cfg(feature = "identity")]
-async fn a_trial_obeys_the_rules_of_an_account_and_uses_no_key() {
-    let anvil = Anvil::start();
-    let dir = Dir::new();
-    anvil.mine(1).await;
-    let account = "2c7536E3605D9C16a7a3D7b1898e529396a65c23";
-    // The files of the key do not exist.
-    let accounts = format!(
-        "[accounts.keeper]\naddress = \"0x{account}\"\nsigner = {{ keystore = \"absent.json\", password_file = \"absent\" }}\n\
-         [identity.signer.keeper]\nmessages = {{ prefixes = [\"login: \"] }}\n"
-    );
-    configure(&dir, &anvil, &format!("{}{accounts}", table("signer")));
-    let args = [
-        "try",
-        "signer/signer.wasm",
-        "--block",
-        "1",
-        "--module",
-        "signer",
-        "--effects",
-        "assume-ok",
-    ];
-    for (message, log, effects) in [
-        ("login: 7", format!("INFO ok {}", "00".repeat(65)), 1),
-        ("transfer: 7", "WARN denied".to_owned(), 0),
-    ] {
-        module(
-            &dir,
-            "signer",
-            &format!(
-                "[capabilities]\nrequired = [\"identity\"]\n{BLOCKS}[config]\naccount = \"{account}\"\nmessage = \"{message}\"\n"
-            ),
-        );
-        let found = report(&dir, &args, 0);
-        let event = &found["events"][1];
-        assert!(
-            event["log"][1].as_str().is_some_and(|line| line.starts_with(&log)),
-            "{found:#}"
-        );
-        let withheld = event["effects"].as_array().expect("effects");
-        assert_eq!(withheld.len(), effects, "{found:#}");
-        for effect in withheld {
-            assert_eq!(
-                (&effect["kind"], &effect["to"]),
-                (&value!("signature"), &value!("keeper"))
-            );
-            assert_eq!(effect["request"]["preview"], message);
-        }
     }
 }

@@ -5,7 +5,7 @@ use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, Limits};
 use nexum_config::manifest::{CapabilityRequests, Manifest};
-use nexum_config::names::ModuleName;
+use nexum_config::names::{Digest, ModuleName};
 
 use crate::capability::grant::GrantError;
 use crate::module::error::{self, LoadError};
@@ -63,18 +63,13 @@ impl Faults {
         }
     }
 
-    /// Adds the faults of the component itself, and of a manifest that does not fit it.
-    pub(super) fn component(
-        &mut self,
-        config: &ModuleConfig,
-        manifest: &Manifest,
-        file: &ComponentFile,
-        limits: &Limits,
-    ) {
-        for expected in [config.digest, manifest.component].into_iter().flatten() {
-            if expected != file.digest {
+    /// Adds the faults of the component itself, which has to have each of the pinned digests, and of a manifest that does
+    /// not fit it.
+    pub(super) fn component(&mut self, pinned: &[Digest], manifest: &Manifest, file: &ComponentFile, limits: &Limits) {
+        for expected in pinned {
+            if *expected != file.digest {
                 self.others.push(LoadError::Digest {
-                    expected,
+                    expected: *expected,
                     actual: file.digest,
                 });
             }

@@ -109,7 +109,11 @@ impl Loader {
         let name = faults.name(config, &manifest);
         let limits = self.settings.limits.min(&manifest.requested_limits);
         if let Some(file) = &file {
-            faults.component(config, &manifest, file, &limits);
+            let pinned = match self.settings.ignores_digests {
+                true => Vec::new(),
+                false => config.digest.into_iter().chain(manifest.component).collect(),
+            };
+            faults.component(&pinned, &manifest, file, &limits);
         }
         if !kind.has_pool() && manifest.query != QueryRequests::default() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());

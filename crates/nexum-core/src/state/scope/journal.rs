@@ -4,6 +4,7 @@
 mod attempt;
 mod call;
 mod transcript;
+pub(crate) mod trial;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use self::attempt::{Attempt, Step};
+use self::trial::TrialCalls;
 use super::super::capability_rows::RowChanges;
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
 use super::super::transcript::{Part, Stored};
-use super::trial::TrialCalls;
 use crate::event::Handler;
 use crate::store::{Batch, StateStore};
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
 
-use super::super::effect::{EFFECT_REQUEST_BYTES_MAX, Effect};
-use super::super::transcript::Stored;
-use super::journal::{EffectCall, EffectPlan};
+use super::super::super::effect::{EFFECT_REQUEST_BYTES_MAX, Effect};
+use super::super::super::transcript::Stored;
+use super::{EffectCall, EffectPlan};
 use crate::event::Position;
 
 /// The reason that a guest gets for each request that a trial does not send.
