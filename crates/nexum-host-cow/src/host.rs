@@ -67,6 +67,7 @@ async fn request(
     let send = || books.request(chain_id, &call, deadline);
     if let Some(place) = place {
         let answer = send().await.map_err(|error| error.to_host_error());
+        host_call.ends(answer.as_ref().map(String::len).map_err(|error| error.kind));
         place.answered(&answer);
         return Ok(answer);
     }
@@ -76,7 +77,9 @@ async fn request(
         is_strict: call.class() == EffectClass::Once,
     };
     let answer = once(view, chain_id, &effect, |_| send()).await?;
-    Ok(answer.map_err(|error| error.to_host_error()))
+    let answer = answer.map_err(|error| error.to_host_error());
+    host_call.ends(answer.as_ref().map(String::len).map_err(|error| error.kind));
+    Ok(answer)
 }
 
 async fn submit(
@@ -109,7 +112,10 @@ async fn submit(
         }
         result.map(|uid| uid.to_string())
     };
-    once(view, chain_id, &effect, submit).await
+    let answer = once(view, chain_id, &effect, submit).await?;
+    let length = answer.as_ref().map(String::len);
+    host_call.ends(length.map_err(|error| error.to_host_error().kind));
+    Ok(answer)
 }
 
 /// A request that changes something at an order book.
