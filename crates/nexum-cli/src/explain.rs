@@ -2,12 +2,14 @@
 //! without one.
 //!
 //! [`question`] reads the question. [`fold`] makes handlings of the ledger's rows. [`absence`] says why there
-//! is none, from the state of the module and the logs of the block. [`hints`] finds known causes.
+//! is none, from the state of the module and the logs of the block. [`stages`] adds the waits for a module that
+//! did not run, and [`hints`] finds known causes.
 
 pub(crate) mod absence;
 mod fold;
 mod hints;
 pub(crate) mod question;
+mod stages;
 
 use std::ops::ControlFlow;
 
@@ -80,7 +82,10 @@ pub(crate) fn explain(reader: &Reader, question: &Question) -> Result<Explanatio
     let mut folding = read(reader, &question.filter(), limit)?;
     folding.retain(question);
     let missing = missing(reader)?;
-    let handlings: Vec<Explained> = folding.explained().into_iter().rev().collect();
+    let mut handlings: Vec<Explained> = folding.explained().into_iter().rev().collect();
+    for one in &mut handlings {
+        stages::add(reader, one)?;
+    }
     let hints = hints::hints(reader, &handlings)?;
     let (answer, summary) = match handlings.last() {
         Some(last) => (Answer::Attempted, summary(last)),

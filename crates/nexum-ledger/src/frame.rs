@@ -59,6 +59,8 @@ pub(crate) struct Head {
     pub(crate) modules: BTreeMap<String, BTreeMap<Topic, (u64, u64)>>,
     /// Whether a row says that entries are missing.
     pub(crate) has_lost: bool,
+    /// Whether a row changes what earlier ones mean: a revert, or a dropped dead letter.
+    pub(crate) has_later: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,6 +131,7 @@ impl Lengths {
         }
         let raw = zstd::bulk::decompress(body, BODY_BYTES_MAX).ok()?;
         let Body { versions, rows } = postcard::from_bytes(&raw).ok()?;
+        head.first.checked_add(rows.len() as u64)?;
         let versions: Vec<_> = versions.into_iter().map(Arc::new).collect();
         let numbers = head.first..;
         let row = |(number, row): (u64, StoredRow)| {
@@ -143,15 +146,17 @@ impl Lengths {
     }
 }
 
-/// Encodes rows as frames. Rows whose bytes would not fit into a frame are left out.
+/// Encodes rows as frames. The rows of a frame have numbers without a gap. Rows whose bytes would not fit into a frame are left out.
 pub fn encode(rows: &[Row]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = rows;
-    while !rest.is_empty() {
-        let mut size = 0;
+    while let Some(first) = rest.first() {
+        let (mut size, mut next) = (0, Some(first.number));
         let fits = |row: &&Row| {
             size += row.entry.size_bytes();
-            size <= FRAME_BYTES
+            let follows = next == Some(row.number);
+            next = row.number.checked_add(1);
+            size <= FRAME_BYTES && follows
         };
         let count = rest.iter().take_while(fits).count().max(1);
         let (now, later) = rest.split_at(count);
@@ -207,6 +212,7 @@ fn encode_head(rows: &[Row]) -> Option<Vec<u8>> {
                 continue;
             }
         };
+        head.has_later |= matches!(row.entry, Entry::Reverted(_) | Entry::Dropped(_));
         let module = head.modules.entry(row.entry.module()?.to_owned()).or_default();
         if let Some(topic) = topic {
             let known = module.entry(topic).or_insert(range);

@@ -19,7 +19,7 @@ pub struct Filter {
     pub topic: Option<Topic>,
     /// Only rows about this number: a block, or a time of a schedule.
     pub number: Option<u64>,
-    /// Only rows before the one with this number.
+    /// Only rows before the one with this number, and later ones that change what they mean.
     pub before: Option<u64>,
 }
 
@@ -70,9 +70,6 @@ impl Reader {
     /// If there is no ledger, or if it cannot be read.
     pub fn rows(&self, filter: &Filter, mut visit: impl FnMut(Row) -> ControlFlow<()>) -> Result<(), LedgerError> {
         for segment in self.segments()?.iter().rev() {
-            if filter.before.is_some_and(|before| segment.first >= before) {
-                continue;
-            }
             let Some(frames) = open(segment)? else { continue };
             for place in frames.places.iter().rev().filter(|place| filter.may_match(&place.head)) {
                 let rows = frames.rows(place).map_err(LedgerError::file(&segment.path))?;
@@ -127,20 +124,18 @@ fn sealed(path: &Path) -> PathBuf {
 
 impl Filter {
     fn may_match(&self, head: &Head) -> bool {
-        if self.before.is_some_and(|before| head.first >= before) {
-            return false;
-        }
+        let is_before = self.before.is_none_or(|before| head.first < before);
         let is_about = |ranges: &std::collections::BTreeMap<Topic, (u64, u64)>| match (self.topic, self.number) {
             (None, None) => true,
             (topic, number) => ranges.iter().any(|(of, (from, to))| {
                 topic.is_none_or(|topic| topic == *of) && number.is_none_or(|number| (*from..=*to).contains(&number))
             }),
         };
-        head.has_lost
-            || match &self.module {
-                Some(module) => head.modules.get(module).is_some_and(is_about),
-                None => head.modules.values().any(is_about),
-            }
+        let is_of = match &self.module {
+            Some(module) => head.modules.get(module).is_some_and(is_about),
+            None => head.modules.values().any(is_about),
+        };
+        head.has_lost || (is_of && (is_before || head.has_later))
     }
 
     fn matches(&self, row: &Row) -> bool {
@@ -161,6 +156,7 @@ impl Filter {
             (Some(wanted), Some(module)) => wanted == module,
             _ => true,
         };
-        is_about && is_of && self.before.is_none_or(|before| row.number < before)
+        let is_later = matches!(row.entry, Entry::Reverted(_) | Entry::Dropped(_) | Entry::Lost(_));
+        is_about && is_of && (is_later || self.before.is_none_or(|before| row.number < before))
     }
 }

@@ -147,8 +147,7 @@ impl Writer {
         let (mut rows, mut size) = (Vec::<Row>::new(), 0);
         for place in &frames.places {
             let of_frame = frames.rows(place).map_err(LedgerError::file(from))?.unwrap_or_default();
-            let is_gap = rows.last().is_some_and(|last| last.number + 1 != place.head.first);
-            if is_gap || size >= FRAME_BYTES {
+            if size >= FRAME_BYTES {
                 file.write_all(&encode(&rows)).map_err(LedgerError::file(&part))?;
                 rows.clear();
                 size = 0;

@@ -314,6 +314,12 @@ impl Running<'_> {
 
     /// Why a module handles no events here.
     async fn absent(&self, name: &ModuleName, error: &SteerError) -> Result<Reason, StoreError> {
+        if let SteerError::NoEvents(_) = error {
+            return Ok(reason(
+                Answer::NotMatched,
+                format!("{name} answers queries, and gets no events"),
+            ));
+        }
         if self.host.is_loading(name) {
             return Ok(reason(Answer::NotReached, format!("{name} is being loaded")));
         }

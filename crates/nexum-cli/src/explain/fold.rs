@@ -1,5 +1,6 @@
 //! Makes handlings of the ledger's rows: the attempts at one event together, with what happened to it later.
 
+use nexum_config::limits::saturating_u32;
 use nexum_config::topic::Topic;
 use nexum_core::ledger::{self, AttemptEntry, Entry, ModuleVersion, Waits};
 use nexum_core::source::EventId;
@@ -10,6 +11,9 @@ use crate::protocol::explain::{
     Call, CommitPart, EffectOfRun, Explained, Handling, LimitPart, Outcome, Run, TimePart, Wait, WritePart,
 };
 use crate::report::hex;
+
+/// The cause of the part of a wait for which the ledger has no other.
+pub(super) const NEXUM: &str = "nexum";
 
 /// The name of the limit of fuel.
 const FUEL: &str = "fuel_per_event";
@@ -53,12 +57,11 @@ impl Folding {
             module == name && *topic == event.topic && to.is_none_or(|to| event.position.number > to)
         });
         let reverted: Vec<_> = reverts.map(|(.., at_ms)| *at_ms).collect();
+        // A retry of a dead letter, and a module that reads its state again, handle the event again.
         let continues = |one: &&mut Folded| {
-            let older = one.attempts.last();
-            one.reverts == reverted.len()
-                && older.is_some_and(|older| {
-                    older.event == event && older.module.name == *name && older.attempt > attempt.attempt
-                })
+            let newer = one.attempts.last();
+            let is_of = |newer: &AttemptEntry| newer.event == event && newer.module.name == *name;
+            one.reverts == reverted.len() && newer.is_some_and(is_of)
         };
         if let Some(one) = self.handlings.iter_mut().find(continues) {
             one.attempts.push(attempt);
@@ -117,6 +120,7 @@ impl Folded {
             .map(|seen| first.begun_ms.saturating_sub(seen.at_ms) * 1_000);
         let mut handling = handling(self.number, newest);
         handling.begun_ms = first.begun_ms;
+        handling.attempts = saturating_u32(self.attempts.len() as u64).max(newest.attempt);
         handling.waited_us = waited_us;
         if self.reverted_ms.is_some() {
             handling.outcome = Outcome::Reverted;
@@ -125,14 +129,14 @@ impl Folded {
         }
         Explained {
             version: version.clone(),
-            digest: hex(digest),
-            manifest: manifest.as_ref().map(|digest| hex(digest)),
+            digest: digits(digest),
+            manifest: manifest.as_ref().map(digits),
             configured_ms: *since_ms,
             endpoint: first.seen.as_ref().and_then(|seen| seen.endpoint.clone()),
             pushed: first.seen.as_ref().is_some_and(|seen| seen.pushed),
             matched: matched.cloned().collect(),
             waits: waits(&first.waits, waited_us),
-            runs: self.attempts.iter().rev().map(|attempt| run(attempt)).collect(),
+            runs: self.attempts.iter().rev().map(run).collect(),
             commit: newest.commit.map(|commit| CommitPart {
                 at_ms: commit.at_ms,
                 took_us: commit.took_us,
@@ -169,7 +173,7 @@ fn handling(number: u64, newest: &AttemptEntry) -> Handling {
         event: event.to_string(),
         chain: event.topic.chain_id(),
         block: event.block().map(|block| block.number),
-        hash: event.block().map(|block| format!("0x{}", hex(&block.hash))),
+        hash: event.block().map(|block| hex(&block.hash)),
         kind: event.kind.name().to_owned(),
         seen_ms: newest.seen.as_ref().map(|seen| seen.at_ms),
         begun_ms: newest.begun_ms,
@@ -188,6 +192,11 @@ fn handling(number: u64, newest: &AttemptEntry) -> Handling {
         writes: newest.writes.len() as u64 + u64::from(newest.writes_left_out),
         effects: newest.effects.len() as u64,
     }
+}
+
+/// A digest as hexadecimal digits alone.
+fn digits(digest: &[u8; 32]) -> String {
+    hex(digest).split_off(2)
 }
 
 fn bound(attempt: &AttemptEntry, limit: &str) -> Option<u64> {
@@ -209,7 +218,7 @@ fn waits(waits: &Waits, waited_us: Option<u64>) -> Vec<Wait> {
     ];
     if let Some(waited) = waited_us {
         let known: u64 = parts.iter().map(|(_, took)| *took).sum();
-        parts.push(("nexum".to_owned(), waited.saturating_sub(known)));
+        parts.push((NEXUM.to_owned(), waited.saturating_sub(known)));
     }
     parts.retain(|(_, took)| *took > 0);
     parts.sort_by_key(|(_, took)| std::cmp::Reverse(*took));

@@ -242,8 +242,9 @@ impl Runner {
         }
         self.start_now().await?;
         let context = self.transaction.context_of(id).await;
+        let failures = u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX);
         let context = HandlerContext {
-            failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
+            failures,
             ..context.map_err(|error| CommandError::Store(error.into()))?
         };
         let Some(instance) = self.life.instance() else {
@@ -257,9 +258,7 @@ impl Runner {
         }
         let used = self.status.ran(instance);
         let effects = result.is_err().then(|| instance.effects()).flatten();
-        let attempt = u32::try_from(letter.attempts.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let attempt = failures.saturating_add(1);
         self.note_due(0);
         let draft = with_effects(self.draft(id, attempt, &used, &result), effects.as_deref());
         let (changes, outcome) = match result {

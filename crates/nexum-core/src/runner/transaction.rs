@@ -370,8 +370,7 @@ impl Transaction {
             took: earlier + began.elapsed(),
             group: *committed.as_ref().unwrap_or(&0),
         });
-        committed?;
-        Ok(())
+        committed.map(|_| ())
     }
 
     /// Takes the wait for commits since the last look. `None` if there was no commit.

@@ -109,6 +109,14 @@ fn a_revert_is_among_the_rows_of_the_blocks_after_it() {
         rows(folder.path(), &filter).len()
     };
     assert_eq!((found(5), found(6), found(u64::MAX)), (0, 1, 1));
+    write(&mut writer, [attempt(&version("a"), 6)]);
+    let all = rows(folder.path(), &Filter::default());
+    let before = Filter {
+        before: Some(all[1].number),
+        ..Filter::default()
+    };
+    // The revert has the number of `before` itself.
+    assert_eq!(rows(folder.path(), &before), all[1..]);
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub(super) fn miss(subscriptions: &[&Subscription], logs: &[Log]) -> Option<Near
     let (_, subscription, filter, log) = best?;
     Some(NearestMiss {
         subscription: subscription.to_string(),
-        address: with_0x(&log.address),
-        topics: log.topics.iter().map(|topic| with_0x(topic)).collect(),
+        address: hex(&log.address),
+        topics: log.topics.iter().map(|topic| hex(topic)).collect(),
         difference: difference(filter, log),
     })
 }
@@ -50,19 +50,19 @@ fn has_topic(filter: &LogFilter, log: &Log, at: usize) -> bool {
 
 /// The first part of the filter that the log does not satisfy, in words.
 fn difference(filter: &LogFilter, log: &Log) -> String {
-    let address = with_0x(&log.address);
+    let address = hex(&log.address);
     if !has_address(filter, log) {
-        let wanted = any_of(filter.addresses.iter().map(|wanted| with_0x(wanted)));
+        let wanted = any_of(filter.addresses.iter().map(|wanted| hex(wanted)));
         return format!("the nearest log is of the contract {address}, and the subscription wants {wanted}");
     }
     let at = (0..TOPICS_MAX)
         .find(|at| !has_topic(filter, log, *at))
         .unwrap_or_default();
-    let wanted = any_of(filter.topics[at].iter().map(|wanted| with_0x(wanted)));
+    let wanted = any_of(filter.topics[at].iter().map(|wanted| hex(wanted)));
     match log.topics.get(at) {
         Some(topic) => format!(
             "the nearest log of {address} has {} as its topic {at}, and the subscription wants {wanted}",
-            with_0x(topic)
+            hex(topic)
         ),
         None => format!("the nearest log of {address} has no topic {at}, and the subscription wants {wanted}"),
     }
@@ -77,10 +77,6 @@ fn any_of(values: impl ExactSizeIterator<Item = String>) -> String {
         shown.push(format!("{more} others"));
     }
     shown.join(" or ")
-}
-
-fn with_0x(bytes: &[u8]) -> String {
-    format!("0x{}", hex(bytes))
 }
 
 #[cfg(test)]
