@@ -84,6 +84,16 @@ fn line(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {:<10}{}", format!("{name}:"), harmless(value));
 }
 
+/// A value that can have several lines.
+fn lines(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(
+        text,
+        "  {:<10}{}",
+        format!("{name}:"),
+        harmless_lines(value, "            ")
+    );
+}
+
 fn handling(one: &Explained) -> String {
     let handling = &one.handling;
     let mut text = format!("\n{} {}\n", handling.module, handling.event);
@@ -188,7 +198,7 @@ fn attempt(run: &Run, outcome: Outcome) -> String {
         line(&mut text, "fuel", &format!("{}{of}", fuel.used));
     }
     for record in &run.records {
-        let _ = writeln!(text, "    log     {}", harmless_lines(record, "            "));
+        lines(&mut text, "log", record);
     }
     for write in &run.writes {
         let value = match write.bytes {
@@ -213,7 +223,7 @@ fn attempt(run: &Run, outcome: Outcome) -> String {
     }
     match (&run.error, outcome) {
         (Some(error), _) => {
-            let _ = writeln!(text, "    error   {}", harmless_lines(error, "            "));
+            lines(&mut text, "error", error);
             if let Some(exceeded) = &run.exceeded {
                 line(&mut text, "limit", exceeded);
             }

@@ -13,7 +13,7 @@ use crate::protocol::explain::{
 use crate::report::hex;
 
 /// The cause of the part of a wait for which the ledger has no other.
-pub(super) const NEXUM: &str = "nexum";
+pub(super) const NEXUM: &str = "nexum's own work";
 
 /// The name of the limit of fuel.
 const FUEL: &str = "fuel_per_event";
@@ -106,11 +106,12 @@ impl Folded {
             digest,
             manifest,
             since_ms,
-            subscriptions,
             ..
         } = &*newest.module;
+        // A retry of a dead letter matches nothing by itself.
+        let subscriptions = &first.module.subscriptions;
         let matches =
-            |index: &usize| newest.matched & 1_u64.checked_shl(u32::try_from(*index).unwrap_or(64)).unwrap_or(0) > 0;
+            |index: &usize| first.matched & 1_u64.checked_shl(u32::try_from(*index).unwrap_or(64)).unwrap_or(0) > 0;
         let matched = (0..subscriptions.len())
             .filter(matches)
             .filter_map(|index| subscriptions.get(index));
@@ -119,6 +120,7 @@ impl Folded {
             .as_ref()
             .map(|seen| first.begun_ms.saturating_sub(seen.at_ms) * 1_000);
         let mut handling = handling(self.number, newest);
+        handling.seen_ms = first.seen.as_ref().map(|seen| seen.at_ms);
         handling.begun_ms = first.begun_ms;
         handling.attempts = saturating_u32(self.attempts.len() as u64).max(newest.attempt);
         handling.waited_us = waited_us;

@@ -129,6 +129,7 @@ async fn a_reorganisation_is_an_entry_with_what_stays() {
     run.chain.mine(4);
     run.handled("counter", 4).await;
     run.chain.reorg(2);
+    run.chain.mine(2);
     run.handled("counter", 6).await;
     run.stop().await;
     let all = entries(&ledger);

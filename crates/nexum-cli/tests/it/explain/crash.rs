@@ -68,9 +68,13 @@ async fn a_folder_that_fails_is_in_the_health_and_the_loss_in_the_answer() {
         modules[0]["events"]["chains"][0]["at"] == lost
     })
     .await;
+    // The question stores what waits, or tries to.
+    let refused = site.dir.nexum(&["explain", &format!("counter@{lost}")]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(refused.stderr.contains("ledger-unavailable"), "{}", refused.stderr);
     let noted = |health: &Value| health["notes"].to_string().contains("the event ledger is not stored");
     let health = until(&site.dir, &["health", "--format", "json"], noted).await;
-    assert_eq!(health["healthy"], true, "a ledger disturbs nothing: {health:#}");
+    assert_eq!(health["is_healthy"], true, "a ledger disturbs nothing: {health:#}");
 
     fs::remove_file(&folder).expect("a file");
     fs::rename(&moved, &folder).expect("a rename");
