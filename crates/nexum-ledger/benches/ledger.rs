@@ -141,7 +141,7 @@ fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -
     let noise = |most: u64| mixed(number) % most;
     let call = |index: usize| HostCallEntry {
         kind: HostCallKind::Chain,
-        method: if index % 2 == 0 {
+        method: if index.is_multiple_of(2) {
             "eth_call".into()
         } else {
             "eth_getBalance".into()

@@ -1,7 +1,8 @@
-//! Errors of the ledger's folder.
+//! Errors of the ledger's folder. Their texts have the names of files, and not the path of the folder: the
+//! content of a variable can be a part of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nexum_config::hint::Hint;
 
@@ -10,10 +11,10 @@ use nexum_config::hint::Hint;
 #[non_exhaustive]
 pub enum LedgerError {
     /// The folder does not exist.
-    #[error("there is no ledger at {}", .0.display())]
+    #[error("there is no event ledger in the state directory")]
     Missing(PathBuf),
     /// A file of the folder cannot be read or written.
-    #[error("the ledger cannot use {}", path.display())]
+    #[error("the event ledger cannot use its file {}", name(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -22,7 +23,10 @@ pub enum LedgerError {
         error: io::Error,
     },
     /// A segment has another version of the format.
-    #[error("{} has version {version} of the ledger's format, and this nexum reads version {known}", path.display())]
+    #[error(
+        "{} has version {version} of the event ledger's format, and this nexum reads version {known}",
+        name(path)
+    )]
     Version {
         /// The segment.
         path: PathBuf,
@@ -31,6 +35,12 @@ pub enum LedgerError {
         /// The version of this program.
         known: u8,
     },
+}
+
+/// The name of a file without its directory.
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 impl LedgerError {

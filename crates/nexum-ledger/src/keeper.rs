@@ -1,5 +1,6 @@
 //! The task that stores the entries of a run.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,12 +38,20 @@ pub struct Handle {
     requests: mpsc::Sender<oneshot::Sender<()>>,
 }
 
-#[derive(Debug)]
 struct Shared {
     ledger: Ledger,
     folder: PathBuf,
     keep: Mutex<Keep>,
     trouble: Mutex<Option<Trouble>>,
+}
+
+/// `Debug` omits the folder, because the content of a variable can be a part of it.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("trouble", &self.trouble)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The reason why entries are not stored now.
@@ -171,20 +180,18 @@ impl Storing {
 
     fn report(&mut self, result: Result<(), String>) {
         let now = Duration::from_nanos(self.clock.monotonic_ns());
-        let folder = self.shared.folder.display();
         let mut trouble = self.shared.trouble.lock();
         match result {
             Ok(()) => {
                 if trouble.take().is_some() {
                     self.outage.ended(now);
-                    tracing::info!(%folder, "nexum stores the event ledger again");
+                    tracing::info!("nexum stores the event ledger again");
                 }
             }
             Err(text) => {
                 let extent = self.outage.failed(now);
                 if let (None, Some(Extent { .. })) = (&*trouble, extent) {
                     tracing::warn!(
-                        %folder,
                         error = text,
                         "nexum cannot store the event ledger: events go on, and `nexum explain` will lack them"
                     );

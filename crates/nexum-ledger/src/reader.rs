@@ -1,5 +1,6 @@
 //! Reads a folder, newest rows first.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -34,9 +35,16 @@ pub struct Extent {
 }
 
 /// Reads a folder, also while a daemon writes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader {
     folder: PathBuf,
+}
+
+/// `Debug` omits the folder, because the content of a variable can be a part of it.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
 }
 
 impl Reader {
