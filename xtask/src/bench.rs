@@ -32,7 +32,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "dispatch",
         package: &["--package=nexum-core"],
-        guests: &["calls", "noop"],
+        guests: &["calls", "counter", "noop"],
         anvil: false,
         postgres: false,
         more: none,
@@ -121,6 +121,14 @@ const BENCHES: &[Bench] = &[
         anvil: false,
         postgres: false,
         more: builds::measure,
+    },
+    Bench {
+        name: "ledger",
+        package: &["--package=nexum-ledger"],
+        guests: &[],
+        anvil: false,
+        postgres: false,
+        more: none,
     },
     Bench {
         name: "effects",

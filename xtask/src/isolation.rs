@@ -199,6 +199,10 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             rule(Forbidden::Named(WASI_HTTP), "commands have no network"),
             gpl_free("its licence is free of the GPL"),
         ],
+        "nexum-ledger" => vec![
+            rule(Forbidden::Named(HOST), "the ledger knows no capability"),
+            gpl_free("its licence is free of the GPL"),
+        ],
         "nexum-store" => vec![
             rule(Forbidden::Named(HOST), "the state is durable without any capability"),
             gpl_free("its licence is free of the GPL"),

@@ -165,6 +165,17 @@ pub(crate) enum Command {
     /// Check whether the running daemon is healthy
     #[command(after_help = help::HEALTH)]
     Health(Health),
+    /// Explain what happened to an event, and why
+    #[command(after_help = help::EXPLAIN)]
+    Explain {
+        /// MODULE@BLOCK, an event id, or MODULE for its last event
+        of: String,
+        #[command(flatten)]
+        running: Running,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Show the limits of a module of the running daemon, and its use of them
     Limits {
         /// The module

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod chains;
 mod done;
 pub(crate) mod effects;
+pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod logs;
 mod problem;

@@ -25,6 +25,8 @@ pub(crate) mod errors;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
+mod explain;
+#[cfg(feature = "runtime")]
 mod functions;
 mod inspect;
 #[cfg(feature = "runtime")]

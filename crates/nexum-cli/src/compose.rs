@@ -38,10 +38,10 @@ use nexum_store::cluster::ClusterConfig;
 use nexum_store::{Backend, StoreConfig};
 use serde::Serialize;
 
-use crate::configure::{self, EffectsConfig};
+use crate::configure::{self, EffectsConfig, LedgerConfig};
 use crate::contract::{
-    ACCOUNTS_SECTION, ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION, NOTIFY_SECTION,
-    QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, LEDGER_SECTION, METRICS_SECTION,
+    NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
 };
 use crate::report::findings::Finding;
 
@@ -73,6 +73,8 @@ pub(crate) struct Composition {
     pub(crate) store: StoreConfig,
     /// The `[cluster]` section. `None` if this process runs all modules.
     pub(crate) cluster: Option<ClusterConfig>,
+    /// The `[ledger]` section.
+    pub(crate) ledger: LedgerConfig,
     /// Warnings about the sections.
     pub(crate) warnings: Vec<String>,
     /// The facts that an operator can compare with other sources.
@@ -123,6 +125,7 @@ pub(crate) fn compose(config: &Config, seams: Seams, errors: &mut Vec<ConfigErro
         host: HostBuilder::new(seams),
         store: StoreConfig::default(),
         cluster: None,
+        ledger: read(config, LEDGER_SECTION, LedgerConfig::from_section, errors),
         warnings: Vec::new(),
         facts: Vec::new(),
         chains: ChainsInUse::default(),
@@ -214,6 +217,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                     ADMIN_SECTION,
                     CLUSTER_SECTION,
                     EFFECTS_SECTION,
+                    LEDGER_SECTION,
                     METRICS_SECTION,
                     "modules",
                     NOTIFY_SECTION,
@@ -232,6 +236,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
             ADMIN_SECTION,
             CLUSTER_SECTION,
             EFFECTS_SECTION,
+            LEDGER_SECTION,
             METRICS_SECTION,
             NOTIFY_SECTION,
             QUERY_SECTION,

@@ -8,6 +8,8 @@ mod cluster;
 mod effects;
 mod exposed;
 mod file;
+#[cfg(feature = "runtime")]
+mod ledger;
 mod log;
 #[cfg(feature = "runtime")]
 mod log_filter;
@@ -35,6 +37,8 @@ pub(crate) use cluster::cluster;
 #[cfg(feature = "runtime")]
 pub(crate) use effects::EffectsConfig;
 pub(crate) use file::ConfigFile;
+#[cfg(feature = "runtime")]
+pub(crate) use ledger::{LEDGER_DIR, LedgerConfig};
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;

@@ -42,6 +42,9 @@ pub(crate) const CLUSTER_SECTION: &str = "cluster";
 /// The section of the records of effects, which every build with the runtime has.
 pub(crate) const EFFECTS_SECTION: &str = "effects";
 
+/// The section of the event ledger, which every build with the runtime has.
+pub(crate) const LEDGER_SECTION: &str = "ledger";
+
 /// The section of transactions.
 pub(crate) const TX_SECTION: &str = "transactions";
 

@@ -8,6 +8,7 @@ mod codes;
 mod conditions;
 mod feed;
 mod health;
+mod ledger;
 mod levels;
 mod listen;
 mod logging;

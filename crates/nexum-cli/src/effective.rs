@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::args::Files;
 use crate::compose;
 use crate::configure::{
-    AdminConfig, ConfigFile, EffectsConfig, LEVEL_VARIABLES, LogConfig, MetricsConfig, NotifyConfig, QueryConfig,
-    level_variables, set,
+    AdminConfig, ConfigFile, EffectsConfig, LEVEL_VARIABLES, LedgerConfig, LogConfig, MetricsConfig, NotifyConfig,
+    QueryConfig, level_variables, set,
 };
-use crate::contract::{ACCOUNTS_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY};
+use crate::contract::{ACCOUNTS_SECTION, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, LEDGER_SECTION};
 use crate::protocol::config::{EffectiveConfig, SettingOrigin, ShownSetting};
 
 /// The top-level tables in the order of `engine.example.toml`.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "engine",
     "metrics",
     "query",
@@ -22,6 +22,7 @@ const ORDER: [&str; 13] = [
     "notify",
     "store",
     EFFECTS_SECTION,
+    LEDGER_SECTION,
     CLUSTER_SECTION,
     "chains",
     "cow",
@@ -93,6 +94,7 @@ fn defaults(backend: Backend) -> Vec<(&'static str, Defaults)> {
         ("admin", AdminConfig::defaults()),
         ("notify", NotifyConfig::defaults()),
         (EFFECTS_SECTION, EffectsConfig::defaults()),
+        (LEDGER_SECTION, LedgerConfig::defaults()),
     ];
     let engine = nexum_config::engine::Config::defaults();
     let all = engine.into_iter().chain(own).chain(compose::defaults(backend));

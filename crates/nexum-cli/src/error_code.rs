@@ -268,6 +268,10 @@ error_codes! {
         "The store cannot be compacted while the daemon uses it.",
         "Compaction needs the store for itself.",
         "Stop the daemon, then run `nexum state compact`";
+    LedgerUnavailable: "ledger-unavailable", 503,
+        "The event ledger cannot be read.",
+        "The configuration switches it off, or its folder in the state directory fails.",
+        "Look at `[ledger]` in the configuration, and at the disk: `nexum health`";
     StateNotFound: "state-not-found", 404,
         "The store has no state of a module of this name.",
         "The name is misspelt, or the module has never run.",

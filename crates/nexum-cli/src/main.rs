@@ -23,6 +23,8 @@ mod contract;
 #[cfg(feature = "runtime")]
 mod effective;
 #[cfg(feature = "runtime")]
+mod explain;
+#[cfg(feature = "runtime")]
 mod modules;
 #[cfg(feature = "runtime")]
 mod process;

@@ -11,8 +11,8 @@ use crate::args::Files;
 use crate::compiler::compiler;
 use crate::compose::{ChainsInUse, Composition, Fact, KnownAccounts, TransactionsInUse, compose};
 use crate::configure::{
-    Admin, AdminConfig, ConfigFile, Configuration, Filter, LogFormat, MetricsConfig, NotifyConfig, QueryConfig,
-    configure_all, level_variables, read, wanted,
+    Admin, AdminConfig, ConfigFile, Configuration, Filter, LedgerConfig, LogFormat, MetricsConfig, NotifyConfig,
+    QueryConfig, configure_all, level_variables, read, wanted,
 };
 use crate::contract::NOTIFY_SECTION;
 use crate::report::{Refusal, Refusals};
@@ -36,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     /// This process as a node of an installation. `None` if it runs all modules.
     pub(crate) cluster: Option<ClusterConfig>,
+    pub(crate) ledger: LedgerConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
     /// The refusal of a plan that has no module.
@@ -112,6 +113,7 @@ impl Settings {
             host,
             store,
             cluster,
+            ledger,
             warnings,
             facts,
             chains,
@@ -171,6 +173,7 @@ impl Settings {
             notify,
             store,
             cluster,
+            ledger,
             no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),

@@ -18,6 +18,7 @@ pub(crate) mod effects;
 pub(crate) mod error;
 pub(crate) mod event_part;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod frames;
 pub(crate) mod health;
 pub(crate) mod lasting;
@@ -55,6 +56,9 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
     let path = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
     Ok((path.into(), Some(directory)))
 }
+
+/// The path of explanations of events.
+pub(crate) const EXPLAIN: &str = "/v1/explain";
 
 /// The path of the list of chains.
 pub(crate) const CHAINS: &str = "/v1/chains";

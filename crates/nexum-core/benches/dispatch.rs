@@ -1,4 +1,5 @@
-//! A block's delivery to a module, and a host call, against wasmtime alone.
+//! A block's delivery to a module, and a host call, against wasmtime alone; and an event with a ledger against
+//! one without.
 //!
 //! A sample is a sequence of events. Each is appended after all modules have handled the previous
 //! one. Samples of both sides alternate, so that other load of the machine affects both.
@@ -19,11 +20,14 @@ use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::{Limit, Limits};
+use nexum_core::capability::Capabilities;
 use nexum_core::clock::{Clock, Seams, SystemClock};
+use nexum_core::ledger::{Calls, Entry};
 use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::{RunSettings, Supervisor};
-use nexum_core::{ModuleStatus, Stage};
+use nexum_core::{Ledger, ModuleStatus, Stage};
+use nexum_host_store::LocalStore;
 use nexum_testing::bench::{self, Figure, HandGrown};
 use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
@@ -46,6 +50,8 @@ const CALLS_PER_EVENT: u64 = 1_000;
 /// The most time that the host may add to a handler's call, and to a host call, in microseconds.
 const DISPATCH_US_OVER: f64 = 1.5;
 const HOST_CALL_US_OVER: f64 = 0.1;
+/// The most time that the ledger may add to an event, in microseconds.
+const LEDGER_US_OVER: f64 = 1.0;
 
 fn main() -> wasmtime::Result<()> {
     let one_thread = Builder::new_current_thread().enable_all().build()?;
@@ -59,6 +65,13 @@ fn main() -> wasmtime::Result<()> {
     ] {
         let (median, baseline) = dispatch(runtime, modules)?;
         figures.push(Figure::new(name, "us", median, baseline).at_most_over_baseline(DISPATCH_US_OVER));
+    }
+    for (name, fixture) in [
+        ("block event with a ledger, without host calls", "noop"),
+        ("block event with a ledger, three store calls and two writes", "counter"),
+    ] {
+        let (median, baseline) = ledger(&one_thread, fixture)?;
+        figures.push(Figure::new(name, "us", median, baseline).at_most_over_baseline(LEDGER_US_OVER));
     }
     for call in ["clock.now-ms", "logging.log"] {
         let (median, baseline) = host_call(&one_thread, call == "logging.log")?;
@@ -88,6 +101,41 @@ fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
         Ok((per_event(through_host), per_event(alone)))
     };
     bench::medians(WARM_UP, SAMPLES, &mut sample)
+}
+
+/// Microseconds per event of a module: with a ledger, and without one.
+fn ledger(runtime: &Runtime, fixture: &str) -> wasmtime::Result<(f64, f64)> {
+    let load = || {
+        let (modules, seams) = (bench::copies(fixture, 1), Seams::system());
+        let capabilities = Capabilities::ambient(seams.clone()).with(LocalStore);
+        runtime.block_on(bench::load(
+            modules,
+            capabilities,
+            seams,
+            Limits::default(),
+            Pooling::Auto,
+        ))
+    };
+    let ledger = Ledger::new(Arc::new(SystemClock::new()), Calls::FailedAndSlow);
+    let mut with = Host::start_with(runtime, load(), Some(ledger.clone()));
+    let mut without = Host::start(runtime, load());
+    let numbers = vec![0; EVENTS_PER_SAMPLE];
+    let mut sample = || {
+        let (with, without) = (with.sample(&numbers), without.sample(&numbers));
+        assert_eq!(attempts(&ledger), EVENTS_PER_SAMPLE, "the ledger has each event");
+        let per_event = |took: Duration| took.as_secs_f64() * 1e6 / EVENTS_PER_SAMPLE as f64;
+        Ok((per_event(with), per_event(without)))
+    };
+    bench::medians(WARM_UP, SAMPLES, &mut sample)
+}
+
+/// Takes the entries out, and counts the attempts.
+fn attempts(ledger: &Ledger) -> usize {
+    let entries = ledger.take();
+    entries
+        .iter()
+        .filter(|(_, entry)| matches!(entry, Entry::Attempt(_)))
+        .count()
 }
 
 /// Microseconds per host call: through a capability, and to a function that is linked by hand.
@@ -196,8 +244,15 @@ struct Request {
 
 impl<'a> Host<'a> {
     fn start(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>) -> Self {
+        Self::start_with(runtime, modules, None)
+    }
+
+    fn start_with(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>, ledger: Option<Ledger>) -> Self {
         let (requests, queue) = mpsc::channel(1);
-        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
+        let mut supervisor = Supervisor::new(RunSettings {
+            ledger,
+            ..RunSettings::new(Arc::new(MemoryStore::new()))
+        });
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
         let requests_of_bench = Arc::new(Mutex::new(queue));
         let chain = HandGrown::new(move |log, _| {

@@ -63,6 +63,7 @@
 //! | [`engine`] | crates that run guests of another kind |
 //! | [`trial`] | programs that run a module on past blocks, without consequences |
 //! | [`module`], [`supervisor`] | programs that load and run modules step by step, tests and benchmarks |
+//! | [`ledger`] | programs that keep a record of each event, for `nexum explain` |
 //! | [`clock`], [`metrics`] | tests with a time of their own, and programs that export metrics |
 //!
 //! # How the code is layered
@@ -77,6 +78,7 @@
 //! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |
 //! | `capability` | the host functions that a module may call |
 //! | `module` | a module, from its files to a running instance |
+//! | `ledger` | what happened to each event: entries, and the bounded buffer that runners fill |
 //! | `bus` | the logs between sources and runners |
 //! | `runner` | one task for each module: its events, failures and commands |
 //! | `query` | a pool of instances for each module that answers queries |
@@ -108,6 +110,7 @@ pub mod clock;
 pub mod engine;
 mod event;
 mod host;
+pub mod ledger;
 pub mod logged;
 pub mod membership;
 pub mod metrics;
@@ -127,13 +130,13 @@ mod windows;
 /// Sources of chains, and the events that they make of blocks. For authors of an
 /// [`EventSource`](source::EventSource).
 pub mod source {
-    pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
+    pub use crate::bus::log::{EventLog, LogEntry, Origin, ReadResult, Resume, Routed, Subscriber};
     pub use crate::bus::report::{
         Budget, EndpointReport, EndpointState, FollowingReport, HeadReport, LastError, Latency, ModuleRequests,
         SourceReport, Trouble,
     };
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
-    pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
+    pub use crate::event::{Advance, BlockHash, Event, EventId, EventKind, Log, Position};
     pub use crate::outage::{Extent, Outage};
 }
 
@@ -147,6 +150,7 @@ pub use host::{
     AbsentModule, BuildError, Change, ChangeError, Difference, Extension, Host, HostBuilder, HostHandle, Inspection,
     Lasts, LoadingModule, ModuleEntry, Operator, Prepared,
 };
+pub use ledger::Ledger;
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use module::loader::LoaderSettings;

@@ -39,6 +39,10 @@ pub const EFFECTS_UNKNOWN: &str = "nexum_effects_unknown";
 /// Counter: effects that may have happened and that the module's state does not know any more. Label: [`MODULE`].
 pub const EFFECTS_STRANDED: &str = "nexum_effects_stranded_total";
 
+/// Counter: entries of the ledger that were dropped, because its buffer was full or because they could not
+/// be stored.
+pub const LEDGER_LOST: &str = "nexum_ledger_lost_total";
+
 /// Histogram, seconds: the duration of an event's handler call, including waits in host calls, for
 /// successes and failures. Label: [`MODULE`].
 pub const EVENT_HANDLER_SECONDS: &str = "nexum_event_handler_seconds";
@@ -126,6 +130,7 @@ pub fn describe() {
         DEAD_LETTERS,
         "events that failed all attempts, which the operator can retry or skip"
     );
+    describe_counter!(LEDGER_LOST, "entries of the event ledger that were dropped");
     describe_counter!(EFFECTS, "requests that change something outside nexum, by outcome");
     describe_gauge!(
         EFFECTS_UNKNOWN,

@@ -18,6 +18,7 @@ mod lifecycle;
 mod mailbox;
 mod metrics;
 mod place;
+mod recording;
 mod stage;
 mod stall;
 mod status;
@@ -44,6 +45,7 @@ use calls::RecentCalls;
 use failures::Failures;
 use feed::Feed;
 use lifecycle::Life;
+use recording::Recording;
 use stall::Stall;
 use transaction::RevertFailed;
 
@@ -86,6 +88,8 @@ pub(crate) struct Runner {
     rate: Option<Bucket>,
     /// Whether nexum refuses the module if its next `init` fails.
     is_strict: bool,
+    /// The notes for the ledger. `None` without one.
+    recording: Option<Recording>,
 }
 
 /// The reason why a module died while the process continues.

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::clock::{Clock, SystemClock};
+use crate::ledger::Ledger;
 use crate::membership::Membership;
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
@@ -79,6 +80,8 @@ pub struct RunSettings {
     pub together: BTreeMap<ModuleName, BTreeSet<String>>,
     /// The tasks beside the modules.
     pub services: Vec<Arc<dyn Service>>,
+    /// The ledger of all events. `None` for none.
+    pub ledger: Option<Ledger>,
 }
 
 impl RunSettings {
@@ -94,6 +97,7 @@ impl RunSettings {
             membership: None,
             together: BTreeMap::new(),
             services: Vec::new(),
+            ledger: None,
         }
     }
 }
@@ -195,6 +199,7 @@ impl Supervisor {
                     membership,
                     together,
                     services,
+                    ledger,
                 },
             handle,
             inbox,
@@ -234,6 +239,7 @@ impl Supervisor {
             clock,
             ownership: membership.map(|membership| Ownership::begin(membership, together)),
             unanswered,
+            ledger,
         };
         let opened = store::when_reachable(&run.store, state::open);
         stop.run_until_cancelled(opened).await.unwrap_or(Ok(()))?;
@@ -299,6 +305,7 @@ struct Run {
     ownership: Option<Ownership>,
     /// The modules that the run began with, and whose queries it cannot answer yet.
     unanswered: Vec<QueryModule>,
+    ledger: Option<Ledger>,
 }
 
 /// A request that waits for the end of a runner.

@@ -75,6 +75,7 @@ async fn request(
             Err(reason) => Err(RequestError::denied(reason)),
         };
         let answer = answer.map_err(|error| error.to_host_error());
+        host_call.ends(answer.as_ref().map(String::len).map_err(|error| error.kind));
         place.answered(&answer);
         return Ok(answer);
     }
@@ -85,7 +86,9 @@ async fn request(
         stand_in: None,
     };
     let answer = once(view, chain_id, &effect, |_| send()).await?;
-    Ok(answer.map_err(|error| error.to_host_error()))
+    let answer = answer.map_err(|error| error.to_host_error());
+    host_call.ends(answer.as_ref().map(String::len).map_err(|error| error.kind));
+    Ok(answer)
 }
 
 async fn submit(
@@ -119,7 +122,10 @@ async fn submit(
         }
         result.map(|uid| uid.to_string())
     };
-    once(view, chain_id, &effect, submit).await
+    let answer = once(view, chain_id, &effect, submit).await?;
+    let length = answer.as_ref().map(String::len);
+    host_call.ends(length.map_err(|error| error.to_host_error().kind));
+    Ok(answer)
 }
 
 /// A request that changes something at an order book.

@@ -1,7 +1,7 @@
 //! The WIT implementation.
 
 use nexum_config::limits::Limit;
-use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_core::capability::{Asked, HostCallKind, View};
 
 use crate::bindings::nexum::host::http;
@@ -51,7 +51,15 @@ async fn send(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Res
     }
     let fetcher = &view.state.fetcher;
     let time = fetcher.time(request.timeout, view.scope.answer_by());
-    Ok(fetcher.fetch_once(request, time, journal).await?)
+    let answer = fetcher.fetch_once(request, time, journal).await?;
+    call.ends(received(&answer));
+    Ok(answer)
+}
+
+/// The length of an answer's body, or the kind of its error for the guest.
+pub(crate) fn received(answer: &Result<Answer, FetchError>) -> Result<usize, HostErrorKind> {
+    let length = answer.as_ref().map(|answer| answer.body.len());
+    length.map_err(|error| error.to_host_error().kind)
 }
 
 impl TryFrom<http::Request> for Request {

@@ -170,10 +170,14 @@ async fn attempt<S>(
     if let Some(endpoint) = grant.account().endpoint() {
         call.endpoint(&endpoint);
     }
-    match timeout_at(view.scope.answer_by(), grant.account().sign(&preimage)).await {
-        Ok(signature) => Ok(signature?.as_bytes().to_vec()),
+    let signed = match timeout_at(view.scope.answer_by(), grant.account().sign(&preimage)).await {
+        Ok(signature) => signature.map_err(IdentityError::from),
         Err(_) => Err(IdentityError::Deadline),
-    }
+    };
+    let signature = signed.map(|signature| signature.as_bytes().to_vec());
+    let length = signature.as_ref().map(Vec::len);
+    call.ends(length.map_err(|error| error.to_host_error().kind));
+    signature
 }
 
 /// The grant of the module for this account.

@@ -5,9 +5,9 @@
 
 use std::ops::ControlFlow;
 
-use nexum_config::limits::Limit;
+use nexum_config::limits::{Limit, saturating_usize};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_core::capability::{HostCallKind, SetError, View};
+use nexum_core::capability::{HostCall, HostCallKind, SetError, View};
 
 use crate::bindings::nexum::host::local_store;
 
@@ -22,42 +22,44 @@ pub(crate) const LISTED_KEY_BYTES: u64 = 8;
 
 impl local_store::Host for View<'_, ()> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, HostError>> {
-        let _call = self.host_call(HostCallKind::Store, "get");
+        let call = self.host_call(HostCallKind::Store, "get");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key) {
-            return Ok(Err(error));
+            return failed(call, error);
         }
         let value = self.scope.get(key.as_bytes()).await?;
-        self.spend_call(value.as_ref().map_or(0, Vec::len))?;
+        let bytes = value.as_ref().map_or(0, Vec::len);
+        self.spend_call(bytes)?;
+        call.ends(Ok(bytes));
         Ok(Ok(value))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), HostError>> {
-        let _call = self.host_call(HostCallKind::Store, "set");
+        let call = self.host_call(HostCallKind::Store, "set");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key).and_then(|()| check_value(self, &value)) {
-            return Ok(Err(error));
+            return failed(call, error);
         }
         self.scope
             .spend(Limit::StoreBytesWritten, (key.len() + value.len()) as u64)?;
-        answer(self.scope.set(key.into_bytes(), value).await)
+        answer(call, self.scope.set(key.into_bytes(), value).await)
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), HostError>> {
-        let _call = self.host_call(HostCallKind::Store, "delete");
+        let call = self.host_call(HostCallKind::Store, "delete");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&key) {
-            return Ok(Err(error));
+            return failed(call, error);
         }
         self.scope.spend(Limit::StoreBytesWritten, key.len() as u64)?;
-        answer(self.scope.delete(key.as_bytes()).await)
+        answer(call, self.scope.delete(key.as_bytes()).await)
     }
 
     async fn list_keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, HostError>> {
-        let _call = self.host_call(HostCallKind::Store, "list-keys");
+        let call = self.host_call(HostCallKind::Store, "list-keys");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&prefix) {
-            return Ok(Err(error));
+            return failed(call, error);
         }
         let left = self.scope.left(Limit::ResponseBytes);
         let (mut keys, mut bytes) = (Vec::new(), 0);
@@ -72,18 +74,28 @@ impl local_store::Host for View<'_, ()> {
         self.scope.keys(prefix.as_bytes(), &mut visit).await?;
         // A list that does not fit ends the event: the guest would take a part of it for the whole.
         self.scope.spend(Limit::ResponseBytes, bytes)?;
+        call.ends(Ok(saturating_usize(bytes)));
         Ok(Ok(keys))
     }
 }
 
 /// The guest's answer to a change. A store that cannot be read is not the guest's fault and ends
 /// the event.
-pub(crate) fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
+pub(crate) fn answer(call: HostCall<'_>, changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
     match changed {
-        Ok(()) => Ok(Ok(())),
+        Ok(()) => {
+            call.ends(Ok(0));
+            Ok(Ok(()))
+        }
         Err(SetError::Store(error)) => Err(error.into()),
-        Err(denied) => Ok(Err(error(HostErrorKind::Denied, denied.to_string()))),
+        Err(denied) => failed(call, error(HostErrorKind::Denied, denied.to_string())),
     }
+}
+
+/// Ends a call with an error for the guest.
+pub(crate) fn failed<T, E: From<HostError>>(call: HostCall<'_>, error: HostError) -> wasmtime::Result<Result<T, E>> {
+    call.ends(Err(error.kind));
+    Ok(Err(error.into()))
 }
 
 pub(crate) fn check(key: &str) -> Result<(), HostError> {

@@ -4,14 +4,14 @@
 
 use std::ops::ControlFlow;
 
-use nexum_config::limits::Limit;
-use nexum_core::bindings::nexum::host::types::HostErrorKind;
+use nexum_config::limits::{Limit, saturating_usize};
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_core::bindings::trigger::nexum::host::types::Fault;
 use nexum_core::capability::{HostCallKind, View};
 
 use crate::bindings::nexum::host::local_store as shared;
 use crate::bindings::trigger::nexum::host::local_store::{self, EntryPage, KeyValue, ValueFilter, WriteOp};
-use crate::host::{LISTED_KEY_BYTES, answer, check, check_value, error};
+use crate::host::{LISTED_KEY_BYTES, answer, check, check_value, error, failed};
 
 /// The most entries of a page, and their number if the module gives none: a page of small values is
 /// then far below [`PAGE_BYTES_MAX`].
@@ -64,10 +64,10 @@ impl local_store::Host for View<'_, ()> {
 
     /// Spends what the list of the keys would: the host reads as much.
     async fn count(&mut self, prefix: String) -> wasmtime::Result<Result<u64, Fault>> {
-        let _call = self.host_call(HostCallKind::Store, "count");
+        let call = self.host_call(HostCallKind::Store, "count");
         self.scope.spend(Limit::StoreOperations, 1)?;
         if let Err(error) = check(&prefix) {
-            return Ok(Err(error.into()));
+            return failed(call, error);
         }
         let left = self.scope.left(Limit::ResponseBytes);
         let (mut keys, mut bytes) = (0, 0);
@@ -82,6 +82,7 @@ impl local_store::Host for View<'_, ()> {
         };
         self.scope.keys(prefix.as_bytes(), &mut visit).await?;
         self.scope.spend(Limit::ResponseBytes, bytes)?;
+        call.ends(Ok(size_of::<u64>()));
         Ok(Ok(keys))
     }
 
@@ -93,10 +94,9 @@ impl local_store::Host for View<'_, ()> {
         scan_limit: u32,
         filter: Option<ValueFilter>,
     ) -> wasmtime::Result<Result<EntryPage, Fault>> {
-        let _call = self.host_call(HostCallKind::Store, "list-entries");
+        let call = self.host_call(HostCallKind::Store, "list-entries");
         self.scope.spend(Limit::StoreOperations, 1)?;
         let checked = check(&prefix).and_then(|()| check(&start_after));
-        let checked = checked.map_err(Fault::from);
         let bounds = checked.and_then(|()| {
             Ok((
                 bound("limit", limit, PAGE_ENTRIES_MAX)?,
@@ -105,7 +105,7 @@ impl local_store::Host for View<'_, ()> {
         });
         let (limit, scan_limit) = match bounds {
             Ok(bounds) => bounds,
-            Err(fault) => return Ok(Err(fault)),
+            Err(error) => return failed(call, error),
         };
         let after = (!start_after.is_empty()).then_some(start_after.as_bytes());
         let mut page = Page::new(limit, scan_limit, filter);
@@ -113,11 +113,12 @@ impl local_store::Host for View<'_, ()> {
         self.scope.entries(prefix.as_bytes(), after, &mut visit).await?;
         self.spend_call(page.read)?;
         self.scope.spend(Limit::ResponseBytes, page.bytes)?;
+        call.ends(Ok(saturating_usize(page.bytes)));
         Ok(Ok(page.page))
     }
 
     async fn apply(&mut self, ops: Vec<WriteOp>) -> wasmtime::Result<Result<(), Fault>> {
-        let _call = self.host_call(HostCallKind::Store, "apply");
+        let call = self.host_call(HostCallKind::Store, "apply");
         self.scope.spend(Limit::StoreOperations, ops.len() as u64)?;
         let mut bytes = 0;
         for op in &ops {
@@ -126,7 +127,7 @@ impl local_store::Host for View<'_, ()> {
                 WriteOp::Delete(key) => (key, [].as_slice()),
             };
             if let Err(error) = check(key).and_then(|()| check_value(self, value)) {
-                return Ok(Err(error.into()));
+                return failed(call, error);
             }
             bytes += (key.len() + value.len()) as u64;
         }
@@ -135,18 +136,18 @@ impl local_store::Host for View<'_, ()> {
             WriteOp::Set(KeyValue { key, value }) => (key.into_bytes(), Some(value)),
             WriteOp::Delete(key) => (key.into_bytes(), None),
         });
-        Ok(answer(self.scope.apply(writes).await)?.map_err(Fault::from))
+        Ok(answer(call, self.scope.apply(writes).await)?.map_err(Fault::from))
     }
 }
 
 /// A requested bound on a page, or the host's bound for zero.
-fn bound(what: &str, requested: u32, most: u32) -> Result<u32, Fault> {
+fn bound(what: &str, requested: u32, most: u32) -> Result<u32, HostError> {
     match requested {
         0 => Ok(most),
         requested if requested <= most => Ok(requested),
         requested => {
             let message = format!("the {what} of a page is {requested}, and {most} at most are allowed");
-            Err(error(HostErrorKind::InvalidInput, message).into())
+            Err(error(HostErrorKind::InvalidInput, message))
         }
     }
 }

@@ -43,6 +43,9 @@ pub(crate) const TARGET: &str = "nexum::tx";
 /// The least gas of a transaction.
 const GAS_MIN: u64 = 21_000;
 
+/// The bytes of the answer to a request: a transaction's hash in hexadecimal digits, as JSON.
+const HASH_ANSWER_BYTES: usize = 68;
+
 /// The kind of the effect, as for transactions that a module has signed itself.
 const KIND: &str = "transaction";
 
@@ -98,12 +101,12 @@ impl ChainMethods for Transactions {
             }
         };
         let journal = view.effect()?;
-        let sent = timeout_at(by, job.send(&journal)).await;
-        drop(call);
-        let sent = match sent {
+        let sent = match timeout_at(by, job.send(&journal)).await {
             Ok(sent) => sent?,
             Err(_) => job.late().ok_or(SendError::Deadline),
         };
+        let length = sent.as_ref().map(|_| HASH_ANSWER_BYTES);
+        call.ends(length.map_err(|error| error.to_host_error().kind));
         Ok(match sent {
             Ok(hash) => Ok(format!("\"{hash}\"")),
             Err(error) => {

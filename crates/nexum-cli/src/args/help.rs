@@ -215,6 +215,17 @@ A terminal narrower than 120 columns has some values below the tables.
 
 Exit codes: 0 all well, 1 a chain or an endpoint has trouble, 2 refused.";
 
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  nexum explain my-module                what it did with its last event
+  nexum explain my-module@19000000       what it did at a block, or why nothing
+  nexum explain 1:19000000:block         what all modules did with an event
+
+The command asks the running daemon. Without one, it reads the event ledger in
+the state directory, and cannot say why something did not happen.
+
+Exit codes: 0 the event was handled, 1 it was not, 2 refused.";
+
 pub(super) const HEALTH: &str = "\
 Examples:
   nexum health                              everything that should run runs

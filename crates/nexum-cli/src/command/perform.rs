@@ -2,7 +2,9 @@
 
 use super::completions::completions;
 use super::man::man;
-use super::{bundle, check, compile, config, dead_letter, doctor, effect, errors, exec, inspect, state, trial};
+use super::{
+    bundle, check, compile, config, dead_letter, doctor, effect, errors, exec, explain, inspect, state, trial,
+};
 use crate::args::{Command, Reload, Running};
 #[cfg(feature = "author")]
 use crate::author;
@@ -41,6 +43,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Status(args) => ask(&args.running, |client| status::status(client, &args)),
         Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
         Command::Health(args) => health::health(&args, || configure_state_dir(args.running.config.as_deref())),
+        Command::Explain { of, running, format } => explain::explain(&running, &of, format),
         Command::Limits {
             module,
             running,

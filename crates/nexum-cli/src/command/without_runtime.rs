@@ -37,6 +37,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Status(_) => "status",
         Command::Chains { .. } => "chains",
         Command::Health(_) => "health",
+        Command::Explain { .. } => "explain",
         Command::Limits { .. } => "limits",
         Command::Logs(_) => "logs",
         Command::Events(_) => "events",

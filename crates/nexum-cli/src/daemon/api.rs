@@ -13,6 +13,7 @@ mod dead_letters;
 mod effects;
 pub(crate) mod error;
 mod errors;
+mod explain;
 pub(crate) mod extract;
 pub(crate) mod few;
 mod health;
@@ -95,6 +96,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .merge(effects::routes())
         .merge(state::routes())
         .merge(logs::routes())
+        .merge(explain::routes())
         .merge(errors::routes())
         .merge(openapi::routes())
 }

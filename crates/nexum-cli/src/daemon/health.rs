@@ -11,6 +11,7 @@ use nexum_core::state::Act;
 use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleEntry, ModuleStatus, Stage, TopicPosition};
 
+use super::api::ApiState;
 use super::node::Node;
 use super::refused::Refused;
 use crate::compose::TransactionsInUse;
@@ -30,15 +31,17 @@ pub(crate) struct HealthCheck {
     refused: Refused,
     node: Node,
     transactions: TransactionsInUse,
+    ledger: Option<nexum_ledger::Handle>,
 }
 
 impl HealthCheck {
-    pub(crate) fn new(host: HostHandle, refused: Refused, node: Node, transactions: TransactionsInUse) -> Self {
+    pub(crate) fn of(api: &ApiState) -> Self {
         Self {
-            host,
-            refused,
-            node,
-            transactions,
+            host: api.host.clone(),
+            refused: api.refused.clone(),
+            node: api.node.clone(),
+            transactions: api.transactions.clone(),
+            ledger: api.ledger.clone(),
         }
     }
 
@@ -144,9 +147,19 @@ impl HealthCheck {
         stopped.chain(absent).collect()
     }
 
-    /// The late transactions, the dead letters, the effects in doubt, and the endpoints that nexum cannot use while it uses others.
+    /// The ledger that is not stored, the late transactions, the dead letters, the effects in doubt, and the endpoints that nexum cannot use while it uses others.
     fn notes(&self, modules: &[Arc<ModuleStatus>]) -> Vec<Problem> {
         let mut notes = self.transactions.late(SystemClock::new().now_ms());
+        notes.extend(
+            self.ledger
+                .iter()
+                .filter_map(nexum_ledger::Handle::trouble)
+                .map(|trouble| Problem {
+                    reason: cut(&format!("the event ledger is not stored: {}", trouble.text)),
+                    since_ms: Some(trouble.since_ms),
+                    ..Problem::default()
+                }),
+        );
         for status in modules {
             let (name, letters, effects) = (status.name(), status.dead_letters(), status.effects_in_doubt());
             let letters =

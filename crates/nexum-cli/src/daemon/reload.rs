@@ -28,8 +28,7 @@ use super::levels::LogLevel;
 use super::systemd::Service;
 use crate::args::Files;
 use crate::compose::{ChainsInUse, PreparedChains};
-use crate::configure::{Admin, Token};
-use crate::configure::{ConfigFile, Filter};
+use crate::configure::{Admin, ConfigFile, Filter, LedgerConfig, Token};
 use crate::effective::effective;
 use crate::error_code::ErrorCode;
 use crate::modules::{Plan, Settings};
@@ -64,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) chains: ChainsInUse,
     pub(crate) log_level: LogLevel,
     pub(crate) service: Service,
+    /// The event ledger, if there is one.
+    pub(crate) ledger: Option<nexum_ledger::Handle>,
     /// The token of the TCP port, if there is a port.
     pub(crate) token: Option<Arc<Token>>,
 }
@@ -257,6 +258,7 @@ impl Reloader {
             changes,
             warnings: plan.warnings,
             admin: plan.admin,
+            ledger: plan.ledger,
         })
     }
 
@@ -268,6 +270,10 @@ impl Reloader {
         next.chains.commit();
         if let (Some(token), Some(admin)) = (&parts.token, &next.admin) {
             token.replace(admin.token());
+        }
+        if let Some(ledger) = &parts.ledger {
+            ledger.set_keep(next.ledger.keep);
+            ledger.ledger().set_calls(next.ledger.calls);
         }
         if next.running.filter != self.running.filter {
             parts.log_level.configure(next.running.filter.clone());
@@ -287,6 +293,7 @@ struct Next {
     warnings: Vec<String>,
     /// The TCP port, with the present token.
     admin: Option<Admin>,
+    ledger: LedgerConfig,
 }
 
 impl Next {

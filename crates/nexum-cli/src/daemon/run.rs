@@ -12,6 +12,7 @@ use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::{Report, Shutdown, SteerError};
 use nexum_core::{HostBuilder, Inspection, LoadErrors};
+use nexum_ledger::Handle;
 use nexum_store::StoreConfig;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -30,7 +31,7 @@ use super::query::Listener;
 use super::refused::{Refused, forget};
 use super::reload::{self, Running};
 use super::systemd::{self, Modules, Service};
-use super::{progress, watch};
+use super::{ledger, progress, watch};
 use crate::compose::{ChainsInUse, KnownAccounts, TransactionsInUse};
 use crate::configure::{Admin, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
 use crate::exit_code::{ABANDONED, FAILED, STOPPED};
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notify,
         store,
         cluster,
+        ledger,
         host,
         chains,
         accounts,
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         .commit_policy(store.policy)
         .strict(args.strict);
     let host = membership.into_iter().fold(host, HostBuilder::membership);
+    let (host, ledger) = ledger::keep(host, &ledger, &config.state_dir);
     let daemon = Daemon {
         args,
         no_modules,
@@ -106,6 +109,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notify,
         store: opened,
         node,
+        ledger,
         recorder,
         chains,
         accounts,
@@ -159,6 +163,8 @@ struct Daemon<'a> {
     notify: NotifyConfig,
     store: Arc<dyn StateStore>,
     node: Node,
+    /// The event ledger, if there is one.
+    ledger: Option<Handle>,
     recorder: Option<PrometheusHandle>,
     chains: ChainsInUse,
     accounts: KnownAccounts,
@@ -210,6 +216,7 @@ impl Daemon<'_> {
             store: self.store.clone(),
             refused: Refused::default(),
             node: self.node.clone(),
+            ledger: self.ledger.clone(),
             accounts: self.accounts.clone(),
             transactions: self.transactions.clone(),
             records: self.log.records.clone(),
@@ -227,6 +234,7 @@ impl Daemon<'_> {
             host: api.host.clone(),
             chains: self.chains.clone(),
             log_level: self.log.level.clone(),
+            ledger: self.ledger.clone(),
             service,
             token: port.token(),
         };
@@ -250,7 +258,7 @@ impl Daemon<'_> {
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(HealthCheck::new(api.host.clone(), api.refused.clone(), self.node.clone(), api.transactions.clone())) => match never {},
+            never = exporter.serve(HealthCheck::of(&api)) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},

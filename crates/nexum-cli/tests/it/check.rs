@@ -121,6 +121,9 @@ retries = 3
 allow = ["a.example"]
 [store]
 backend = "redb"
+[ledger]
+keep_days = 29
+calls = "all"
 [[modules]]
 path = "a.wasm"
 name = "a"
@@ -221,6 +224,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("a.example", "a b", "http.allow[0]: "),
     ("\"redb\"", "\"rebd\"", "store.backend: expected"),
+    ("keep_days = 29", "keep_days = 0", "ledger.keep_days: expected"),
+    ("\"all\"", "\"none\"", "ledger.calls: expected"),
     (
         "path = \"a.wasm\"\nname = \"a\"",
         "path = \"a.wasm\"\nname = \"A!\"",

@@ -101,7 +101,7 @@ fn settings(dir: &Dir) -> Vec<Value> {
 }
 
 /// A table for each kind of table, with the required keys.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 17] = [
     ("engine", ""),
     ("engine.limits", ""),
     ("engine.restart", ""),
@@ -111,6 +111,7 @@ const TABLES: [(&str, &str); 16] = [
     ("notify", "command = ['/bin/true']\n"),
     ("store", ""),
     ("effects", ""),
+    ("ledger", ""),
     ("http", ""),
     ("chains.1", "rpc_url = 'http://localhost:8545'\n"),
     ("chains.2.endpoints", "url = 'http://localhost:8545'\n"),

@@ -47,6 +47,8 @@ mod effects;
 mod ethflow;
 #[cfg(feature = "runtime")]
 mod exec;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod explain;
 #[cfg(feature = "runtime")]
 mod files;
 #[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]

@@ -42,6 +42,7 @@ fn says_that_the_runtime_is_not_built_in() {
         &["events"],
         &["log-level"],
         &["notify", "test"],
+        &["explain", "watcher"],
         &["limits", "watcher"],
         &["module", "restart", "watcher"],
         &["dead-letter", "list", "watcher"],

@@ -1,6 +1,8 @@
 //! The log of a topic: a bounded list of entries. The source appends, and runners read at their own
 //! pace.
 
+mod entry;
+
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -12,8 +14,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::entry::{LogEntry, Origin, Routed, Subscriber};
 use super::history::History;
-use super::router::{Router, Routes, SubscriberId};
+use super::router::{Router, SubscriberId};
 use crate::event::{Advance, BlockHash, Position};
 use crate::state::HeaderStore;
 
@@ -26,47 +29,6 @@ pub(crate) const LOG_ENTRIES_MAX: usize = 1_024;
 /// full blocks, and small enough for a dozen chains in one process. The newest entry stays at any
 /// size.
 pub(crate) const LOG_BYTES_MAX: usize = 64 << 20;
-
-/// One step of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogEntry {
-    /// The chain grew by a block.
-    Advance(Arc<Routed>),
-    /// The blocks after this position are no longer part of the chain.
-    Revert(Position),
-}
-
-/// A block, and the subscribers of its logs.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Routed {
-    /// The block.
-    pub block: Arc<Advance>,
-    /// The time of the append.
-    pub at: Instant,
-    routes: Routes,
-    /// The revision of the filters. `routes` or the block lack the logs of later subscribers.
-    revision: u64,
-}
-
-impl Routed {
-    /// The positions of a subscriber's logs in the block's list, in order. `None` if the source
-    /// read the block before it knew the subscriber's filters.
-    pub fn logs_of(&self, subscriber: Subscriber) -> Option<&[u32]> {
-        if self.revision < subscriber.since {
-            return None;
-        }
-        let found = self.routes.binary_search_by_key(&subscriber.id, |(id, _)| *id);
-        Some(found.map_or(&[], |index| &self.routes[index].1))
-    }
-}
-
-/// A reader of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscriber {
-    id: SubscriberId,
-    /// The first revision of the chain's filters that includes the subscriber's.
-    since: u64,
-}
 
 /// The result of a read at a position of the log.
 #[derive(Debug, PartialEq, Eq)]
@@ -200,6 +162,11 @@ impl EventLog {
     /// Appends a block. Only the source calls this, after a check that the block extends the
     /// [`head`](Self::head).
     pub fn append(&self, block: Arc<Advance>) {
+        self.append_from(None, block);
+    }
+
+    /// As [`append`](Self::append), for a block that came in a known way.
+    pub fn append_from(&self, origin: Option<Arc<Origin>>, block: Arc<Advance>) {
         // The header comes before the entry, so that every durable cursor has the header of its
         // block in the store.
         if let Some(headers) = &self.headers {
@@ -213,6 +180,7 @@ impl EventLog {
         let routed = Routed {
             block,
             at: Instant::now(),
+            origin,
             routes,
             revision,
         };
@@ -382,15 +350,6 @@ impl Inner {
             (_, head, None) if head.is_none_or(|head| next > head) => Resume::Pending,
             _ => return None,
         })
-    }
-}
-
-impl LogEntry {
-    fn size_bytes(&self) -> usize {
-        match self {
-            Self::Advance(routed) => size_of::<Self>() + routed.block.size_bytes(),
-            Self::Revert(_) => size_of::<Self>(),
-        }
     }
 }
 

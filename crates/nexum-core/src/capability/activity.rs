@@ -9,6 +9,7 @@
 //! when it names an endpoint for the first time.
 
 mod time_use;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 
 pub use self::time_use::{EndpointTime, HostCallKind, TimeKind, TimeShare, TimeUse};
 use self::time_use::{EndpointTimes, Times};
+pub(crate) use self::trace::{Trace, TracedCall};
+use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::Handler;
 use crate::windows::Windows;
 
@@ -47,6 +50,8 @@ struct State {
     endpoints: Vec<EndpointTimes>,
     /// The number of endpoints so far.
     named: u64,
+    /// The host calls of the handler call. `None` if no ledger needs them.
+    trace: Option<Box<Trace>>,
 }
 
 /// A handler call in progress.
@@ -100,7 +105,23 @@ pub struct CurrentCall {
 /// cancels it. A module has one at a time: a second one takes the place of the first.
 #[derive(Debug)]
 #[must_use = "the call ends when the guard is dropped"]
-pub struct HostCall<'a>(&'a Activity);
+pub struct HostCall<'a> {
+    activity: &'a Activity,
+    end: CallEnd,
+}
+
+/// The end of a host call, for the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CallEnd {
+    /// The host function did not say how the call ended: an exceeded limit, the deadline or an error of nexum
+    /// cut it off.
+    #[default]
+    Cut,
+    /// The guest gets an answer of this many bytes.
+    Answered(u64),
+    /// The guest gets an error of this kind.
+    Failed(HostErrorKind),
+}
 
 /// A host call that runs while the guest continues. It ends when the guard is dropped.
 #[derive(Debug)]
@@ -108,27 +129,49 @@ pub struct HostCall<'a>(&'a Activity);
 pub struct BackgroundCall {
     activity: Arc<Activity>,
     call: Call,
+    end: CallEnd,
+}
+
+impl BackgroundCall {
+    /// Ends the call with an answer of this many bytes for the guest, or with an error of this kind.
+    pub fn ends(mut self, answer: Result<usize, HostErrorKind>) {
+        self.end = CallEnd::of(answer);
+    }
+}
+
+impl CallEnd {
+    fn of(answer: Result<usize, HostErrorKind>) -> Self {
+        match answer {
+            Ok(bytes) => Self::Answered(bytes as u64),
+            Err(kind) => Self::Failed(kind),
+        }
+    }
 }
 
 impl HostCall<'_> {
     /// Names the endpoint that the call waits for: scheme, host and port, without secrets and without
     /// characters that harm a terminal.
     pub fn endpoint(&self, label: &str) {
-        self.0.0.lock().waits_for(label);
+        self.activity.0.lock().waits_for(label);
+    }
+
+    /// Ends the call with an answer of this many bytes for the guest, or with an error of this kind.
+    pub fn ends(mut self, answer: Result<usize, HostErrorKind>) {
+        self.end = CallEnd::of(answer);
     }
 }
 
 impl Drop for HostCall<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.0.0.lock().end(now);
+        self.activity.0.lock().end(self.end, now);
     }
 }
 
 impl Drop for BackgroundCall {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.activity.0.lock().end_in_background(self.call, now);
+        self.activity.0.lock().end_in_background(self.call, self.end, now);
     }
 }
 
@@ -137,7 +180,10 @@ impl Activity {
     pub fn host_call(&self, kind: HostCallKind, method: &'static str) -> HostCall<'_> {
         let now = Instant::now();
         self.0.lock().begin(kind, method, now);
-        HostCall(self)
+        HostCall {
+            activity: self,
+            end: CallEnd::default(),
+        }
     }
 
     /// Begins a host call that runs while the guest continues, at this endpoint.
@@ -146,7 +192,23 @@ impl Activity {
         BackgroundCall {
             call: self.0.lock().begin_in_background(kind, method, label, now),
             activity: self.clone(),
+            end: CallEnd::default(),
         }
+    }
+
+    /// Notes the host calls of later handler calls, for [`Self::trace`].
+    pub(crate) fn begin_trace(&self) {
+        self.0.lock().trace.get_or_insert_default();
+    }
+
+    /// The host calls of the handler call that ended last. With `calls`, takes the list out.
+    pub(crate) fn trace(&self, calls: bool) -> Trace {
+        self.0
+            .lock()
+            .trace
+            .as_mut()
+            .map(|trace| trace.take(calls))
+            .unwrap_or_default()
     }
 
     /// Begins a handler call.
@@ -181,6 +243,9 @@ impl Activity {
 impl State {
     fn open(&mut self, handler: Handler, attempt: u32, began: Instant) {
         self.call = None;
+        if let Some(trace) = &mut self.trace {
+            trace.begin();
+        }
         self.handling = Some(Open {
             handler,
             attempt,
@@ -214,9 +279,9 @@ impl State {
         }
     }
 
-    fn end(&mut self, now: Instant) {
+    fn end(&mut self, end: CallEnd, now: Instant) {
         if let Some(call) = self.call.take() {
-            self.ended(call, now);
+            self.ended(call, end, now);
         }
     }
 
@@ -232,20 +297,26 @@ impl State {
         call
     }
 
-    fn end_in_background(&mut self, call: Call, now: Instant) {
+    fn end_in_background(&mut self, call: Call, end: CallEnd, now: Instant) {
         self.background = match self.background {
             Some((last, count)) if count > 1 => Some((last, count - 1)),
             _ => None,
         };
-        self.ended(call, now);
+        self.ended(call, end, now);
     }
 
     /// Adds the time of a call that has ended.
-    fn ended(&mut self, call: Call, now: Instant) {
+    fn ended(&mut self, call: Call, end: CallEnd, now: Instant) {
         let took = now.saturating_duration_since(call.began);
         self.times.at(now, WINDOW).add(TimeKind::Host(call.kind), took);
         if let Some(open) = self.handling.as_mut().filter(|open| call.began >= open.began) {
             open.in_host = open.in_host.saturating_add(took);
+            let start = call.began.saturating_duration_since(open.began);
+            if let Some(mut trace) = self.trace.take() {
+                let endpoint = call.endpoint.and_then(|id| self.label(id));
+                trace.add(TracedCall::new(call.kind, call.method, endpoint, (start, took), end));
+                self.trace = Some(trace);
+            }
         }
         let is_of_call = |known: &&mut EndpointTimes| Some(known.id) == call.endpoint;
         if let Some(endpoint) = self.endpoints.iter_mut().find(is_of_call) {

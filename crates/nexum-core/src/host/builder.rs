@@ -22,6 +22,7 @@ use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Capture;
 use crate::clock::Seams;
 use crate::engine::{Compiler, EngineConfig};
+use crate::ledger::Ledger;
 use crate::membership::Membership;
 use crate::module::candidate::Candidate;
 use crate::module::loader::{Loader, LoaderSettings, Module};
@@ -174,6 +175,13 @@ impl HostBuilder {
     #[must_use]
     pub fn service(mut self, service: Arc<dyn Service>) -> Self {
         self.run.services.push(service);
+        self
+    }
+
+    /// Records each attempt at an event in this ledger. Default: nowhere, which costs nothing.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Ledger) -> Self {
+        self.run.ledger = Some(ledger);
         self
     }
 

@@ -10,11 +10,13 @@ use super::failures::{attempt, report};
 use super::feed::settled;
 use super::lifecycle::Life;
 use super::mailbox::{Agreement, Command, CommandError, Replacement, Switch, TargetState};
+use super::recording::{exceeded, with_effects};
 use super::transaction::ResolveFailed;
 use super::{Condition, Failures, ModuleStatus, Runner, Stage};
 use crate::bus::source::TopicHandle;
 use crate::capability::effects::EFFECT;
 use crate::event::{EventId, Handler};
+use crate::ledger::Outcome;
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
 use crate::module::loader::Module;
@@ -218,6 +220,7 @@ impl Runner {
         self.status.set_module(module.clone());
         switch();
         self.module = module;
+        self.record_new_module();
         self.follow(&followed, false);
         self.revive();
         self.failures = Failures::default();
@@ -239,8 +242,9 @@ impl Runner {
         }
         self.start_now().await?;
         let context = self.transaction.context_of(id).await;
+        let failures = u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX);
         let context = HandlerContext {
-            failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
+            failures,
             ..context.map_err(|error| CommandError::Store(error.into()))?
         };
         let Some(instance) = self.life.instance() else {
@@ -252,31 +256,33 @@ impl Runner {
             self.transaction.save_later(instance.effects().as_deref());
             return self.committed(Err(error)).await;
         }
-        self.status.ran(instance);
+        let used = self.status.ran(instance);
+        let effects = result.is_err().then(|| instance.effects()).flatten();
+        let attempt = failures.saturating_add(1);
+        self.note_due(0);
+        let draft = with_effects(self.draft(id, attempt, &used, &result), effects.as_deref());
         let (changes, outcome) = match result {
             Ok(changes) => {
                 if let Some(effects) = &changes.effects {
                     self.count_effects(effects);
                 }
                 self.status.count_handled(id);
+                self.record(draft, Outcome::Handled);
                 (changes.without_letter(&letter), Ok(()))
             }
             Err(Failure::Store(reason)) => {
                 // The store failed, not the module, so this does not count as an attempt.
-                let effects = instance.effects();
                 let kept = self.commit_effects(effects).await;
                 self.committed(kept).await?;
                 self.discard_instance().await;
                 return Err(CommandError::Store(reason.into()));
             }
             Err(failure) => {
-                let effects = instance.effects();
                 let kept = self.commit_effects(effects).await;
                 self.committed(kept).await?;
                 self.discard_instance().await;
-                let attempt = u32::try_from(letter.attempts.len())
-                    .unwrap_or(u32::MAX)
-                    .saturating_add(1);
+                let (error, exceeded) = (failure.to_string(), exceeded(&failure));
+                self.record(draft, Outcome::DeadLetter { error, exceeded });
                 self.count_failed(Handler::OnEvent(id), &failure, attempt, None);
                 report(&self.module, Handler::OnEvent(id), &failure, attempt);
                 let again = self.again(&letter, &failure);
@@ -311,6 +317,7 @@ impl Runner {
         let letter = self.letter(id).await?;
         let changes = self.transaction.context().with_letter(id, Some(&letter), None);
         self.commit(changes).await?;
+        self.record_dropped(id);
         self.show_dead_letters();
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! A runner's record of its module's failures.
 
+use nexum_config::limits::Limit;
 use nexum_config::restart::Restart;
 
+use super::recording::{Draft, exceeded};
+use super::{Dead, Runner, StepError};
 use crate::bindings::nexum::host::types::HostErrorKind;
-use crate::event::{EventId, Handler};
+use crate::event::{Event, EventId, Handler};
+use crate::ledger::Outcome;
 use crate::logged;
 use crate::module::failure::Failure;
 use crate::module::loader::Module;
-use crate::state::{self, Attempt, Tripped};
+use crate::state::{self, Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 
 /// The most attempts at an event that the module itself refused. The value allows one retry,
 /// because an external answer may have caused the refusal.
@@ -62,6 +66,78 @@ impl Failures {
     pub(super) fn succeeded(&mut self) {
         self.event = None;
         self.given_up = 0;
+    }
+}
+
+impl Runner {
+    /// Records a failed attempt at an event, and waits before the next one. Returns the dead letter
+    /// if there is no further attempt.
+    pub(super) async fn failed_at(
+        &mut self,
+        id: EventId,
+        event: &Event,
+        failure: Failure,
+        mut draft: Draft,
+    ) -> Result<Option<DeadLetter>, StepError> {
+        let meta = self.module.meta.clone();
+        let restart = self.module.restart;
+        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
+        if let Some(draft) = &mut draft {
+            draft.note_records(&attempt.records);
+        }
+        let attempts = self.failures.again(id, attempt);
+        let most = attempts_max(&failure, restart);
+        self.discard_instance().await;
+        self.count_failed(Handler::OnEvent(id), &failure, attempts, Some(most));
+        report(&self.module, Handler::OnEvent(id), &failure, attempts);
+        let is_final = matches!(failure, Failure::Effect(_));
+        let (error, exceeded) = (failure.to_string(), exceeded(&failure));
+        if attempts < most || (self.has_chain_trouble() && !is_final) {
+            let pause = self.module.restart.backoff(attempts).as_millis();
+            let pause_ms = u64::try_from(pause).unwrap_or(u64::MAX);
+            self.record(
+                draft,
+                Outcome::Retried {
+                    error,
+                    exceeded,
+                    pause_ms,
+                },
+            );
+            self.back_off(attempts).await;
+            return Ok(None);
+        }
+        let in_row = self.failures.gave_up();
+        if in_row >= restart.max_consecutive_failures {
+            self.record(draft, Outcome::Died { error, exceeded });
+            return Err(Dead::TooManyFailures {
+                failures: in_row,
+                last: failure,
+            }
+            .into());
+        }
+        let letter = DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        };
+        let letters = self.transaction.dead_letters();
+        let bytes = letters.bytes + letter.bytes() as u64 + self.transaction.stored_bytes();
+        if letters.count >= DEAD_LETTERS_MAX || bytes > meta.limits[Limit::StateBytes] {
+            self.record(draft, Outcome::Died { error, exceeded });
+            return Err(Dead::LettersMax.into());
+        }
+        self.record(draft, Outcome::DeadLetter { error, exceeded });
+        tracing::error!(
+            name: logged::DEAD_LETTER,
+            target: logged::EVENT,
+            module = meta.name.as_str(),
+            event = %id,
+            chain = id.topic.chain_id(),
+            block = id.block().map(|block| block.number),
+            attempts,
+            "the event is now a dead letter, and the module continues"
+        );
+        Ok(Some(letter))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::place::Place;
 use super::subscription_set::SubscriptionSet;
+use crate::bus::log::Origin;
 use crate::bus::source::{SourceError, TopicHandle};
 use crate::event::{Advance, Log, Position};
 use crate::module::loader::Module;
@@ -63,6 +64,8 @@ pub(super) struct Delivery {
     pub(super) block_event: bool,
     /// The time at which the block arrived. `None` for a replayed block.
     pub(super) arrived: Option<Instant>,
+    /// The endpoint that reported the block, if the source says it.
+    pub(super) origin: Option<Arc<Origin>>,
 }
 
 /// A module's position in the store, and the notification that wakes its runner.

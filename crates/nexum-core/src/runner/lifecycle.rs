@@ -7,6 +7,7 @@ use std::time::Duration;
 use nexum_config::causes::Causes;
 use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
+use tokio::time::Instant;
 
 use super::effects::Intents;
 use super::failures::report;
@@ -99,6 +100,7 @@ impl Runner {
             status,
             mailbox,
             rate: None,
+            recording: None,
         };
         runner.follow(followed, is_initial);
         runner
@@ -302,9 +304,12 @@ impl Runner {
         context: HandlerContext,
     ) -> Result<Result<(Instance, Changes), Failure>, CommitError> {
         let (id, store) = (self.transaction.id(), self.transaction.store().clone());
+        let began = Instant::now();
         let mut intents = Intents::new(&mut self.transaction, &self.feeds);
         let started = Instance::start(&module, id, store, context, &mut intents).await;
-        intents.failed.map_or(Ok(started), Err)
+        let started = intents.failed.map_or(Ok(started), Err);
+        self.note_start(began);
+        started
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {
@@ -366,7 +371,7 @@ impl Runner {
 
     /// Waits, or returns early when a command arrives.
     pub(super) async fn pause(&mut self, pause: Duration) {
-        let until = tokio::time::Instant::now() + pause;
+        let until = Instant::now() + pause;
         while !self.mailbox.is_interrupted() {
             let woken = self.mailbox.wake().notified();
             if tokio::time::timeout_at(until, woken).await.is_err() {

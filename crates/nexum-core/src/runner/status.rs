@@ -8,8 +8,8 @@ mod report;
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nexum_config::causes::Causes;
@@ -25,7 +25,7 @@ use super::place::Place;
 use super::stage::Stage;
 use crate::bus::source::SourceError;
 use crate::event::{EventId, Log, Position};
-use crate::logged;
+use crate::ledger::Ledger;
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
@@ -65,6 +65,8 @@ pub struct ModuleStatus {
     refused: AtomicBool,
     /// Notified when the module dies, because no other module may be alive.
     left: Arc<Notify>,
+    /// The ledger of the module's stages.
+    ledger: OnceLock<Ledger>,
     pub(super) mailbox: MailboxSender,
     pub(crate) metrics: ModuleMetrics,
 }
@@ -95,6 +97,7 @@ impl ModuleStatus {
             behind: Mutex::default(),
             refused: AtomicBool::new(false),
             left,
+            ledger: OnceLock::new(),
             mailbox: sender,
         };
         (Arc::new(status), mailbox)
@@ -303,25 +306,11 @@ impl ModuleStatus {
         });
     }
 
-    /// Makes the record of a new stage. It is below INFO, because the code that fails logs its failure
-    /// too.
-    fn log_stage(&self, Condition { stage, reason, .. }: &Condition) {
-        tracing::debug!(
-            name: logged::STAGE_CHANGED,
-            target: logged::STAGE,
-            module = self.name.as_str(),
-            stage = stage.name(),
-            reason = &*reason.text,
-            since_ms = reason.since_ms,
-            "the module is {stage}"
-        );
-    }
-
-    /// Records the parts of a block that the module gets: its logs, and whether it gets the block
-    /// event.
-    pub(super) fn block_matched(&self, topic: ChainTopic, position: Position, parts: (&[Log], bool), live_from: u64) {
+    /// Records the parts of a block that the module gets: its logs, and whether it gets the block event. Returns a
+    /// bit for each subscription that matches.
+    pub(super) fn block_matched(&self, topic: ChainTopic, at: Position, parts: (&[Log], bool), live_from: u64) -> u64 {
         let mut matches = self.matches.lock();
-        matches.block(topic, position, parts, live_from, || self.now_ms());
+        matches.block(topic, at, parts, live_from, || self.now_ms())
     }
 
     /// Records a tick that the module gets.

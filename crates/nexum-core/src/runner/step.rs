@@ -7,17 +7,18 @@ use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
 use super::effects::Intents;
-use super::failures::{attempt, attempts_max, report};
 use super::feed::{Delivery, Feed, Next, settled};
+use super::recording::with_effects;
 use super::transaction::RevertFailed;
 use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
 use crate::bus::source::SourceError;
 use crate::capability::TimeKind;
-use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
+use crate::event::{Event, EventId, EventKind, Position, Tick};
+use crate::ledger::Outcome;
 use crate::logged;
 use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
-use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
+use crate::state::{Cursor, Progress, RevertError};
 use crate::store::StoreError;
 
 impl Runner {
@@ -52,6 +53,7 @@ impl Runner {
                     let (position, kind) = (Position::at_ms(fired_at), EventKind::Tick);
                     let id = EventId { topic, position, kind };
                     self.status.tick_matched(topic, position);
+                    self.note_due(self.ticking(topic));
                     self.handle(index, id, &event, kind, None).await?;
                 }
                 Next::Passed(position) => self.advance_cursor(index, position, EventKind::Block),
@@ -132,22 +134,24 @@ impl Runner {
     /// Handles the events of one block, each in a separate transaction. Returns whether all are
     /// done: the module may have no instance, because a command interrupted the attempts of `init`.
     async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, StepError> {
-        let Delivery {
-            block,
-            logs,
-            block_event,
-            arrived,
-        } = delivery;
-        let (topic, position) = (self.feeds[index].topic(), block.position);
+        let (topic, position) = (self.feeds[index].topic(), delivery.block.position);
         if let Topic::Chain(chain) = topic {
             let live_from = self
                 .transaction
                 .cursors()
                 .get(topic)
                 .map_or(0, |cursor| cursor.live_from);
-            self.status
-                .block_matched(chain, position, (&logs, block_event), live_from);
+            let parts = (&*delivery.logs, delivery.block_event);
+            let matched = self.status.block_matched(chain, position, parts, live_from);
+            self.note_block(&delivery, matched);
         }
+        let Delivery {
+            block,
+            logs,
+            block_event,
+            arrived,
+            ..
+        } = delivery;
         let last = self.last(topic);
         let half_done = last.is_some_and(|last| last.position == position && last.done == EventKind::Logs);
         if !logs.is_empty() && !half_done {
@@ -214,6 +218,7 @@ impl Runner {
                 feed.rewind(cursor);
             }
         }
+        self.record_reverted(&before);
         self.show_dead_letters();
         self.show_effects();
         self.show_places();
@@ -252,6 +257,7 @@ impl Runner {
             failures: self.failures.of(id),
             ..context.map_err(|error| StepError::Read(error.into()))?
         };
+        let attempt = context.failures.saturating_add(1);
         let Some(instance) = self.life.instance() else {
             return Ok(false);
         };
@@ -261,12 +267,13 @@ impl Runner {
             self.transaction.save_later(instance.effects().as_deref());
             return Err(error.into());
         }
-        let fuel = self.status.ran(instance)[Limit::Fuel];
+        let used = self.status.ran(instance);
         let took = instance.took();
         let effects = match &result {
             Ok(_) => None,
             Err(_) => instance.effects(),
         };
+        let draft = self.draft(id, attempt, &used, &result);
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {
@@ -279,9 +286,11 @@ impl Runner {
                     .transaction
                     .commit(changes, about, Some(cursor), may_defer, &settled(&self.feeds))
                     .await;
-                if let Some(waited) = self.transaction.take_waited() {
-                    self.module.meta.activity.spent(TimeKind::Commit, waited);
+                let waited = self.transaction.take_waited();
+                if let Some(waited) = waited {
+                    self.module.meta.activity.spent(TimeKind::Commit, waited.took);
                 }
+                self.record_kept(draft, &committed, waited);
                 committed?;
                 self.show_effects();
                 if let Some(arrived) = arrived {
@@ -291,11 +300,13 @@ impl Runner {
             Err(Failure::Store(reason)) => {
                 self.status.metrics.failed(&Failure::Store(reason.clone()));
                 self.transaction.save_later(effects.as_deref());
+                self.record(draft, Outcome::StoreFailed { error: reason.clone() });
                 return Err(StepError::Read(reason.into()));
             }
             Err(failure) => {
+                let draft = with_effects(draft, effects.as_deref());
                 self.commit_effects(effects).await?;
-                let Some(letter) = self.failed_at(id, event, failure).await? else {
+                let Some(letter) = self.failed_at(id, event, failure, draft).await? else {
                     return Ok(false);
                 };
                 let changes = self.transaction.context().with_letter(letter.id, None, Some(&letter));
@@ -316,7 +327,7 @@ impl Runner {
             chain = topic.chain_id(),
             block = id.block().map(|block| block.number),
             took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            fuel,
+            fuel = used[Limit::Fuel],
             "event handled"
         );
         Ok(true)
@@ -338,63 +349,13 @@ impl Runner {
             self.status.metrics.waited(wait);
             let began = Instant::now();
             self.pause(wait).await;
-            self.module.meta.activity.spent(TimeKind::EventRate, began.elapsed());
+            let waited = began.elapsed();
+            self.module.meta.activity.spent(TimeKind::EventRate, waited);
+            self.note_rate(waited);
             if self.mailbox.is_interrupted() {
                 return false;
             }
         }
         true
-    }
-
-    /// Records a failed attempt at an event, and waits before the next one. Returns the dead letter
-    /// if there is no further attempt.
-    async fn failed_at(
-        &mut self,
-        id: EventId,
-        event: &Event,
-        failure: Failure,
-    ) -> Result<Option<DeadLetter>, StepError> {
-        let meta = self.module.meta.clone();
-        let restart = self.module.restart;
-        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
-        let attempts = self.failures.again(id, attempt);
-        let most = attempts_max(&failure, restart);
-        self.discard_instance().await;
-        self.count_failed(Handler::OnEvent(id), &failure, attempts, Some(most));
-        report(&self.module, Handler::OnEvent(id), &failure, attempts);
-        let is_final = matches!(failure, Failure::Effect(_));
-        if attempts < most || (self.has_chain_trouble() && !is_final) {
-            self.back_off(attempts).await;
-            return Ok(None);
-        }
-        let in_row = self.failures.gave_up();
-        if in_row >= restart.max_consecutive_failures {
-            return Err(Dead::TooManyFailures {
-                failures: in_row,
-                last: failure,
-            }
-            .into());
-        }
-        let letter = DeadLetter {
-            id,
-            event: event.clone(),
-            attempts: self.failures.take(),
-        };
-        let letters = self.transaction.dead_letters();
-        let bytes = letters.bytes + letter.bytes() as u64 + self.transaction.stored_bytes();
-        if letters.count >= DEAD_LETTERS_MAX || bytes > meta.limits[Limit::StateBytes] {
-            return Err(Dead::LettersMax.into());
-        }
-        tracing::error!(
-            name: logged::DEAD_LETTER,
-            target: logged::EVENT,
-            module = meta.name.as_str(),
-            event = %id,
-            chain = id.topic.chain_id(),
-            block = id.block().map(|block| block.number),
-            attempts,
-            "the event is now a dead letter, and the module continues"
-        );
-        Ok(Some(letter))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
+use super::recording::Waited;
 use crate::BoxError;
 use crate::clock::Clock;
 use crate::event::{EventId, Position};
@@ -35,8 +36,8 @@ pub(crate) struct Transaction {
     deferred: Deferred,
     /// Whether the cursors have moved since they were last given to the committer.
     moved: bool,
-    /// The time that the runner has waited for commits since the last look.
-    waited: Option<Duration>,
+    /// The wait for commits since the last look.
+    waited: Option<Waited>,
     /// Stranded effects that no event adopts any more, since the last look.
     lost: Vec<Effect>,
     /// The records of effects that the store may not have, because a commit failed.
@@ -304,7 +305,8 @@ impl Transaction {
         let (state, batch) = reverted.await.map_err(|panic| RevertFailed::Panic(panic.into()))?;
         self.state = state;
         self.moved = false;
-        Ok(self.committer.commit(batch?).await?)
+        self.committer.commit(batch?).await?;
+        Ok(())
     }
 
     /// The module's dead letters.
@@ -363,13 +365,16 @@ impl Transaction {
         if committed.is_ok() {
             self.unsaved.clear();
         }
-        self.waited = Some(self.waited.unwrap_or_default() + began.elapsed());
-        committed
+        let earlier = self.waited.map_or(Duration::ZERO, |waited| waited.took);
+        self.waited = Some(Waited {
+            took: earlier + began.elapsed(),
+            group: *committed.as_ref().unwrap_or(&0),
+        });
+        committed.map(|_| ())
     }
 
-    /// Takes the time that the runner has waited for commits since the last look. `None` if there
-    /// was no commit.
-    pub(super) fn take_waited(&mut self) -> Option<Duration> {
+    /// Takes the wait for commits since the last look. `None` if there was no commit.
+    pub(super) fn take_waited(&mut self) -> Option<Waited> {
         self.waited.take()
     }
 }

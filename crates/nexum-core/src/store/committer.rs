@@ -86,7 +86,8 @@ enum Request {
 #[derive(Debug)]
 struct CommitRequest {
     batch: Batch,
-    done: oneshot::Sender<Result<(), Arc<StoreError>>>,
+    /// The number of commits in the transaction.
+    done: oneshot::Sender<Result<usize, Arc<StoreError>>>,
 }
 
 /// An error of a commit.
@@ -124,13 +125,13 @@ impl Committer {
     }
 
     /// Returns after all changes are durable, together with the lazy rows that waited at the time
-    /// of the call.
+    /// of the call. The result is the number of commits in the transaction.
     ///
     /// # Errors
     ///
     /// Fails if the store fails. The store then has applied all changes or none, and only the store
     /// knows which.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<usize, CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
             .send(Request::Commit(CommitRequest { batch, done }))
@@ -269,9 +270,10 @@ impl Work {
             if result.is_ok() {
                 self.metrics.commits(waiting.len());
             }
+            let group = waiting.len();
             for done in waiting {
                 // A runner that no longer waits was aborted. Its commit is durable all the same.
-                let _ = done.send(result.clone());
+                let _ = done.send(result.clone().map(|()| group));
             }
         }
     }

@@ -16,7 +16,7 @@ use super::look::look;
 use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::attempt_required;
 use crate::bus::report::{SourceReport, Trouble};
-use crate::bus::source::SourceError;
+use crate::bus::source::{EventSource, SourceError};
 use crate::membership::{Membership, Tenure};
 use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
@@ -161,6 +161,11 @@ impl SupervisorHandle {
     /// The state of each configured chain, by chain id.
     pub fn chain_reports(&self) -> Vec<SourceReport> {
         self.sources.values().map(|source| source.report()).collect()
+    }
+
+    /// The source of a chain.
+    pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
+        self.sources.get(&chain_id).cloned()
     }
 
     /// Returns the module of this name that handles events.
@@ -335,7 +340,8 @@ impl SupervisorHandle {
     /// Fails if the store cannot be written.
     pub async fn flush(&self) -> Result<(), SteerError> {
         let committer = self.ask(Request::Committer).await?;
-        Ok(committer.commit(Batch::default()).await?)
+        committer.commit(Batch::default()).await?;
+        Ok(())
     }
 
     /// Returns when the supervisor has answered, or has ended. A request that waits for the store does not

@@ -99,7 +99,8 @@ impl Run {
             let name = status.name().clone();
             let (store, committer) = (self.store.clone(), self.committer.clone());
             let transaction = Transaction::new(state, store, committer, self.policy, self.clock.clone());
-            let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);
+            let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict)
+                .with_ledger(self.ledger.as_ref());
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }

@@ -18,6 +18,7 @@ mod fixtures;
 mod functions;
 mod histories;
 mod hosts;
+mod ledger;
 mod loading;
 mod membership;
 mod queries;

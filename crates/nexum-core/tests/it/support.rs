@@ -28,7 +28,7 @@ use nexum_core::source::EventSource;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{Report, RunSettings, Supervisor, SupervisorHandle};
-use nexum_core::{ModuleStatus, Stage};
+use nexum_core::{Ledger, ModuleStatus, Stage};
 use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,7 @@ pub(crate) struct Setup {
     pub(crate) strict: bool,
     pub(crate) membership: Option<Arc<dyn Membership>>,
     pub(crate) together: BTreeMap<ModuleName, BTreeSet<String>>,
+    pub(crate) ledger: Option<Ledger>,
     modules: Vec<(String, String)>,
 }
 
@@ -80,6 +81,7 @@ impl Setup {
             strict: false,
             membership: None,
             together: BTreeMap::new(),
+            ledger: None,
             modules: Vec::new(),
         }
     }
@@ -189,6 +191,7 @@ impl Setup {
             strict: self.strict,
             membership: self.membership.clone(),
             together: self.together.clone(),
+            ledger: self.ledger.clone(),
             ..RunSettings::new(self.store.clone())
         });
         let mut supervisor = supervisor.source(Arc::new(source.clone()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexum_config::limits::Limit;
 use nexum_config::topic::ChainId;
-use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_core::capability::{Asked, HostCall, HostCallKind, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,10 +94,11 @@ async fn handed_over(
         Err(error) => return Ok(Some(Err(error.to_host_error()))),
     };
     let name = methods::signing(method).or_else(|| methods::read(method));
-    let _call = view.host_call(HostCallKind::Chain, name.unwrap_or(OTHER_METHOD));
+    let call = view.host_call(HostCallKind::Chain, name.unwrap_or(OTHER_METHOD));
     let mut nothing = ();
     let of_part = view.without_state(&mut nothing);
     let answer = part.request(of_part, chain_id, method, params).await?;
+    call.ends(answer.as_ref().map(String::len).map_err(|error| error.kind));
     let bytes = answer.as_ref().map_or(0, |result| result.len() as u64);
     view.scope.spend(Limit::ResponseBytes, bytes)?;
     Ok(Some(answer))
@@ -144,7 +145,17 @@ async fn read(
     let chains = &view.state.chains;
     let answer = chains.request_at(block, chain_id, method, params);
     let answer = naming(&call, chains, (chain_id, method), answer);
-    within(view.scope.answer_by(), answer).await
+    let answer = within(view.scope.answer_by(), answer).await;
+    call.ends(length(&answer));
+    answer
+}
+
+/// The length of an answer, or the kind of its error for the guest.
+fn length(answer: &Result<String, RequestError>) -> Result<usize, HostErrorKind> {
+    answer
+        .as_ref()
+        .map(String::len)
+        .map_err(|error| error.to_host_error().kind)
 }
 
 /// Notes a read of a trial that is not pinned to its block.
@@ -265,6 +276,10 @@ async fn read_batch(
     let method = requests.first().map_or("", |(method, _)| *method);
     let answers = naming(&call, chains, (chain_id, method), answers);
     let answers = within(view.scope.answer_by(), answers).await;
+    let lengths = answers
+        .as_ref()
+        .map(|answers| answers.iter().flatten().map(String::len).sum());
+    call.ends(lengths.map_err(|error| error.to_host_error().kind));
     let received = match &answers {
         // Ends the event: the guest would take a part of the results for all of them.
         Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
@@ -300,6 +315,7 @@ async fn change(
             answer
         }
     };
+    call.ends(length(&answer));
     view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
     Ok(answer)
 }

@@ -22,7 +22,7 @@ impl Follower<'_> {
         self.latest.seed(&known);
         for block in blocks {
             self.source.condition.appended(&block);
-            self.latest.append(block);
+            self.latest.append_from(self.origin.clone(), block);
         }
         Ok(Step::Done)
     }

@@ -72,7 +72,9 @@ impl Follower<'_> {
             match blocks.first() {
                 None => return Ok(()),
                 Some(first) if first.parent_hash != head.hash => return Err(FollowError::Unsettled),
-                Some(_) => blocks.into_iter().for_each(|block| log.append(block)),
+                Some(_) => blocks
+                    .into_iter()
+                    .for_each(|block| log.append_from(self.origin.clone(), block)),
             }
         }
         Ok(())
@@ -97,7 +99,9 @@ impl Follower<'_> {
             blocks = self.with_logs(endpoint, vec![header]).await?;
         }
         log.seed(&self.latest.below(number));
-        blocks.into_iter().for_each(|block| log.append(block));
+        blocks
+            .into_iter()
+            .for_each(|block| log.append_from(self.origin.clone(), block));
         Ok(())
     }
 

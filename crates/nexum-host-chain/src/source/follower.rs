@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::Finality;
-use nexum_core::source::{Advance, ChainLogs, EventLog, Extent, Outage, Position};
+use nexum_core::source::{Advance, ChainLogs, EventLog, Extent, Origin, Outage, Position};
 use nexum_net::Backoff;
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ pub(super) struct Follower<'a> {
     below_since: Option<Instant>,
     /// The reported tags that the endpoints do not know, or have no block for.
     pub(super) untagged: BTreeSet<&'static str>,
+    /// The way in which blocks come now.
+    pub(super) origin: Option<Arc<Origin>>,
 }
 
 /// The outcome of an attempt to reach a head.
@@ -82,6 +84,7 @@ impl<'a> Follower<'a> {
             failed: None,
             below_since: None,
             untagged: BTreeSet::new(),
+            origin: None,
         }
     }
 
@@ -202,6 +205,7 @@ impl<'a> Follower<'a> {
         let (mut is_new, mut is_followed) = (true, false);
         loop {
             let before = self.latest.head();
+            self.origin = Some(heads.origin(endpoint, self.origin.take()));
             heads.soon = self.reach(endpoint, &announced).await?;
             if !heads.soon && !is_followed && self.below_since.is_none() {
                 is_followed = true;
@@ -366,7 +370,7 @@ impl<'a> Follower<'a> {
     async fn append(&self, endpoint: &Arc<Endpoint>, headers: Vec<Header>) -> Result<(), FollowError> {
         let append = |block: Arc<Advance>| {
             self.source.condition.appended(&block);
-            self.latest.append(block);
+            self.latest.append_from(self.origin.clone(), block);
         };
         self.source
             .each_with_logs(endpoint, headers, &self.filters, Purpose::Follow, append)

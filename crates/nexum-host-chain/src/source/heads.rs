@@ -1,8 +1,9 @@
 //! The heads of a chain: announced by an endpoint, or polled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::source::Position;
+use nexum_core::source::{Origin, Position};
 use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -82,6 +83,16 @@ impl Heads {
     /// Whether the endpoint announces its heads.
     pub(super) fn are_pushed(&self) -> bool {
         self.pushed.is_some()
+    }
+
+    /// How the endpoint's blocks come: `earlier` if nothing has changed.
+    pub(super) fn origin(&self, endpoint: &Endpoint, earlier: Option<Arc<Origin>>) -> Arc<Origin> {
+        let (label, pushed) = (endpoint.label(), self.are_pushed());
+        let earlier = earlier.filter(|origin| origin.endpoint == label && origin.pushed == pushed);
+        earlier.unwrap_or_else(|| {
+            let endpoint = label.to_owned();
+            Arc::new(Origin { endpoint, pushed })
+        })
     }
 
     /// The next head, new or not. If several consecutive heads were announced meanwhile, the newest

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt as _, Full};
 use nexum_config::limits::Limit;
-use nexum_core::capability::{Asked, EffectJournal, HostCallKind, View};
+use nexum_core::capability::{Asked, BackgroundCall, EffectJournal, HostCallKind, View};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 use wasmtime_wasi::runtime::spawn;
@@ -21,6 +21,7 @@ use crate::effect::content;
 use crate::error::{FetchError, RequestPart};
 use crate::fetch::Fetcher;
 use crate::hop::Answer;
+use crate::host::received;
 use crate::metrics::known;
 use crate::request::{REQUEST_BODY_BYTES_MAX, Request, Waits, body_too_large};
 use crate::time::Time;
@@ -75,11 +76,11 @@ impl outgoing_handler::Host for Guest<'_> {
             permit,
             journal,
             asked,
+            call,
         };
         let ended = scope.ended();
         // Dropping the resource aborts the task.
         let task = spawn(async move {
-            let _call = call;
             let exchanged = ended.run_until_cancelled(exchange.perform()).await;
             let response = exchanged.unwrap_or(Err(FetchError::Cancelled.into()))?;
             // The whole body is here, so no task has to read it.
@@ -152,6 +153,7 @@ struct Exchange {
     journal: Option<EffectJournal>,
     /// The answer of an earlier attempt, or its place, for a request that only reads.
     asked: Option<Asked<Answer>>,
+    call: BackgroundCall,
 }
 
 impl Exchange {
@@ -176,7 +178,9 @@ impl Exchange {
         };
         let answer = self.fetcher.fetch_once(request, self.time, self.journal).await;
         // A fault of the journal fails the handler, whatever the guest does with this error.
-        let answer = answer.map_err(|_| FetchError::Cancelled)??;
+        let answer = answer.unwrap_or(Err(FetchError::Cancelled));
+        self.call.ends(received(&answer));
+        let answer = answer?;
         if let Some(place) = place {
             place.answered(&answer);
         }

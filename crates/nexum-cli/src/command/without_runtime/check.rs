@@ -20,8 +20,8 @@ use crate::args::{Check, Files, Format};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{
-    ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, METRICS_SECTION,
-    NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
+    ACCOUNTS_SECTION, ADMIN_SECTION, AMBIENT, CLUSTER_SECTION, EFFECTS_SECTION, IDENTITY, LEDGER_SECTION,
+    METRICS_SECTION, NOTIFY_SECTION, QUERY_SECTION, STORE_SECTION, Served, TX_SECTION, contract,
 };
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, fact, json_on_stdout, outln};
@@ -139,6 +139,7 @@ impl Findings {
                 ADMIN_SECTION,
                 CLUSTER_SECTION,
                 EFFECTS_SECTION,
+                LEDGER_SECTION,
                 NOTIFY_SECTION,
                 QUERY_SECTION,
                 STORE_SECTION,
@@ -169,6 +170,7 @@ impl Findings {
                         ADMIN_SECTION,
                         CLUSTER_SECTION,
                         EFFECTS_SECTION,
+                        LEDGER_SECTION,
                         NOTIFY_SECTION,
                         QUERY_SECTION,
                         TX_SECTION,

@@ -41,6 +41,5 @@ async fn health(State(api): State<ApiState>, QueryOf(query): QueryOf<HealthQuery
         behind: query.behind,
         head_age: query.head_age_ms.map(Duration::from_millis),
     };
-    let check = HealthCheck::new(api.host, api.refused, api.node, api.transactions);
-    Json(check.look(bounds))
+    Json(HealthCheck::of(&api).look(bounds))
 }

@@ -34,6 +34,8 @@ pub(crate) struct ApiState {
     pub(crate) refused: Refused,
     /// The place of the daemon in an installation of several processes.
     pub(crate) node: Node,
+    /// The event ledger, if there is one.
+    pub(crate) ledger: Option<nexum_ledger::Handle>,
     /// The accounts and their transactions.
     pub(crate) accounts: KnownAccounts,
     pub(crate) transactions: TransactionsInUse,

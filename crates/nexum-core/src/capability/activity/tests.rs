@@ -36,7 +36,7 @@ impl Timed {
         self.pass(guest_ms);
         self.begin(kind, label);
         self.pass(host_ms);
-        self.state.end(self.now);
+        self.state.end(CallEnd::Answered(1), self.now);
         self.state.close(self.now);
     }
 
@@ -103,7 +103,7 @@ fn the_call_in_progress_is_shown_and_counts() {
     assert_eq!((shown.elapsed.as_millis(), shown.host_call), (95, Some(expected)));
     let expected = "order book 94 %: http://127.0.0.1:8080 90 ms";
     assert_eq!(timed.largest().as_deref(), Some(expected));
-    timed.state.end(timed.now);
+    timed.state.end(CallEnd::Cut, timed.now);
     assert_eq!(timed.current(), None);
     timed.state.close(timed.now);
     assert!(timed.state.handling(timed.now).is_none());
@@ -120,13 +120,13 @@ fn a_call_in_the_background_is_shown_while_the_guest_continues() {
     let calls = [begin(&mut timed, "a.example"), begin(&mut timed, "b.example")];
     timed.pass(40);
     timed.begin(HostCallKind::Store, "");
-    timed.state.end(timed.now);
+    timed.state.end(CallEnd::Cut, timed.now);
     assert_eq!(
         timed.current().and_then(|call| call.endpoint).as_deref(),
         Some("b.example")
     );
     for call in calls {
-        timed.state.end_in_background(call, timed.now);
+        timed.state.end_in_background(call, CallEnd::Cut, timed.now);
     }
     assert_eq!(timed.current(), None);
     timed.state.close(timed.now);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::WINDOW;
@@ -14,7 +15,7 @@ use crate::windows::Windows;
 const DURATIONS_MAX: usize = 32;
 
 /// The kind of a host call: what the host function works with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostCallKind {
     /// Requests to a chain.
     Chain,

@@ -243,6 +243,7 @@ impl ChainFeed {
             block_event: self.subscriptions.wants_block(number, live_from, head),
             logs,
             arrived: Some(routed.at),
+            origin: routed.origin.clone(),
             block: routed.block.clone(),
         })
     }
@@ -319,6 +320,7 @@ impl ChainFeed {
                 logs: self.subscriptions.pick_unrouted(&block, live_from),
                 block_event: self.subscriptions.wants_block(number, live_from, head),
                 arrived: None,
+                origin: None,
                 block,
             }));
         }

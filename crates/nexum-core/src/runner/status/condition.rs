@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use nexum_config::topic::ChainTopic;
 
+use super::ModuleStatus;
 use crate::bus::report::Trouble;
 use crate::bus::source::SourceError;
+use crate::ledger::{Entry, Ledger, StageEntry};
+use crate::logged;
 use crate::reason::Reason;
 use crate::runner::stage::Stage;
 
@@ -213,6 +216,35 @@ pub(super) fn words(stage: Stage) -> &'static str {
         Stage::Running => "the module handles events as they arrive",
         Stage::Stopped => "the operator stopped the module",
         stage => stage.words(),
+    }
+}
+
+impl ModuleStatus {
+    /// Makes the record of a new stage. It is below INFO, because the code that fails logs its failure
+    /// too.
+    pub(super) fn log_stage(&self, Condition { stage, reason, .. }: &Condition) {
+        tracing::debug!(
+            name: logged::STAGE_CHANGED,
+            target: logged::STAGE,
+            module = self.name.as_str(),
+            stage = stage.name(),
+            reason = &*reason.text,
+            since_ms = reason.since_ms,
+            "the module is {stage}"
+        );
+        if let Some(ledger) = self.ledger.get() {
+            ledger.push(Entry::Stage(StageEntry {
+                module: self.name.to_string(),
+                stage: stage.words().to_owned(),
+                reason: reason.text.to_string(),
+            }));
+        }
+    }
+
+    /// Records later stages in a ledger.
+    pub(in crate::runner) fn report_to(&self, ledger: Ledger) {
+        // A runner has one ledger for its whole life.
+        let _ = self.ledger.set(ledger);
     }
 }
 

@@ -53,7 +53,8 @@ impl Matches {
 
     /// Records the parts of a block that a module gets: its logs, and whether it gets the block
     /// event. `live_from` is the start of subscriptions without a block number. A block that comes
-    /// again keeps the time of its first match.
+    /// again keeps the time of its first match. Returns a bit for each of the first 64 subscriptions, which is set if it
+    /// matches.
     pub(super) fn block(
         &mut self,
         topic: ChainTopic,
@@ -61,7 +62,8 @@ impl Matches {
         (logs, block_event): (&[Log], bool),
         live_from: u64,
         now_ms: impl Fn() -> u64,
-    ) {
+    ) -> u64 {
+        let (mut bits, mut bit) = (0, 1_u64);
         for one in &mut self.0 {
             let matches = match &one.subscription {
                 Subscription::Block(block) => block_event && block.topic == topic,
@@ -76,7 +78,10 @@ impl Matches {
                 let at_ms = now_ms();
                 one.last = Some(EventMatch { position, at_ms });
             }
+            bits |= if matches { bit } else { 0 };
+            bit = bit.checked_shl(1).unwrap_or_default();
         }
+        bits
     }
 
     /// Records a tick of a schedule.

@@ -252,7 +252,7 @@ impl Run {
 async fn settle(committer: Committer, name: ModuleName, is_ending: bool) -> Option<ModuleName> {
     loop {
         match committer.commit(Batch::default()).await {
-            Ok(()) => return Some(name),
+            Ok(_) => return Some(name),
             Err(CommitError::Store(error)) if !is_ending && !matches!(*error, StoreError::Fenced { .. }) => {
                 sleep(RETRY_AFTER).await;
             }

@@ -1,0 +1,208 @@
+//! The size of the ledger on a disk, and the time to store an event.
+//!
+//! A daemon with a hundred modules on a chain with a block each second makes a hundred entries a second: the
+//! writer gets them in four parts.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement runs on the machine's own clock, and cannot go on after a fault"
+)]
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nexum_core::capability::HostCallKind;
+use nexum_core::ledger::{
+    AttemptEntry, Commit, Entry, HostCallEntry, ModuleVersion, Outcome, Seen, TimeByKind, Use, Waits, Write,
+};
+use nexum_core::nexum_config::topic::{ChainTopic, Finality, Topic};
+use nexum_core::source::{EventId, EventKind, Position};
+use nexum_ledger::{Filter, Keep, Reader, Writer};
+use nexum_testing::bench::{self, Figure};
+
+const EVENTS: u64 = 1_000_000;
+const MODULES: u64 = 100;
+/// The entries of one write: a quarter of a second.
+const PER_WRITE: u64 = 25;
+
+const NOW_MS: u64 = 1_800_000_000_000;
+
+const KEEP: Keep = Keep {
+    days: 30,
+    bytes: 1 << 40,
+};
+
+fn main() {
+    let mut figures = Vec::new();
+    for (name, calls) in [("without calls", 0), ("with ten calls each", 10)] {
+        let folder = tempfile::tempdir().expect("a directory");
+        let began = Instant::now();
+        store(folder.path(), calls);
+        let store_us = began.elapsed().as_secs_f64() * 1e6 / EVENTS as f64;
+        let bytes = size(folder.path()) as f64 / EVENTS as f64;
+        let began = Instant::now();
+        let found = find(folder.path());
+        let find_ms = began.elapsed().as_secs_f64() * 1e3;
+        assert_eq!(found, 1, "the event in the middle");
+        figures.push(Figure::new(
+            format!("an event on the disk, {name}"),
+            "bytes",
+            bytes,
+            bytes,
+        ));
+        figures.push(Figure::new(
+            format!("storing an event, {name}"),
+            "us",
+            store_us,
+            store_us,
+        ));
+        figures.push(Figure::new(
+            format!("finding one of a million events, {name}"),
+            "ms",
+            find_ms,
+            find_ms,
+        ));
+    }
+    bench::publish("ledger", &figures);
+}
+
+/// Stores the events, and seals the last segment.
+fn store(folder: &Path, calls: usize) {
+    let modules: Vec<_> = (0..MODULES).map(version).collect();
+    let mut writer = Writer::open(folder, KEEP, NOW_MS).expect("a folder");
+    for first in (0..EVENTS).step_by(PER_WRITE as usize) {
+        let entries = (first..first + PER_WRITE).map(|number| {
+            let at_ms = NOW_MS + number * 10;
+            (
+                at_ms,
+                attempt(&modules[(number % MODULES) as usize], number, at_ms, calls),
+            )
+        });
+        let now_ms = NOW_MS + first * 10;
+        writer.write(entries.collect(), now_ms).expect("a write");
+    }
+    drop(writer);
+    Writer::open(folder, KEEP, NOW_MS).expect("a folder");
+}
+
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").metadata().expect("a file").len())
+        .sum()
+}
+
+/// The number of attempts of a module at a block.
+fn find(folder: &Path) -> usize {
+    let filter = Filter {
+        module: Some("module-42".to_owned()),
+        number: Some(20_000_000 + EVENTS / MODULES / 2),
+        ..Filter::default()
+    };
+    let mut found = 0;
+    let visit = |_| {
+        found += 1;
+        ControlFlow::Continue(())
+    };
+    Reader::new(folder).rows(&filter, visit).expect("a ledger");
+    found
+}
+
+fn version(number: u64) -> Arc<ModuleVersion> {
+    let byte = u8::try_from(number).expect("few modules");
+    Arc::new(ModuleVersion {
+        name: format!("module-{number}"),
+        version: Some("1.2.3".to_owned()),
+        digest: [byte; 32],
+        manifest: Some([byte; 32]),
+        since_ms: NOW_MS,
+        subscriptions: vec!["blocks of 1".to_owned()],
+        limits: vec![("fuel_per_event".to_owned(), 1_000_000_000); 19],
+    })
+}
+
+/// Numbers without order, as times and hashes are.
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^= mixed >> 29;
+    mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -> Entry {
+    let block = 20_000_000 + number / MODULES;
+    let mut hash = [0; 32];
+    for (index, part) in hash.chunks_mut(8).enumerate() {
+        part.copy_from_slice(&mixed(block * 4 + index as u64).to_le_bytes());
+    }
+    let noise = |most: u64| mixed(number) % most;
+    let call = |index: usize| HostCallEntry {
+        kind: HostCallKind::Chain,
+        method: if index.is_multiple_of(2) {
+            "eth_call".into()
+        } else {
+            "eth_getBalance".into()
+        },
+        endpoint: Some("https://mainnet.example.org".to_owned()),
+        start_us: index as u64 * 3_000 + noise(1_000),
+        took_us: 2_000 + noise(1_000),
+        bytes: 66,
+        error: None,
+        count: 1,
+    };
+    let used = |limit: &'static str, used| Use {
+        limit: limit.into(),
+        used,
+    };
+    Entry::Attempt(Box::new(AttemptEntry {
+        module: module.clone(),
+        event: EventId {
+            topic: Topic::Chain(ChainTopic {
+                chain_id: 1,
+                finality: Finality::Latest,
+            }),
+            position: Position { number: block, hash },
+            kind: EventKind::Block,
+        },
+        attempt: 1,
+        seen: Some(Seen {
+            at_ms,
+            endpoint: Some("wss://mainnet.example.org".to_owned()),
+            pushed: true,
+        }),
+        waits: Waits::default(),
+        matched: 1,
+        begun_ms: at_ms + noise(3),
+        took_us: 1_000 + noise(20_000),
+        outcome: Outcome::Handled,
+        used: vec![
+            used("fuel_per_event", 100_000 + noise(10_000)),
+            used("event_deadline_ms", noise(20)),
+            used("chain_requests_per_event", 10),
+            used("memory_bytes", 1 << 20),
+        ],
+        time: TimeByKind {
+            guest_us: 100 + noise(100),
+            chain_us: 1_000 + noise(20_000),
+            ..TimeByKind::default()
+        },
+        is_detailed: calls > 0,
+        calls: (0..calls).map(call).collect(),
+        calls_left_out: 0,
+        records: Vec::new(),
+        writes: vec![Write {
+            key: "total".to_owned(),
+            bytes: Some(8),
+        }],
+        writes_left_out: 0,
+        effects: Vec::new(),
+        commit: Some(Commit {
+            at_ms: at_ms + noise(30),
+            took_us: 1_000 + noise(3_000),
+            group: 100,
+        }),
+    }))
+}
