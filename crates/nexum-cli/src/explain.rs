@@ -1,4 +1,4 @@
-//! What happened to an event, and why: from the entries of the ledger, for the daemon and for a command
+//! The explanation of an event: from the entries of the ledger, for the daemon and for a command
 //! without one.
 //!
 //! [`question`] reads the question. [`fold`] makes handlings of the ledger's rows. [`absence`] says why there

@@ -205,7 +205,7 @@ impl Storing {
     }
 }
 
-/// What is lost if these entries are.
+/// The loss if these entries are not stored.
 fn lost(entries: &[(u64, Entry)]) -> Option<Lost> {
     let each = entries.iter().map(|(at_ms, entry)| match entry {
         Entry::Lost(lost) => *lost,

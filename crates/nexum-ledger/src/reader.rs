@@ -24,7 +24,7 @@ pub struct Filter {
     pub before: Option<u64>,
 }
 
-/// What a ledger holds.
+/// The extent of a ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// The time of the oldest row, in milliseconds since the Unix epoch. `None` without rows.
@@ -53,7 +53,7 @@ impl Reader {
         Self { folder: folder.into() }
     }
 
-    /// What the ledger holds.
+    /// The extent of the ledger.
     ///
     /// # Errors
     ///

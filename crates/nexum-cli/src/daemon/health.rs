@@ -11,7 +11,6 @@ use nexum_core::state::Act;
 use nexum_core::supervisor::RunningModule;
 use nexum_core::{Condition, HostHandle, ModuleEntry, ModuleStatus, Stage, TopicPosition};
 
-use super::api::ApiState;
 use super::node::Node;
 use super::refused::Refused;
 use crate::compose::TransactionsInUse;
@@ -35,13 +34,19 @@ pub(crate) struct HealthCheck {
 }
 
 impl HealthCheck {
-    pub(crate) fn of(api: &ApiState) -> Self {
+    pub(crate) fn new(
+        host: HostHandle,
+        refused: Refused,
+        node: Node,
+        transactions: TransactionsInUse,
+        ledger: Option<nexum_ledger::Handle>,
+    ) -> Self {
         Self {
-            host: api.host.clone(),
-            refused: api.refused.clone(),
-            node: api.node.clone(),
-            transactions: api.transactions.clone(),
-            ledger: api.ledger.clone(),
+            host,
+            refused,
+            node,
+            transactions,
+            ledger,
         }
     }
 

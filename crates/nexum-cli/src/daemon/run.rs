@@ -22,7 +22,6 @@ use super::alerts::Alerts;
 use super::announce::{announce, announce_start};
 use super::api::sse::Readers;
 use super::api::{self, AdminPort, ApiState};
-use super::health::HealthCheck;
 use super::logging::{self, Log};
 use super::metrics::{self, Exporter};
 use super::node::Node;
@@ -258,7 +257,7 @@ impl Daemon<'_> {
             never = api::serve(&self.state_dir, port, api.clone(), &parts.service) => match never {},
             never = reporter.run(&modules) => match never {},
             never = reloader.run(&parts, &started) => match never {},
-            never = exporter.serve(HealthCheck::of(&api)) => match never {},
+            never = exporter.serve(api.health_check()) => match never {},
             never = answering.serve(&api.host) => match never {},
             never = self.log.report_lost() => match never {},
             never = alerts.attend(&api) => match never {},

@@ -13,7 +13,7 @@ pub(crate) struct History {
     pub(crate) handlings: Vec<Handling>,
 }
 
-/// What a module did with an event.
+/// The work of a module on an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Handling {
     /// The number of the newest entry. A request with `before` continues with older ones.
@@ -86,7 +86,7 @@ pub(crate) struct Explanation {
     pub(crate) answer: Answer,
     /// The answer in one sentence.
     pub(crate) summary: String,
-    /// What happened to the event, oldest first. A block can have an event of its logs and one of its own, and a
+    /// The handlings of the event, oldest first. A block can have an event of its logs and one of its own, and a
     /// reorganisation can bring an event again.
     pub(crate) handlings: Vec<Explained>,
     /// The log of the block that is most similar to a subscription, if no log matched one.
@@ -124,7 +124,7 @@ pub(crate) enum Answer {
     NotInLedger,
 }
 
-/// What happened to an event, in full.
+/// The work of a module on an event, in full.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExplainedHandling)]
 pub(crate) struct Explained {
@@ -158,7 +158,7 @@ pub(crate) struct Explained {
 /// A part of a wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Wait {
-    /// What the event waited for.
+    /// The cause of the wait.
     #[serde(rename = "for")]
     pub(crate) cause: String,
     pub(crate) took_us: u64,
@@ -276,7 +276,7 @@ pub(crate) struct NearestMiss {
     pub(crate) address: String,
     /// The log's topics, in hexadecimal digits after 0x.
     pub(crate) topics: Vec<String>,
-    /// What differs, in a sentence.
+    /// The difference, in a sentence.
     pub(crate) difference: String,
 }
 

@@ -1,4 +1,4 @@
-//! What happened to events: `/v1/modules/{name}/history` and `/v1/explain`.
+//! The history of events: `/v1/modules/{name}/history` and `/v1/explain`.
 
 use axum::Json;
 use axum::extract::State;

@@ -13,7 +13,6 @@ use super::extract::QueryOf;
 use super::few::few;
 use super::shared::ApiState;
 use crate::configure::HealthBounds;
-use crate::daemon::health::HealthCheck;
 use crate::protocol::health::Health;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -41,5 +40,5 @@ async fn health(State(api): State<ApiState>, QueryOf(query): QueryOf<HealthQuery
         behind: query.behind,
         head_age: query.head_age_ms.map(Duration::from_millis),
     };
-    Json(HealthCheck::of(&api).look(bounds))
+    Json(api.health_check().look(bounds))
 }

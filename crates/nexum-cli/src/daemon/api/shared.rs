@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::extract::name_of;
 use super::sse::Readers;
 use crate::compose::{KnownAccounts, TransactionsInUse};
+use crate::daemon::health::HealthCheck;
 use crate::daemon::levels::LogLevel;
 use crate::daemon::node::Node;
 use crate::daemon::notify::Notifier;
@@ -50,6 +51,12 @@ pub(crate) struct ApiState {
 }
 
 impl ApiState {
+    /// Looks at the modules and chains of the daemon.
+    pub(crate) fn health_check(&self) -> HealthCheck {
+        let (host, refused, node) = (self.host.clone(), self.refused.clone(), self.node.clone());
+        HealthCheck::new(host, refused, node, self.transactions.clone(), self.ledger.clone())
+    }
+
     pub(super) fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, ApiError> {
         let name = name_of(name)?;
         self.supervisor

@@ -1,4 +1,4 @@
-//! What the ledger has of an event.
+//! Events that the ledger has.
 
 use serde_json::Value;
 
