@@ -123,15 +123,7 @@ impl Attempt {
                 _ => self.repeat(effect, call, now_ms),
             };
         }
-        if call.is_strict
-            && let Some(other) = self.unused_alike(call)
-        {
-            return Err(self.fail(EffectFault::Mismatch {
-                number: other.number,
-                kind: other.kind,
-                target: other.target,
-            }));
-        }
+        // First, because an earlier attempt may have adopted it, and have ended before that was durable.
         if let Some(stranded) = self.stranded_alike(&digest) {
             let mut effect = Effect {
                 event,
@@ -145,6 +137,15 @@ impl Attempt {
             }
             self.adopted.push(stranded);
             return self.repeat(effect, call, now_ms);
+        }
+        if call.is_strict
+            && let Some(other) = self.unused_alike(call)
+        {
+            return Err(self.fail(EffectFault::Mismatch {
+                number: other.number,
+                kind: other.kind,
+                target: other.target,
+            }));
         }
         let kept = call.request.len().min(EFFECT_REQUEST_BYTES_MAX);
         let effect = Effect {

@@ -169,6 +169,53 @@ async fn a_refusal_counts_once_it_is_durable() {
     }
 }
 
+/// An attempt adopts a stranded effect and then has another one, whose record becomes durable first.
+#[tokio::test]
+async fn an_adoption_that_was_not_durable_is_repeated() {
+    let (journal, mut intents) = journal();
+    let mut records = Vec::new();
+    for request in [&b"other"[..], CALL.request] {
+        let call = EffectCall { request, ..CALL };
+        let of = (journal.call(), Handler::OnEvent(event()));
+        let (begun, _) = tokio::join!(journal.begin(of, &call, 0), async {
+            let intent = intents.recv().await.expect("an intent");
+            intent.done.send(())
+        });
+        let Ok(EffectPlan::Send(sending)) = begun else {
+            panic!("{begun:?}")
+        };
+        journal.settle(sending, EffectOutcome::Done(request.to_vec()), 0);
+        records = journal
+            .shared
+            .current
+            .lock()
+            .unsaved()
+            .into_iter()
+            .chain(records)
+            .collect();
+    }
+    let [mut adopted, own] = <[Effect; 2]>::try_from(records).expect("two records");
+    assert_ne!(*own.request, *CALL.request);
+    (adopted.is_stranded, adopted.number) = (true, 1);
+    let own = Effect { number: 2, ..own };
+    journal.open(
+        2,
+        EarlierEffects {
+            of_event: vec![own],
+            stranded: Some(Arc::new(vec![adopted])),
+            ..EarlierEffects::default()
+        },
+    );
+    for request in [CALL.request, b"other"] {
+        let of = (journal.call(), Handler::OnEvent(event()));
+        let planned = journal.begin(of, &EffectCall { request, ..CALL }, 0).await;
+        assert!(
+            matches!(&planned, Ok(EffectPlan::Answered(answer)) if answer == request),
+            "{planned:?}"
+        );
+    }
+}
+
 /// A receiver that refused the first request has perhaps acted on the second one.
 #[tokio::test]
 async fn a_request_that_was_refused_and_then_accepted_is_answered_from_the_record_of_the_second_one() {
