@@ -46,7 +46,7 @@ async fn milliseconds(method: &str) -> f64 {
     );
     std::fs::write(directory.path().join("nexum.toml"), manifest).expect("a manifest");
     let config = format!(
-        "[http]\nallow = [\"{address}\"]\nallow_http = [\"{address}\"]\nallow_private = [\"{address}\"]\n\
+        "[engine.limits]\neffects_per_event = 100\nhttp_fetches_per_event = 100\nevent_deadline_ms = 60000\n[http]\nallow = [\"{address}\"]\nallow_http = [\"{address}\"]\nallow_private = [\"{address}\"]\n\
          [chains.{TEST_CHAIN_ID}]\nrpc_url = {:?}\n[[modules]]\npath = {wasm:?}\nname = \"effects\"\n",
         anvil.ws_url()
     );

@@ -1,8 +1,12 @@
 //! Events that the ledger has.
 
-use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
 
 use super::{Site, module, newest};
+use crate::Dir;
 use crate::control::until;
 
 const ALL_CALLS: &str = "[ledger]\ncalls = \"all\"\n";
@@ -237,8 +241,55 @@ async fn a_wait_names_the_event_before_it() {
     assert!(first < last);
 }
 
+/// A part of a module's history, as the daemon answers on its socket.
+fn history(dir: &Dir, query: &str) -> Vec<Value> {
+    let mut stream = UnixStream::connect(dir.path().join("data/nexum.sock")).expect("a connection");
+    let request =
+        format!("GET /v1/modules/counter/history?{query} HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let mut answer: Value = serde_json::from_str(body).expect("JSON");
+    match answer["handlings"].take() {
+        Value::Array(handlings) => handlings,
+        other => panic!("{other}"),
+    }
+}
+
 #[tokio::test]
-async fn a_history_goes_back_page_by_page_and_without_a_daemon() {
+async fn a_history_goes_back_page_by_page() {
+    let site = Site::start(&module("counter", "counter", &[]));
+    for _ in 0..5 {
+        let block = site.mine().await;
+        site.outcome(&format!("counter@{block}"), "handled").await;
+    }
+    let last = site.head().await;
+    let all = history(&site.dir, "limit=50");
+    let blocks: Vec<_> = all.iter().map(|one| one["block"].as_u64().expect("a block")).collect();
+    assert!(
+        blocks.iter().copied().eq((1..=last).rev()) || blocks.iter().copied().eq((0..=last).rev()),
+        "{blocks:?}"
+    );
+    let mut pages = history(&site.dir, "limit=2");
+    while let Some(number) = pages.last().map(|one| one["number"].clone()) {
+        let page = history(&site.dir, &format!("limit=2&before={number}"));
+        if page.is_empty() {
+            break;
+        }
+        pages.extend(page);
+    }
+    assert_eq!(pages, all);
+    let hash = all[0]["hash"].as_str().expect("a hash");
+    let block = site
+        .anvil
+        .request("eth_getBlockByNumber", json!(["latest", false]))
+        .await;
+    assert_eq!(block["hash"], hash);
+}
+
+#[tokio::test]
+async fn an_event_is_explained_without_a_daemon() {
     let site = Site::start(&module("counter", "counter", &[]));
     site.anvil.mine(5).await;
     let last = site.head().await;
