@@ -308,7 +308,11 @@ impl Running<'_> {
                     .unwrap_or_default();
                 Some(format!("the module was stopped{by}: `nexum module start {name}`"))
             }
-            stage => Some(format!("the module is {stage}: {}", reason.text)),
+            // The text of a failure can have a backtrace.
+            stage => {
+                let text = reason.text.lines().next().unwrap_or_default();
+                Some(format!("the module is {stage}: {text}"))
+            }
         }
     }
 
