@@ -111,7 +111,7 @@ impl Clients {
             lookups: Arc::clone(&self.lookups),
             may_be_private,
         };
-        let mut builder = Client::builder()
+        let mut builder = nexum_net::http_client()
             .dns_resolver(resolver)
             // A proxy would resolve names itself, and its own address is not checked.
             .no_proxy()

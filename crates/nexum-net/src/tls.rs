@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use nexum_config::causes::{CAUSES_MAX, causes};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CertificateError, ClientConfig};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
@@ -78,8 +78,7 @@ pub fn contents<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'
 /// a directory.
 pub fn tls_config(protocols: &[&str]) -> Result<ClientConfig, TlsFault> {
     check_roots_file()?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|_| TlsFault::Protocol)?
         .with_platform_verifier()
@@ -87,6 +86,22 @@ pub fn tls_config(protocols: &[&str]) -> Result<ClientConfig, TlsFault> {
     let mut config = config.with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Ok(config)
+}
+
+/// A builder of HTTP clients. reqwest is built without a library of cryptography, and takes the one of
+/// the process, which this sets; [`tls_config`] has the same.
+pub fn http_client() -> reqwest::ClientBuilder {
+    set_cryptography();
+    #[expect(clippy::disallowed_methods, reason = "the process has a library of cryptography now")]
+    reqwest::Client::builder()
+}
+
+/// Sets the library of cryptography for the libraries that use the process's. An earlier one stays.
+pub fn set_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have set it meanwhile.
+        let _ = ring::default_provider().install_default();
+    }
 }
 
 /// The library that reads the certificates would wait for the writer of a FIFO.

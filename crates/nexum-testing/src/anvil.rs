@@ -335,7 +335,7 @@ fn silence(port: u16) -> io::Result<()> {
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    nexum_net::http_client().no_proxy().build().expect("a client")
 }
 
 fn binary() -> PathBuf {

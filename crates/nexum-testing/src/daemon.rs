@@ -129,7 +129,7 @@ impl Daemon {
         let mut child = spawned.unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
         let seen = Arc::<Seen>::default();
         follow(child.stderr.take().expect("stderr is piped"), Arc::clone(&seen));
-        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_MAX).build();
+        let client = nexum_net::http_client().no_proxy().timeout(WAIT_MAX).build();
         let mut daemon = Self {
             child,
             directory: directory.to_owned(),

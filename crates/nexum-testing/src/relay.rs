@@ -64,7 +64,7 @@ impl Relay {
         let port = listener.local_addr().expect("a bound socket").port();
         let shared = Arc::new(Shared {
             node: node.to_owned(),
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            client: nexum_net::http_client().no_proxy().build().expect("a client"),
             faults: Mutex::default(),
             counts: watch::Sender::default(),
         });

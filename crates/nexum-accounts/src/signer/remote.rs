@@ -32,7 +32,7 @@ impl Remote {
     /// The HTTP client, for a request.
     pub(super) fn client(&self) -> Result<&Client, SignError> {
         let client = self.client.get_or_init(|| {
-            let builder = Client::builder()
+            let builder = nexum_net::http_client()
                 .no_proxy()
                 .redirect(redirect::Policy::none())
                 .retry(retry::never())

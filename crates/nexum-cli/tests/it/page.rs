@@ -161,7 +161,7 @@ async fn the_page_continues_after_a_restart_and_asks_for_another_token() {
 async fn the_files_of_the_page_need_no_token_and_the_data_do() {
     let anvil = Anvil::start();
     let site = Site::start(&anvil.ws_url(), &module("watch", "noop", ""));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = nexum_net::http_client().no_proxy().build().expect("a client");
     let get = async |path: &str, headers: &[(&str, &str)]| {
         let request = client.get(format!("http://{}{path}", site.address));
         let request = headers

@@ -26,7 +26,7 @@ pub(crate) async fn connect(url: &str) -> Result<DynProvider> {
     let client = if url.starts_with("ws") {
         RpcClient::connect_pubsub(WsConnect::new(url)).await?
     } else {
-        let (client, url) = (reqwest::Client::new(), url.to_owned());
+        let (client, url) = (nexum_net::http_client().build().expect("a client"), url.to_owned());
         RpcClient::new(Http { client, url }, true)
     };
     let provider = RootProvider::<Ethereum>::new(client).erased();

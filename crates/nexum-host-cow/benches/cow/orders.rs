@@ -33,7 +33,7 @@ pub(crate) fn figures(runtimes: &Runtimes) -> [Figure; 2] {
     let runtime = &runtimes.host;
     let post = || runtime.block_on(books.submit(TEST_CHAIN_ID, json.as_bytes(), tokio::time::Instant::now() + LATE));
     let uid = post().expect("an order that is taken");
-    let client = reqwest::Client::builder().build().expect("a client");
+    let client = nexum_net::http_client().build().expect("a client");
     let url = format!("{}/api/v1/orders", book.url());
     let bare_post = || {
         let request = client

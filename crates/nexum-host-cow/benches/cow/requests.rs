@@ -35,7 +35,7 @@ pub(crate) fn figure(runtimes: &Runtimes) -> Figure {
     let book = runtimes.order_book();
     let runtime = &runtimes.host;
     let module = runtime.block_on(Asking::start(&book));
-    let client = reqwest::Client::builder().build().expect("a client");
+    let client = nexum_net::http_client().build().expect("a client");
     let url = format!("{}{PATH}", book.url());
     let (host, bare) = medians(WARM_UP, SAMPLES, || {
         (runtime.block_on(module.sample()), runtime.block_on(ask(&client, &url)))

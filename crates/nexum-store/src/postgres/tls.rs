@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -20,7 +20,7 @@ use crate::error::PostgresError;
 /// The client of a mode. `ca` is the file with the certificates of the authority; without it, the mode
 /// [`TlsMode::VerifyFull`] trusts the authorities of the system.
 pub(super) fn client(mode: TlsMode, ca: Option<&MaskedPath>) -> Result<ClientConfig, PostgresError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let unusable = |error: rustls::Error| PostgresError::Tls(error.into());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -5,7 +5,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls::SignatureScheme;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::ring;
 use serde_json::{Value, json};
 
 use super::{Kms, KmsOperation, Request, Shared, fault, response};
@@ -90,7 +90,7 @@ fn caller(shared: &Shared, request: &Request) -> Option<String> {
 
 /// Whether the signature is by this RSA key.
 fn is_signed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.mapping;
+    let algorithms = ring::default_provider().signature_verification_algorithms.mapping;
     let rsa = algorithms
         .iter()
         .find(|(scheme, _)| *scheme == SignatureScheme::RSA_PKCS1_SHA256);

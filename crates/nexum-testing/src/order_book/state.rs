@@ -86,7 +86,7 @@ impl Shared {
     pub(super) fn new(chain_id: u64) -> Arc<Self> {
         Arc::new(Self {
             chain_id,
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            client: nexum_net::http_client().no_proxy().build().expect("a client"),
             start: Instant::now(),
             state: Mutex::new(State {
                 base_path: BASE_PATH.to_owned(),

@@ -32,7 +32,7 @@ async fn send(request: reqwest::RequestBuilder) -> (u16, Value) {
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    nexum_net::http_client().no_proxy().build().unwrap()
 }
 
 async fn post(kms: &Kms, headers: &[(&str, &str)], body: String) -> (u16, Value) {

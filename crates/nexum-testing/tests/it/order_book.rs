@@ -374,7 +374,7 @@ async fn knows_nothing_outside_its_paths() {
         let answer = request(&book, method, path, "").await.unwrap();
         assert_eq!(answer.status, status, "{method} {path}");
     }
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = nexum_net::http_client().no_proxy().build().unwrap();
     let outside = book.url().replace("/sepolia", "/api/v1/version");
     assert_eq!(client.get(outside).send().await.unwrap().status(), 404);
     assert_eq!(book.requests().last().unwrap().path, "/api/v1/version");

@@ -38,7 +38,7 @@ pub(crate) async fn respond(
     path: &str,
     body: &str,
 ) -> reqwest::Result<reqwest::Response> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = nexum_net::http_client().no_proxy().build()?;
     let url = format!("{}{path}", book.url());
     let request = client.request(method.parse().unwrap(), url).body(body.to_owned());
     request.header("content-type", "application/json").send().await

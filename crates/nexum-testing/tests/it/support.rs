@@ -14,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 /// Posts a body.
 pub(crate) async fn respond(node: &Node, body: &str) -> Result<reqwest::Response, reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = nexum_net::http_client().no_proxy().build()?;
     client.post(node.http_url()).body(body.to_owned()).send().await
 }
 

@@ -64,6 +64,8 @@ struct FaultError {
 
 impl Gcp {
     fn new(config: &KmsConfig) -> Self {
+        // The library of credentials uses the process's cryptography.
+        nexum_net::set_cryptography();
         Self {
             remote: Remote::new(config.timeout_ms),
             config: config.clone(),

@@ -42,7 +42,7 @@ impl Rpc {
             let refusal = Refusal::new("the URL of a node is not valid");
             refusal.with_hint("for example http://127.0.0.1:8545, or with https, ws or wss")
         })?;
-        let client = reqwest::Client::builder().timeout(TIME_MAX).build();
+        let client = nexum_net::http_client().timeout(TIME_MAX).build();
         let client = client.map_err(|error| Refusal::of(&error))?;
         Ok(Self { client, url })
     }

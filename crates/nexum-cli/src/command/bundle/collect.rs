@@ -225,7 +225,7 @@ async fn scraped(listen: Option<SocketAddr>) -> Result<Vec<u8>, String> {
         Some(address) => doctor::reachable(address),
     };
     let failed = |error: reqwest::Error| Refusal::of(&error.without_url()).error;
-    let client = reqwest::Client::builder().no_proxy().timeout(METRICS_TIME_MAX).build();
+    let client = nexum_net::http_client().no_proxy().timeout(METRICS_TIME_MAX).build();
     let request = client.map_err(failed)?.get(format!("http://{address}/metrics"));
     let mut response = request
         .send()
