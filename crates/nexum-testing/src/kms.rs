@@ -20,13 +20,20 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use k256::ecdsa::SigningKey;
 use parking_lot::Mutex;
-use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use fault::KmsFault;
 
 use crate::listener::Listener;
+
+/// The RSA key of a service account that exists nowhere else. `ring` makes none.
+const ACCOUNT: &[u8] = include_bytes!("kms/account.pkcs8");
+
+fn account() -> KeyPair {
+    KeyPair::from_pkcs8_der_and_sign_algo(&ACCOUNT.into(), &PKCS_RSA_SHA256).expect("a key")
+}
 
 /// A server on a free loopback port. It stops when it is dropped.
 pub struct Kms {
@@ -97,7 +104,7 @@ impl Kms {
         let secret = |id: &str, secret: &str| (id.to_owned(), secret.to_owned());
         let shared = Arc::new(Shared {
             key: SigningKey::from_slice(key.as_slice()).expect("a key of secp256k1"),
-            account: KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key"),
+            account: account(),
             secrets: Mutex::new(vec![
                 secret(Self::ACCESS_KEY, Self::SECRET),
                 secret(aws::INSTANCE_KEY, aws::INSTANCE_SECRET),
