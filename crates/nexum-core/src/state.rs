@@ -51,7 +51,7 @@ pub(crate) use effect::{effect, effects, effects_of, read_effects};
 pub(crate) use headers::{HeaderStore, ancestors};
 pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError};
 pub(crate) use transcript::{Part, Stored};
-pub(crate) use undo::{Settled, passed};
+pub(crate) use undo::{Settled, passed, reaches_first_event};
 
 /// The version of the row format that this program writes.
 pub const FORMAT: u32 = 2;

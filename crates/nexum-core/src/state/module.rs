@@ -94,6 +94,11 @@ impl ProgressRow {
             None => Ok(Self::default()),
         }
     }
+
+    /// The reach of the newest event without an undo record.
+    pub(super) fn forgotten(&self) -> &Reach {
+        &self.forgotten
+    }
 }
 
 /// A module's cursors, usage and undo records. The store may lag behind them, and is never ahead.
