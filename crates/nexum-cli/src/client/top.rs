@@ -140,7 +140,17 @@ async fn look_again(client: &Client<'_>, model: &RefCell<Model>, soon: &Notify) 
         let module = model.borrow().opened();
         let looked = look(client, module.as_deref()).await;
         took = begin.elapsed();
-        model.borrow_mut().take(looked, now_ms());
+        let mut model = model.borrow_mut();
+        // The operator may have opened another module meanwhile.
+        let is_same = model.opened() == module;
+        let looked = looked.map(|answers| match is_same {
+            true => answers,
+            false => Answers {
+                limits: Vec::new(),
+                ..answers
+            },
+        });
+        model.take(looked, now_ms());
     }
 }
 

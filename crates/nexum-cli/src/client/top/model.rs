@@ -9,6 +9,7 @@ use crate::protocol::chains::Chain;
 use crate::protocol::events::{EventKind, EventRecord};
 use crate::protocol::health::Health;
 use crate::protocol::limits::Usage;
+use crate::protocol::logs::GapReason;
 use crate::protocol::modules::Module;
 use crate::report::Refusals;
 
@@ -31,6 +32,9 @@ pub(super) struct Outage {
 
 /// The time for which the screen says that the daemon answers again.
 const NEWS_MS: u64 = 10 * 60 * 1_000;
+
+/// The time after the end of an outage in which the stream of events still reports the restart.
+const SAME_OUTAGE_MS: u64 = 10_000;
 
 impl Outage {
     /// Whether the daemon does not answer, or only recently does again.
@@ -141,7 +145,17 @@ impl Model {
     pub(super) fn happened(&mut self, followed: Followed<EventRecord>) -> bool {
         let event = match followed {
             Followed::Record(event) => event,
-            Followed::Gap(_) => return true,
+            Followed::Gap(gap) => {
+                if gap.why == GapReason::Restarted && !self.knows_outage() {
+                    self.outage = Some(Outage {
+                        since_ms: self.at_ms,
+                        until_ms: None,
+                        why: gap.words(),
+                    });
+                }
+                self.is_changed = true;
+                return true;
+            }
         };
         match event.kind {
             EventKind::Handled | EventKind::Failed | EventKind::DeadLetter => {
@@ -156,6 +170,13 @@ impl Model {
             }
             _ => true,
         }
+    }
+
+    /// Whether the daemon does not answer, or has begun to again just now.
+    fn knows_outage(&self) -> bool {
+        let is_over = |until_ms: u64| self.at_ms.saturating_sub(until_ms) > SAME_OUTAGE_MS;
+        let outage = self.outage.as_ref();
+        outage.is_some_and(|outage| outage.until_ms.is_none_or(|until_ms| !is_over(until_ms)))
     }
 
     /// The time of the last change of a module, a chain or a condition.

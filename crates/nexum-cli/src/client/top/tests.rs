@@ -205,6 +205,21 @@ fn a_daemon_that_is_lost_and_returns() {
 }
 
 #[test]
+fn a_restart_between_two_looks_shows() {
+    let mut model = model(well());
+    let restarted = || {
+        let gap = json!({ "lost": null, "why": "restarted" });
+        Followed::Gap(serde_json::from_value(gap).unwrap())
+    };
+    assert!(model.happened(restarted()));
+    let lost = "The daemon has not answered for 0 ms: the daemon restarted, and its earlier records are gone.";
+    assert!(text(&model, 120, 14).contains(lost));
+    model.take(Ok(well()), NOW_MS + 500);
+    model.happened(restarted());
+    assert!(text(&model, 120, 14).contains("after 500 ms without an answer"));
+}
+
+#[test]
 fn colours_need_the_operators_leave() {
     for has_colours in [false, true] {
         let model = Model::new(bad(), has_colours, NOW_MS);
