@@ -273,6 +273,12 @@ const SLED: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
 const SLED: &[&str] = &[];
 
+/// The feature of the view in a terminal.
+#[cfg(feature = "top")]
+const TOP: &[&str] = &["top"];
+#[cfg(not(feature = "top"))]
+const TOP: &[&str] = &[];
+
 /// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
@@ -346,6 +352,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         tx::FEATURES,
         POSTGRES,
         SLED,
+        TOP,
     ]
     .concat()
 }
