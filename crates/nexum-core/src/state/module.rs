@@ -94,11 +94,6 @@ impl ProgressRow {
             None => Ok(Self::default()),
         }
     }
-
-    /// The reach of the newest event without an undo record.
-    pub(super) fn forgotten(&self) -> &Reach {
-        &self.forgotten
-    }
 }
 
 /// A module's cursors, usage and undo records. The store may lag behind them, and is never ahead.
@@ -321,6 +316,13 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
+}
+
+/// Whether a revert can restore the module's state from before its first event of a topic: nexum has
+/// removed none of the topic's undo records.
+pub(crate) fn reaches_first_event(view: &dyn View, id: ModuleId, topic: Topic) -> Result<bool, StoreError> {
+    let progress = ProgressRow::read(view, id)?;
+    Ok(undo::reach_of(&progress.forgotten, topic).is_none())
 }
 
 /// Whether the module has handled the event, or does not follow its topic any more.

@@ -11,7 +11,6 @@ use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::module::ProgressRow;
 use super::{Cursors, ModuleId, Usage, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
@@ -217,13 +216,6 @@ pub(crate) fn passed(view: &dyn View, id: ModuleId, topic: Topic) -> Result<Vec<
         }
     })?;
     damaged.map_or(Ok(passed), Err)
-}
-
-/// Whether a revert can restore the module's state from before its first event of a topic: nexum has
-/// removed none of the topic's undo records.
-pub(crate) fn reaches_first_event(view: &dyn View, id: ModuleId, topic: Topic) -> Result<bool, StoreError> {
-    let progress = ProgressRow::read(view, id)?;
-    Ok(reach_of(progress.forgotten(), topic).is_none())
 }
 
 pub(super) fn decode(row: &[u8]) -> Result<Undo, StoreError> {

@@ -44,7 +44,7 @@ impl ChainFeed {
         }
     }
 
-    /// Reads what the store has of the chain before this block.
+    /// Reads the blocks that the store knows before this one.
     async fn known_in_store(&self, last: Position) -> Result<Known, StoreError> {
         let (module, topic) = (self.module, self.topic());
         let read = move |store: &dyn StateStore| {
@@ -102,7 +102,7 @@ impl ChainFeed {
     }
 }
 
-/// What the store has of a chain.
+/// The content of the store about a chain.
 struct Known {
     /// Blocks on the module's chain. The newest is usually the last one.
     blocks: Vec<Position>,
