@@ -63,7 +63,7 @@ pub(crate) use state::State;
 pub(crate) use status::HealthFormat;
 pub(crate) use status::{Health, Status};
 #[cfg(feature = "runtime")]
-pub(crate) use trial::{Effects as TrialEffects, Replay, Rules, StartState, Try};
+pub(crate) use trial::{Effects as TrialEffects, Inputs, Replay, Rules, StartState, Try};
 
 /// The name of the configuration file in the working directory.
 pub(crate) const CONFIG: &str = "engine.toml";

@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for ModuleName {
 /// The SHA-256 of a file's bytes, written as `sha256:` and 64 lower-case hexadecimal digits.
 ///
 /// A digest has one spelling, so people and programs can compare digests as text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 /// The error for a text that is not a [`Digest`]. It does not repeat the text.

@@ -39,13 +39,14 @@ pub use self::chain_methods::{ChainAccess, ChainMethods, Submission, SubmitError
 pub use self::effects::EffectJournal;
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;
-pub use self::module_meta::ModuleMeta;
+pub use self::module_meta::{ModuleMeta, Revision};
 pub use self::recorder::Recorder;
 pub use self::registry::Capabilities;
 pub use self::stdio::Stdio;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 pub use crate::event::Handler;
+pub use crate::state::scope::journal::trial::NotRecorded;
 pub use crate::state::scope::journal::{
     EffectCall, EffectError, EffectFault, EffectOutcome, EffectPlan, PreparedEffect, Sending,
 };

@@ -126,12 +126,14 @@ impl Advance {
 
     /// The approximate size in memory, in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
-        let log = |log: &Log| {
-            let topics: usize = log.topics.iter().map(|topic| size_of_val(topic) + topic.len()).sum();
-            size_of_val(log) + log.address.len() + log.data.len() + log.transaction_hash.len() + topics
-        };
-        size_of::<Self>() + self.position.hash.len() + self.logs.iter().map(log).sum::<usize>()
+        size_of::<Self>() + self.position.hash.len() + self.logs.iter().map(log_bytes).sum::<usize>()
     }
+}
+
+/// The approximate size of a log in memory, in bytes.
+pub(crate) fn log_bytes(log: &Log) -> usize {
+    let topics: usize = log.topics.iter().map(|topic| size_of_val(topic) + topic.len()).sum();
+    size_of_val(log) + log.address.len() + log.data.len() + log.transaction_hash.len() + topics
 }
 
 /// The kind of an event. The variants are in the order of the events of one block. The kind is

@@ -4,6 +4,8 @@
 //! them out ([`Ledger::take`]) and stores them; the crate `nexum-ledger` does. A full buffer drops
 //! entries and counts them: the next entry that fits says how many are missing, and since when.
 //!
+//! With [`Ledger::set_inputs`], each attempt also has its [`Inputs`], from which `nexum replay` repeats it.
+//!
 //! # Cost
 //!
 //! An entry costs a few readings of the clock, a few small allocations and a lock that runners share
@@ -13,7 +15,7 @@ mod entry;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use metrics::Counter;
 use parking_lot::Mutex;
@@ -22,12 +24,21 @@ pub use self::entry::{
     Act, AttemptEntry, Commit, Entry, Exceeded, HostCallEntry, Lost, ModuleVersion, Outcome, Reverted, Seen,
     SentEffect, StageEntry, TimeByKind, Use, Waits, Write,
 };
+pub use crate::state::{
+    CallInputs, INPUT_BYTES_MAX, INPUT_VALUE_BYTES_MAX, InputContent, Inputs, KnownKey, RecordedCall, RecordedEffect,
+    StartInputs,
+};
+
 use crate::clock::Clock;
 use crate::metrics::LEDGER_LOST;
 
 /// The most bytes of entries that wait for [`Ledger::take`]: over fifty thousand entries, which is
 /// what two busy cores make in a quarter of a second.
 const BUFFER_BYTES_MAX: usize = 16 << 20;
+
+/// The most bytes of inputs that wait for [`Ledger::take`]: at least sixty attempts with as much as one may have, and
+/// some ten thousand with a few reads each.
+const INPUTS_BYTES_MAX: usize = 64 << 20;
 
 /// Which attempts get the list of their host calls. Failed and slow attempts always get it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +60,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// [`Calls`]: 0 for failed and slow attempts, otherwise one in this many.
     calls: AtomicU32,
+    inputs: AtomicBool,
     buffer: Mutex<Buffer>,
     bytes_max: usize,
     dropped: Counter,
@@ -58,6 +70,8 @@ struct Shared {
 struct Buffer {
     entries: Vec<(u64, Entry)>,
     bytes: usize,
+    /// The bytes of inputs.
+    inputs_bytes: usize,
     lost: Option<Lost>,
 }
 
@@ -80,6 +94,7 @@ impl Ledger {
         let ledger = Self(Arc::new(Shared {
             clock,
             calls: AtomicU32::new(0),
+            inputs: AtomicBool::new(false),
             buffer: Mutex::default(),
             bytes_max,
             dropped: metrics::counter!(LEDGER_LOST),
@@ -107,19 +122,53 @@ impl Ledger {
         self.0.calls.store(number, Ordering::Relaxed);
     }
 
+    /// Whether attempts have their inputs.
+    pub fn inputs(&self) -> bool {
+        self.0.inputs.load(Ordering::Relaxed)
+    }
+
+    /// Changes whether later attempts have their inputs.
+    pub fn set_inputs(&self, inputs: bool) {
+        self.0.inputs.store(inputs, Ordering::Relaxed);
+    }
+
     /// Adds an entry, or drops and counts it if the buffer is full.
     pub fn push(&self, entry: Entry) {
+        self.push_with(entry, None);
+    }
+
+    /// Adds the entry of an attempt, with its inputs before it. Inputs for which there is no room lose their content.
+    pub fn push_attempt(&self, attempt: Box<AttemptEntry>, inputs: Option<Box<Inputs>>) {
+        self.push_with(Entry::Attempt(attempt), inputs);
+    }
+
+    fn push_with(&self, entry: Entry, inputs: Option<Box<Inputs>>) {
         let at_ms = self.now_ms();
         let bytes = entry.size_bytes();
+        let inputs_bytes = inputs.as_ref().map_or(0, |inputs| inputs.size_bytes());
         let mut buffer = self.0.buffer.lock();
+        let mut dropped = 0;
         if buffer.bytes.saturating_add(bytes) > self.0.bytes_max {
-            buffer.lose(Lost::at(at_ms, 1));
-            drop(buffer);
-            self.0.dropped.increment(1);
-            return;
+            dropped = 1 + u64::from(inputs.is_some());
+            buffer.lose(Lost::at(at_ms, dropped));
+        } else {
+            buffer.bytes += bytes;
+            if let Some(mut inputs) = inputs {
+                match buffer.inputs_bytes.saturating_add(inputs_bytes) {
+                    sum if sum <= INPUTS_BYTES_MAX => buffer.inputs_bytes = sum,
+                    _ => {
+                        dropped = 1;
+                        inputs.content = None;
+                    }
+                }
+                buffer.entries.push((at_ms, Entry::Inputs(inputs)));
+            }
+            buffer.entries.push((at_ms, entry));
         }
-        buffer.bytes += bytes;
-        buffer.entries.push((at_ms, entry));
+        drop(buffer);
+        if dropped > 0 {
+            self.0.dropped.increment(dropped);
+        }
     }
 
     /// Records that entries which [`take`](Self::take) returned could not be stored.

@@ -16,6 +16,7 @@ mod cursors;
 mod dead_letter;
 mod effect;
 mod headers;
+mod inputs;
 mod module;
 mod operator;
 mod row_cache;
@@ -36,6 +37,10 @@ pub use capability_rows::{CapabilityRows, RowChanges, capability_row, capability
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use effect::{EFFECT_REQUEST_BYTES_MAX, EFFECTS_MAX, Effect, EffectClass, EffectState, Resolution, STRANDED_MAX};
+pub use inputs::{
+    CallInputs, INPUT_BYTES_MAX, INPUT_VALUE_BYTES_MAX, InputContent, Inputs, KnownKey, RecordedCall, RecordedEffect,
+    StartInputs,
+};
 pub use operator::{
     Act, Actor, LoadedEntry, OperatorRow, OperatorRows, REASON_BYTES_MAX, Wanted, operator_rows, replace_operator_rows,
     set_operator_row,
@@ -49,6 +54,7 @@ use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{Letters, add, dead_letter, dead_letters, find_dead_letter};
 pub(crate) use effect::{effect, effects, effects_of, read_effects};
 pub(crate) use headers::{HeaderStore, ancestors};
+pub(crate) use inputs::payload_bytes;
 pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError, reaches_first_event};
 pub(crate) use transcript::{Part, Stored};
 pub(crate) use undo::{Settled, passed};

@@ -15,6 +15,7 @@
 //! - No request that changes something outside nexum leaves a trial, and no account signs in it.
 
 mod moment;
+mod repeat;
 mod rewind;
 
 use std::collections::BTreeMap;
@@ -35,12 +36,15 @@ use crate::module::instance::{Instance, NoEffects};
 use crate::runner::subscription_set::SubscriptionSet;
 use crate::runner::topics;
 use crate::state::scope::journal::EarlierEffects;
-use crate::state::scope::journal::trial::{Recorded, TrialCalls};
+use crate::state::scope::journal::playback::{Recorded, RecordedAnswer};
+use crate::state::scope::journal::tape::Tape;
+use crate::state::scope::journal::trial::TrialCalls;
 use crate::state::{self, Change, Changes, Cursors, Effect, EffectState, ModuleId, ModuleState, Stored, Usage, rows};
 use crate::store::{Batch, StateStore, StoreError};
 
 pub use crate::state::scope::journal::trial::{Answers, HostCalls, TrialAnswer, TrialEffect, TrialEffects, TrialRules};
 pub use moment::Moment;
+pub use repeat::StateOf;
 pub use rewind::{RewindError, rewind};
 
 /// A module on the past blocks of one chain.
@@ -57,6 +61,8 @@ pub struct Trial {
     recorded: BTreeMap<String, Recorded>,
     /// `None` before the first event, and after a failure.
     instance: Option<Box<Instance>>,
+    /// The recorded instance that `instance` repeats.
+    instance_ms: u64,
 }
 
 impl fmt::Debug for Trial {
@@ -84,6 +90,11 @@ pub fn has_handled(module: &Module, chain_id: ChainId, cursors: &Cursors, block:
     })
 }
 
+/// Whether a module handles a block of a chain, whatever its logs are. A subscription without `from_block` begins before it.
+pub fn handles_block(module: &Module, chain_id: ChainId, number: u64) -> bool {
+    subscribed(module, chain_id).any(|(_, subscriptions)| subscriptions.wants_block(number, 0, || Some(number)))
+}
+
 /// A module's subscriptions to each topic of a chain.
 fn subscribed(module: &Module, chain_id: ChainId) -> impl Iterator<Item = (ChainTopic, SubscriptionSet)> + '_ {
     let topics = topics(module)
@@ -107,6 +118,8 @@ pub struct Tried {
     pub took: Duration,
     /// Each changed key with its value after the call. `None` for a deleted key.
     pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The keys that the call looked for, and that did not exist. Only of a [repeated](Trial::repeat) call.
+    pub absent: Vec<Vec<u8>>,
     /// The host calls, with the effects that the trial did not have.
     pub calls: HostCalls,
     /// The last log records.
@@ -164,6 +177,7 @@ impl Trial {
             usage,
             recorded: BTreeMap::new(),
             instance: None,
+            instance_ms: 0,
         })
     }
 
@@ -173,7 +187,8 @@ impl Trial {
         for effect in effects {
             if let EffectState::Done(Some(answer)) = effect.state {
                 let of_event = self.recorded.entry(effect.event.to_string()).or_default();
-                of_event.entry(effect.digest).or_default().push_back(answer.into_vec());
+                let answers = of_event.entry(effect.digest).or_default();
+                answers.push_back(RecordedAnswer::done(answer.into_vec()));
             }
         }
         self
@@ -189,6 +204,22 @@ impl Trial {
         let mut chains: Vec<_> = topics(module).into_iter().map(|topic| topic.chain_id).collect();
         chains.dedup();
         chains
+    }
+
+    /// Sets a key of the trial's state, or removes it. For a key that the trial did not know.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store is not usable.
+    pub fn correct(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), TrialError> {
+        let row = rows::state(self.id, key);
+        let old = self.store.view()?.get(&row)?;
+        let size = |value: &[u8]| (key.len() + value.len()) as u64;
+        let mut batch = Batch::default();
+        batch.put(row, value.map(<[u8]>::to_vec));
+        self.store.write(&batch)?;
+        self.usage = self.usage.after(old.as_deref().map(size), value.map(size));
+        Ok(())
     }
 
     /// The filters of the logs that the blocks need.
@@ -251,7 +282,7 @@ impl Trial {
             Err(failure) => (None, Err(failure)),
         };
         self.instance = instance;
-        self.conclude(Handler::Init, before.position, changes)
+        self.conclude(Handler::Init, before.position, changes, StateOf::TheTrial)
     }
 
     /// Handles an event with the instance. `None` without one.
@@ -271,16 +302,26 @@ impl Trial {
             return Ok(None);
         };
         let result = instance.on_event(id, event, context, &mut NoEffects).await;
-        if result.is_err() {
+        Ok(Some(self.handled(id, result, StateOf::TheTrial).await?))
+    }
+
+    /// Ends the handler call of an event. An instance whose handler failed is discarded.
+    async fn handled(
+        &mut self,
+        id: EventId,
+        result: Result<Changes, Failure>,
+        state: StateOf,
+    ) -> Result<Tried, TrialError> {
+        if let (Err(_), Some(instance)) = (&result, &mut self.instance) {
             instance.effects();
         }
-        let tried = self.conclude(Handler::OnEvent(id), id.position, result)?;
+        let tried = self.conclude(Handler::OnEvent(id), id.position, result, state)?;
         if tried.outcome.is_err()
             && let Some(instance) = self.instance.take()
         {
             instance.discard().await;
         }
-        Ok(Some(tried))
+        Ok(tried)
     }
 
     fn context(&self, transcript: Option<Stored>) -> HandlerContext {
@@ -294,18 +335,20 @@ impl Trial {
         }
     }
 
-    /// Ends a handler call: its changes go into the store.
+    /// Ends a handler call. Its changes go into the store, unless the call saw the state of a record.
     fn conclude(
         &mut self,
         handler: Handler,
         block: Position,
         result: Result<Changes, Failure>,
+        state: StateOf,
     ) -> Result<Tried, TrialError> {
         let used = self
             .instance
             .as_ref()
             .map(|instance| (instance.used(), instance.took()));
         let (fuel, took) = used.map_or_else(Default::default, |(used, took)| (used[Limit::Fuel], took));
+        let tape = self.instance.as_mut().and_then(|instance| instance.take_tape());
         let mut writes = BTreeMap::new();
         let outcome = match result {
             Ok(changes) => {
@@ -314,8 +357,10 @@ impl Trial {
                     batch.put(rows::state(self.id, &key), new.clone());
                     writes.insert(key, new);
                 }
-                self.store.write(&batch)?;
-                self.usage = changes.usage;
+                if state == StateOf::TheTrial {
+                    self.store.write(&batch)?;
+                    self.usage = changes.usage;
+                }
                 Ok(())
             }
             Err(failure) => Err(failure),
@@ -327,6 +372,7 @@ impl Trial {
             fuel,
             took,
             writes,
+            absent: tape.map(Tape::absent).unwrap_or_default(),
             calls: self.calls.close(),
             records: self.module.meta.recorder.take_records(),
         })

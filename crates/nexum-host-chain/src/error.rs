@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use nexum_core::bindings::nexum::host::types::HostErrorKind;
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_net::TlsFault;
 
 pub use self::answer::AnswerKind;
@@ -106,6 +106,9 @@ pub enum RequestError {
         /// data.
         revert_data: Option<String>,
     },
+    /// The error that the guest got when the replayed event happened.
+    #[error("{}", .0.message)]
+    Recorded(Box<HostError>),
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
@@ -139,7 +142,11 @@ impl RequestError {
     /// and used-up quotas with any code. Only a revert does: the endpoint ran the call.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::OverBudget { .. } | Self::Internal => Retry::Never,
+            Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::OverBudget { .. }
+            | Self::Recorded(_)
+            | Self::Internal => Retry::Never,
             Self::CutOff { .. }
             | Self::Unreachable { .. }
             | Self::Tls(_)
@@ -179,6 +186,7 @@ impl RequestError {
             | Self::OverBudget { .. }
             | Self::CutOff { .. }
             | Self::Answer { .. }
+            | Self::Recorded(_)
             | Self::Internal => false,
         }
     }

@@ -244,7 +244,10 @@ impl Outcome {
                 kind: AnswerKind::Revert,
                 ..
             } => Self::Revert,
-            RequestError::Answer { .. } | RequestError::Refused { .. } | RequestError::Internal => Self::Error,
+            RequestError::Answer { .. }
+            | RequestError::Refused { .. }
+            | RequestError::Recorded(_)
+            | RequestError::Internal => Self::Error,
             RequestError::Timeout { .. } => Self::Timeout,
             RequestError::Unreachable { .. }
             | RequestError::Tls(_)

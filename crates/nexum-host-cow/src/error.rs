@@ -73,6 +73,9 @@ pub enum RequestError {
          is signed for; compare `settlement` of the chain's [cow] table with the order book's"
     )]
     AnotherUid,
+    /// The error that the guest got when the replayed event happened.
+    #[error("{}", .0.message)]
+    Recorded(Box<HostError>),
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
@@ -187,6 +190,7 @@ impl RequestError {
             | Self::TooLarge { .. }
             | Self::Malformed
             | Self::AnotherUid
+            | Self::Recorded(_)
             | Self::Internal => Retry::Never,
             Self::Unreachable { .. } | Self::Tls(_) => Retry::Always,
             Self::Lost { .. } | Self::Timeout { .. } => Retry::IfRepeatable,
@@ -234,6 +238,7 @@ impl RequestError {
             Self::TooLarge { .. } => HostErrorKind::Denied,
             Self::Answer(answer) => answer.kind(),
             Self::AnotherUid | Self::Internal => HostErrorKind::Internal,
+            Self::Recorded(error) => return (**error).clone(),
         };
         let (code, data) = match self {
             Self::Answer(answer) => (i32::from(answer.status), Some(answer.body.clone())),

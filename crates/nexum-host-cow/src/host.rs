@@ -55,7 +55,7 @@ async fn request(
     let content = call.content();
     let place = match call.has_effect() {
         true => None,
-        false => match view.ask(KIND, &[&chain_id.to_be_bytes(), content.as_bytes()]) {
+        false => match view.ask(KIND, &[&chain_id.to_be_bytes(), content.as_bytes()])? {
             Asked::Earlier(answer) => return Ok(answer),
             Asked::Now(place) => Some(place),
         },
@@ -164,6 +164,7 @@ async fn once(
             return Ok(String::from_utf8(answer).map_err(|_| RequestError::Internal));
         }
         EffectPlan::Denied(reason) => return Ok(Err(RequestError::denied(reason))),
+        EffectPlan::Failed(error) => return Ok(Err(RequestError::Recorded(Box::new(error)))),
     };
     let answer = send(sending.is_repeated()).await;
     let outcome = match &answer {
@@ -172,6 +173,9 @@ async fn once(
         Err(_) => EffectOutcome::Refused,
     };
     journal.settle(sending, outcome);
+    if let Err(error) = &answer {
+        journal.told(|| Err(error.to_host_error()));
+    }
     Ok(answer)
 }
 

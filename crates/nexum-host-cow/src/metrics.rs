@@ -110,6 +110,8 @@ fn outcome(error: Option<&RequestError>) -> &'static str {
         Some(RequestError::Timeout { .. }) => "timeout",
         Some(RequestError::Unreachable { .. } | RequestError::Tls(_) | RequestError::Lost { .. }) => "unavailable",
         Some(RequestError::TooLarge { .. } | RequestError::Malformed | RequestError::AnotherUid) => "malformed",
-        Some(RequestError::Refused { .. } | RequestError::NoTurn | RequestError::Internal) => "error",
+        Some(
+            RequestError::Refused { .. } | RequestError::NoTurn | RequestError::Recorded(_) | RequestError::Internal,
+        ) => "error",
     }
 }

@@ -48,11 +48,19 @@ impl Fetcher {
         match journal.begin(&call).await? {
             EffectPlan::Answered(message) => Ok(Ok(answer(message))),
             EffectPlan::Denied(reason) => Ok(Err(FetchError::withheld(reason))),
+            EffectPlan::Failed(error) => Ok(Err(FetchError::Recorded(Box::new(error)))),
             EffectPlan::Send(sending) => {
                 let request = with_key(request, &sending);
                 let mut last_method = request.method.clone();
                 let is_read = |method: &Method| *method == Method::GET;
                 let fetched = self.follow(request, time, &mut last_method).await;
+                if let Ok(answer) = &fetched {
+                    // Also the answer of a server that refuses the request.
+                    match answer.without_secrets() {
+                        Some(shown) => journal.told_in_part(|| Ok(message(&shown))),
+                        None => journal.told(|| Ok(message(answer))),
+                    }
+                }
                 journal.settle(sending, outcome(&fetched, is_read(&last_method)));
                 Ok(fetched)
             }

@@ -73,6 +73,9 @@ pub enum FetchError {
     /// The event ended before the response arrived.
     #[error("the event ended before the response arrived")]
     Cancelled,
+    /// The error that the guest got when the replayed event happened.
+    #[error("{}", .0.message)]
+    Recorded(Box<HostError>),
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
@@ -194,6 +197,7 @@ impl FetchError {
             | Self::TooLarge { .. }
             | Self::BadRedirect
             | Self::Cancelled
+            | Self::Recorded(_)
             | Self::Internal => false,
         }
     }
@@ -212,6 +216,7 @@ impl FetchError {
             | Self::BadRedirect
             | Self::Cancelled => HostErrorKind::Unavailable,
             Self::Internal => HostErrorKind::Internal,
+            Self::Recorded(error) => return (**error).clone(),
         };
         HostError::new(DOMAIN, kind, self.to_string())
     }

@@ -20,7 +20,30 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// The headers of a response that can have credentials. The ledger has none of them.
+const SECRET_HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "set-cookie",
+    "set-cookie2",
+    "x-api-key",
+];
+
 impl Answer {
+    /// The answer without headers that can have credentials. `None` if it has none of these.
+    pub(crate) fn without_secrets(&self) -> Option<Self> {
+        let is_secret = |(name, _): &(String, String)| SECRET_HEADERS.contains(&name.as_str());
+        self.headers.iter().any(is_secret).then(|| Self {
+            headers: self
+                .headers
+                .iter()
+                .filter(|header| !is_secret(header))
+                .cloned()
+                .collect(),
+            ..self.clone()
+        })
+    }
+
     /// The bytes that the guest receives: names and values of headers, and the body.
     pub fn bytes(&self) -> u64 {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());

@@ -30,13 +30,13 @@ async fn fetch(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Re
         let answer = send(view, request).await?;
         return Ok(answer.map_err(|error| error.to_host_error()));
     }
-    let place = match view.ask(KIND, &[&content(&request)]) {
+    let place = match view.ask(KIND, &[&content(&request)])? {
         Asked::Earlier(answer) => return Ok(answer),
         Asked::Now(place) => place,
     };
     let answer = send(view, request).await?;
     let answer = answer.map_err(|error| error.to_host_error());
-    place.answered(&answer);
+    place.answered_with(&answer, || answer.as_ref().ok()?.without_secrets().map(Ok));
     Ok(answer)
 }
 
@@ -51,7 +51,10 @@ async fn send(view: &mut View<'_, HttpState>, request: Request) -> wasmtime::Res
     }
     let fetcher = &view.state.fetcher;
     let time = fetcher.time(request.timeout, view.scope.answer_by());
-    let answer = fetcher.fetch_once(request, time, journal).await?;
+    let answer = fetcher.fetch_once(request, time, journal.clone()).await?;
+    if let (Some(journal), Err(error)) = (&journal, &answer) {
+        journal.told(|| Err(error.to_host_error()));
+    }
     call.ends(received(&answer));
     Ok(answer)
 }

@@ -129,6 +129,6 @@ fn outcome(result: &Result<Hop, FetchError>) -> &'static str {
         }
         Err(FetchError::TooLarge { .. } | FetchError::BadRedirect) => "malformed",
         Err(FetchError::Cancelled) => CANCELLED,
-        Err(FetchError::Invalid { .. } | FetchError::Internal) => "error",
+        Err(FetchError::Invalid { .. } | FetchError::Recorded(_) | FetchError::Internal) => "error",
     }
 }

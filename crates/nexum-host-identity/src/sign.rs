@@ -33,7 +33,7 @@ pub(crate) async fn sign<S>(
 ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
     view.spend_call(message.len())?;
     view.scope.spend(Limit::Signatures, 1)?;
-    let place = match view.ask(Kind::Message.name(), &[account, message]) {
+    let place = match view.ask(Kind::Message.name(), &[account, message])? {
         Asked::Earlier(answer) => return Ok(answer),
         Asked::Now(place) => place,
     };
@@ -64,7 +64,7 @@ pub(crate) async fn sign_typed_data<S>(
 ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
     view.spend_call(typed_data.len())?;
     view.scope.spend(Limit::Signatures, 1)?;
-    let place = match view.ask(Kind::TypedData.name(), &[account, typed_data.as_bytes()]) {
+    let place = match view.ask(Kind::TypedData.name(), &[account, typed_data.as_bytes()])? {
         Asked::Earlier(answer) => return Ok(answer),
         Asked::Now(place) => place,
     };

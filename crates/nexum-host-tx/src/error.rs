@@ -54,6 +54,9 @@ pub enum SendError {
     /// The state store failed.
     #[error("the state store failed")]
     Store(#[from] StoreError),
+    /// The error that the guest got when the replayed event happened.
+    #[error("{}", .0.message)]
+    Recorded(HostError),
     /// The event is about to end.
     #[error("the transaction was not ready before the end of the event")]
     Deadline,
@@ -71,7 +74,7 @@ impl SendError {
             | Self::Cancelled(_)
             | Self::NotTaken(_) => HostErrorKind::Denied,
             Self::Limit(_) => HostErrorKind::RateLimited,
-            Self::Chain(error) => error.kind,
+            Self::Chain(error) | Self::Recorded(error) => error.kind,
             Self::Malformed(_) | Self::Store(_) => HostErrorKind::Unavailable,
             Self::Deadline | Self::Sign(SignError::Timeout { .. }) => HostErrorKind::Timeout,
             Self::Sign(_) => HostErrorKind::Unavailable,
@@ -93,6 +96,9 @@ impl SendError {
 
     /// The error that a guest sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
+        if let Self::Recorded(error) = self {
+            return error.clone();
+        }
         let of_chain = match self {
             Self::Simulated(error) | Self::Chain(error) => Some(error),
             _ => None,

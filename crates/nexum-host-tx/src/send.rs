@@ -105,6 +105,10 @@ impl ChainMethods for Transactions {
             Ok(sent) => sent?,
             Err(_) => job.late().ok_or(SendError::Deadline),
         };
+        journal.told(|| match &sent {
+            Ok(hash) => Ok(format!("\"{hash}\"").into_bytes()),
+            Err(error) => Err(error.to_host_error()),
+        });
         let length = sent.as_ref().map(|_| HASH_ANSWER_BYTES);
         call.ends(length.map_err(|error| error.to_host_error().kind));
         Ok(match sent {
@@ -239,6 +243,7 @@ impl<'a> Job<'a> {
                 return Ok(self.earlier(&answer).await);
             }
             EffectPlan::Denied(reason) => return Ok(Err(SendError::Handler(reason))),
+            EffectPlan::Failed(error) => return Ok(Err(SendError::Recorded(error))),
             EffectPlan::Send(sending) => sending,
         };
         let Some(made) = self.durable() else {

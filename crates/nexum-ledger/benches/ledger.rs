@@ -29,6 +29,9 @@ const MODULES: u64 = 100;
 /// The entries of one write: a quarter of a second.
 const PER_WRITE: u64 = 25;
 
+/// The block in the middle.
+const MIDDLE: u64 = 20_000_000 + EVENTS / MODULES / 2;
+
 const NOW_MS: u64 = 1_800_000_000_000;
 
 const KEEP: Keep = Keep {
@@ -100,7 +103,7 @@ fn size(folder: &Path) -> u64 {
 fn find(folder: &Path) -> usize {
     let filter = Filter {
         module: Some("module-42".to_owned()),
-        number: Some(20_000_000 + EVENTS / MODULES / 2),
+        numbers: Some(MIDDLE..=MIDDLE),
         ..Filter::default()
     };
     let mut found = 0;

@@ -24,7 +24,7 @@ pub enum LedgerError {
     },
     /// A segment has another version of the format.
     #[error(
-        "{} has version {version} of the event ledger's format, and this nexum reads version {known}",
+        "{} has version {version} of the event ledger's format, and this nexum reads the versions 1 to {known}",
         name(path)
     )]
     Version {
@@ -32,7 +32,7 @@ pub enum LedgerError {
         path: PathBuf,
         /// Its version.
         version: u8,
-        /// The version of this program.
+        /// The newest version that this program reads.
         known: u8,
     },
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::error::LedgerError;
 use crate::frame::{FIXED_BYTES, Head, Lengths, Row};
 
-/// The first bytes of a segment; the last one is the version of the format.
-pub(crate) const HEADER: [u8; 8] = *b"nexumlg\x01";
+/// The first bytes of a segment; the last one is the version of the format. A frame tells its own version.
+pub(crate) const HEADER: [u8; 8] = *b"nexumlg\x02";
 
 /// The extension of the segment that the writer appends to, and of the others.
 pub(crate) const OPEN: &str = "open";
@@ -63,6 +63,7 @@ pub(crate) struct Place {
 /// An open segment.
 #[derive(Debug)]
 pub(crate) struct Frames {
+    path: PathBuf,
     file: File,
     pub(crate) places: Vec<Place>,
     /// The bytes up to the end of the last whole frame.
@@ -80,6 +81,7 @@ impl Frames {
         };
         let length = file.metadata().map_err(LedgerError::file(path))?.len();
         let mut frames = Self {
+            path: path.to_owned(),
             file,
             places: Vec::new(),
             whole: 0,
@@ -94,7 +96,7 @@ impl Frames {
         if name != known_name {
             return Ok(Some(frames));
         }
-        if version != known {
+        if !(1..=known).contains(&version) {
             let path = path.to_owned();
             return Err(LedgerError::Version { path, version, known });
         }
@@ -109,6 +111,11 @@ impl Frames {
         }
         frames.is_torn = frames.whole < length;
         Ok(Some(frames))
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The rows of a frame. `None` if it is damaged.

@@ -2,13 +2,15 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 4 | [`MAGIC`] |
+//! | 4 | [`MAGIC`], or [`MAGIC_1`] |
 //! | 4 | length of the head, little endian |
 //! | 4 | length of the body |
 //! | 4 | CRC-32 of the body |
 //! | 4 | CRC-32 of the bytes before it, and of the head |
 //! | | the head: a [`Head`] in the format of `postcard` |
 //! | | the body: a [`Body`] in the format of `postcard`, compressed with zstd |
+
+mod version_1;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +19,12 @@ use nexum_config::topic::Topic;
 use nexum_core::ledger::{Act, Entry, ModuleVersion, Reverted};
 use serde::{Deserialize, Serialize};
 
-const MAGIC: [u8; 4] = *b"NXLF";
+use self::version_1::Body1;
+
+const MAGIC: [u8; 4] = *b"NXL2";
+
+/// Begins a frame of the first version of the format, which nexum still reads.
+const MAGIC_1: [u8; 4] = *b"NXLF";
 
 /// The bytes before the head.
 pub(crate) const FIXED_BYTES: usize = 20;
@@ -92,6 +99,8 @@ pub(crate) struct Lengths {
     pub(crate) body: usize,
     body_crc: u32,
     head_crc: u32,
+    /// Whether the frame has the first version of the format.
+    is_first: bool,
 }
 
 impl Lengths {
@@ -106,8 +115,10 @@ impl Lengths {
             body: usize::try_from(word(8)?).ok()?,
             body_crc: word(12)?,
             head_crc: word(16)?,
+            is_first: fixed.starts_with(&MAGIC_1),
         };
-        let is_valid = fixed.starts_with(&MAGIC) && lengths.head <= HEAD_BYTES_MAX && lengths.body <= BODY_BYTES_MAX;
+        let is_frame = lengths.is_first || fixed.starts_with(&MAGIC);
+        let is_valid = is_frame && lengths.head <= HEAD_BYTES_MAX && lengths.body <= BODY_BYTES_MAX;
         is_valid.then_some(lengths)
     }
 
@@ -130,7 +141,10 @@ impl Lengths {
             return None;
         }
         let raw = zstd::bulk::decompress(body, BODY_BYTES_MAX).ok()?;
-        let Body { versions, rows } = postcard::from_bytes(&raw).ok()?;
+        let Body { versions, rows } = match self.is_first {
+            true => postcard::from_bytes::<Body1>(&raw).ok()?.into(),
+            false => postcard::from_bytes(&raw).ok()?,
+        };
         head.first.checked_add(rows.len() as u64)?;
         let versions: Vec<_> = versions.into_iter().map(Arc::new).collect();
         let numbers = head.first..;
@@ -170,20 +184,7 @@ pub fn encode(rows: &[Row]) -> Vec<u8> {
 fn frame(rows: &[Row], bytes: &mut Vec<u8>) {
     let encoded = encode_head(rows).zip(encode_body(rows));
     match encoded {
-        Some((head, body)) => {
-            let start = bytes.len();
-            bytes.extend(MAGIC);
-            for length in [head.len(), body.len()] {
-                bytes.extend((u32::try_from(length).unwrap_or(u32::MAX)).to_le_bytes());
-            }
-            bytes.extend(crc32fast::hash(&body).to_le_bytes());
-            let mut crc = crc32fast::Hasher::new();
-            crc.update(&bytes[start..]);
-            crc.update(&head);
-            bytes.extend(crc.finalize().to_le_bytes());
-            bytes.extend(head);
-            bytes.extend(body);
-        }
+        Some((head, body)) => put(MAGIC, &head, &body, bytes),
         None if rows.len() > 1 => {
             let (first, second) = rows.split_at(rows.len() / 2);
             frame(first, bytes);
@@ -191,6 +192,22 @@ fn frame(rows: &[Row], bytes: &mut Vec<u8>) {
         }
         None => {}
     }
+}
+
+/// Appends a frame.
+fn put(magic: [u8; 4], head: &[u8], body: &[u8], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.extend(magic);
+    for length in [head.len(), body.len()] {
+        bytes.extend((u32::try_from(length).unwrap_or(u32::MAX)).to_le_bytes());
+    }
+    bytes.extend(crc32fast::hash(body).to_le_bytes());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[start..]);
+    crc.update(head);
+    bytes.extend(crc.finalize().to_le_bytes());
+    bytes.extend(head);
+    bytes.extend(body);
 }
 
 fn encode_head(rows: &[Row]) -> Option<Vec<u8>> {
@@ -204,6 +221,7 @@ fn encode_head(rows: &[Row]) -> Option<Vec<u8>> {
     for row in rows {
         let (topic, range) = match &row.entry {
             Entry::Attempt(attempt) => at(attempt.event.topic, attempt.event.position.number),
+            Entry::Inputs(inputs) => at(inputs.event.topic, inputs.event.position.number),
             Entry::Dropped(Act { event, .. }) => at(event.topic, event.position.number),
             Entry::Reverted(Reverted { topic, to, .. }) => (Some(*topic), (to.map_or(0, |to| to.number), u64::MAX)),
             Entry::Stage(_) => (None, (0, 0)),

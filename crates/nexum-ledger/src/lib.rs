@@ -30,5 +30,5 @@ mod writer;
 pub use self::error::LedgerError;
 pub use self::frame::{Row, decode, encode};
 pub use self::keeper::{Handle, Keeper, Trouble};
-pub use self::reader::{Extent, Filter, Reader};
+pub use self::reader::{Extent, Filter, Forward, Reader};
 pub use self::writer::{Keep, Writer};

@@ -1,7 +1,8 @@
-//! Reads a folder, newest rows first.
+//! Reads a folder, newest or oldest rows first.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use nexum_config::topic::Topic;
@@ -18,10 +19,12 @@ pub struct Filter {
     pub module: Option<String>,
     /// Only rows about this topic.
     pub topic: Option<Topic>,
-    /// Only rows about this number: a block, or a time of a schedule.
-    pub number: Option<u64>,
+    /// Only rows about these numbers: blocks, or times of a schedule.
+    pub numbers: Option<RangeInclusive<u64>>,
     /// Only rows before the one with this number, and later ones that change what they mean.
     pub before: Option<u64>,
+    /// Only rows from the one with this number on.
+    pub since: Option<u64>,
 }
 
 /// The extent of a ledger.
@@ -92,6 +95,20 @@ impl Reader {
         Ok(())
     }
 
+    /// The rows that match, oldest first. One frame of them is in memory at a time. Leaves out frames that are damaged.
+    ///
+    /// # Errors
+    ///
+    /// If there is no ledger.
+    pub fn forward(&self, filter: Filter) -> Result<Forward, LedgerError> {
+        Ok(Forward {
+            filter,
+            segments: self.segments()?.into(),
+            frames: None,
+            rows: Vec::new().into_iter(),
+        })
+    }
+
     /// The lowest number of a topic that the ledger has of a module: a block, or a time of a schedule.
     ///
     /// # Errors
@@ -118,6 +135,66 @@ impl Reader {
     }
 }
 
+/// Rows, oldest first.
+pub struct Forward {
+    filter: Filter,
+    segments: VecDeque<Segment>,
+    /// The open segment, and the index of its next frame.
+    frames: Option<(Frames, usize)>,
+    /// The rest of the open frame.
+    rows: std::vec::IntoIter<Row>,
+}
+
+/// `Debug` omits the folder, because the content of a variable can be a part of it.
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward")
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Forward {
+    /// Opens the next frame. Returns false after the last one.
+    fn advance(&mut self) -> Result<bool, LedgerError> {
+        let Some((frames, next)) = &mut self.frames else {
+            let Some(segment) = self.segments.pop_front() else {
+                return Ok(false);
+            };
+            self.frames = open(&segment)?.map(|frames| (frames, 0));
+            return Ok(true);
+        };
+        match frames.places.get(*next) {
+            None => self.frames = None,
+            Some(place) => {
+                *next += 1;
+                if self.filter.may_match(&place.head) {
+                    let rows = frames.rows(place).map_err(LedgerError::file(frames.path()))?;
+                    self.rows = rows.unwrap_or_default().into_iter();
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Iterator for Forward {
+    type Item = Result<Row, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.rows.find(|row| self.filter.matches(row)) {
+                return Some(Ok(row));
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
 /// Opens a segment, which the writer may seal or remove meanwhile.
 fn open(segment: &Segment) -> Result<Option<Frames>, LedgerError> {
     match Frames::open(&segment.path)? {
@@ -133,31 +210,37 @@ fn sealed(path: &Path) -> PathBuf {
 impl Filter {
     fn may_match(&self, head: &Head) -> bool {
         let is_before = self.before.is_none_or(|before| head.first < before);
-        let is_about = |ranges: &std::collections::BTreeMap<Topic, (u64, u64)>| match (self.topic, self.number) {
+        let after = head.first.saturating_add(head.rows.into());
+        let is_since = self.since.is_none_or(|since| after > since);
+        let is_about = |ranges: &std::collections::BTreeMap<Topic, (u64, u64)>| match (self.topic, &self.numbers) {
             (None, None) => true,
-            (topic, number) => ranges.iter().any(|(of, (from, to))| {
-                topic.is_none_or(|topic| topic == *of) && number.is_none_or(|number| (*from..=*to).contains(&number))
+            (topic, numbers) => ranges.iter().any(|(of, (from, to))| {
+                let overlaps = |numbers: &RangeInclusive<u64>| from <= numbers.end() && to >= numbers.start();
+                topic.is_none_or(|topic| topic == *of) && numbers.as_ref().is_none_or(overlaps)
             }),
         };
         let is_of = match &self.module {
             Some(module) => head.modules.get(module).is_some_and(is_about),
             None => head.modules.values().any(is_about),
         };
-        head.has_lost || (is_of && (is_before || head.has_later))
+        is_since && (head.has_lost || (is_of && (is_before || head.has_later)))
     }
 
     fn matches(&self, row: &Row) -> bool {
         let is_at = |topic: Topic, number: u64| {
-            self.topic.is_none_or(|wanted| wanted == topic) && self.number.is_none_or(|wanted| wanted == number)
+            let numbers = self.numbers.as_ref();
+            self.topic.is_none_or(|wanted| wanted == topic) && numbers.is_none_or(|wanted| wanted.contains(&number))
         };
         let is_about = match &row.entry {
             Entry::Attempt(attempt) => is_at(attempt.event.topic, attempt.event.position.number),
+            Entry::Inputs(inputs) => is_at(inputs.event.topic, inputs.event.position.number),
             Entry::Dropped(Act { event, .. }) => is_at(event.topic, event.position.number),
             Entry::Reverted(Reverted { topic, to, .. }) => {
                 let to = to.map_or(0, |to| to.number);
-                self.topic.is_none_or(|wanted| wanted == *topic) && self.number.is_none_or(|number| number > to)
+                let numbers = self.numbers.as_ref();
+                self.topic.is_none_or(|wanted| wanted == *topic) && numbers.is_none_or(|wanted| *wanted.end() > to)
             }
-            Entry::Stage(_) => self.topic.is_none() && self.number.is_none(),
+            Entry::Stage(_) => self.topic.is_none() && self.numbers.is_none(),
             Entry::Lost(_) => true,
         };
         let is_of = match (&self.module, row.entry.module()) {
@@ -165,6 +248,7 @@ impl Filter {
             _ => true,
         };
         let is_later = matches!(row.entry, Entry::Reverted(_) | Entry::Dropped(_) | Entry::Lost(_));
-        is_about && is_of && (is_later || self.before.is_none_or(|before| row.number < before))
+        let is_since = self.since.is_none_or(|since| row.number >= since);
+        is_about && is_of && is_since && (is_later || self.before.is_none_or(|before| row.number < before))
     }
 }

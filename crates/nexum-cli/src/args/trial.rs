@@ -34,6 +34,9 @@ pub(crate) struct Replay {
     /// A component to compare with the module's own
     #[arg(long, value_name = "NEW.wasm")]
     pub(crate) with: Option<PathBuf>,
+    /// The origin of blocks, logs and answers [default: recorded if the ledger has all of them]
+    #[arg(long, value_enum)]
+    pub(crate) inputs: Option<Inputs>,
     #[command(flatten)]
     pub(crate) rules: Rules,
 }
@@ -64,6 +67,16 @@ pub(crate) struct Rules {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// The origin of the blocks, the logs and the answers of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Inputs {
+    /// The event ledger with `arguments = true`. nexum asks no endpoint
+    Recorded,
+    /// The endpoints of the chain, at each block
+    Reread,
 }
 
 /// The state that a trial starts with.

@@ -3,10 +3,13 @@
 mod blocks;
 mod difference;
 mod prepare;
+mod record;
+mod recorded;
 mod replayed;
 mod report;
 mod show;
 mod start;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,10 +22,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::blocks::Blocks;
 use self::prepare::Subject;
-use self::replayed::Comparison;
+use self::record::{Gap, Record};
+use self::recorded::Repetition;
+use self::replayed::{Comparison, ReplayReport};
 use self::report::{EventReport, TryReport};
 use self::start::Start;
-use crate::args::{Format, Replay, Rules, StartState, TrialEffects, Try};
+use crate::args::{Format, Inputs, Replay, Rules, StartState, TrialEffects, Try};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::process::{self, Termination};
 use crate::report::bars::Progress;
@@ -121,6 +126,7 @@ async fn replayed(args: &Replay) -> Result<u8, Refusals> {
         module,
         blocks,
         with,
+        inputs,
         rules,
     } = args;
     let entry = prepare::entry_of(rules, module).await?;
@@ -129,12 +135,102 @@ async fn replayed(args: &Replay) -> Result<u8, Refusals> {
         .map(|component| prepare::with_component(entry.clone(), component, rules));
     let subject = prepare::load(rules, entry).await?;
     let chain_id = subject.chain(rules.chain)?;
-    let wanted = rules.state.unwrap_or(StartState::Before);
-    let start = block_in_place(|| Start::read(&subject, wanted, chain_id, *blocks.start()))?;
     let other = match other {
         Some(entry) => Some(prepare::load(rules, entry).await?),
         None => None,
     };
+    let record = match inputs {
+        Some(Inputs::Reread) => Err(None),
+        _ => block_in_place(|| recorded::find(&subject, chain_id, blocks))?,
+    };
+    let report = match (record, inputs) {
+        (Ok(record), inputs) if record.gaps.is_empty() || inputs.is_some() => {
+            repeated(args, subject, other, (chain_id, record)).await?
+        }
+        (Err(Some(reason)), Some(Inputs::Recorded)) => {
+            let refusal = Refusal::new(reason).with_hint(WITHOUT_RECORD);
+            return Err(refusal.into());
+        }
+        (record, _) => {
+            let because = match record {
+                Ok(record) => record.gaps.first().map(Gap::to_string),
+                Err(reason) => reason,
+            };
+            let report = reread(args, subject, other, chain_id).await?;
+            ReplayReport {
+                reread_because: because,
+                ..report
+            }
+        }
+    };
+    match rules.format {
+        Format::Json => json_on_stdout(&report)?,
+        Format::Text => show::replayed(&report),
+    }
+    Ok(match report.is_equal() {
+        true => STOPPED,
+        false => FAILED,
+    })
+}
+
+/// What to do about a range without recorded inputs.
+const WITHOUT_RECORD: &str =
+    "set `arguments = true` in [ledger] to record later events, or read the chain again with --inputs reread";
+
+/// Repeats the recorded events of a range.
+async fn repeated(
+    args: &Replay,
+    subject: Subject,
+    other: Option<Subject>,
+    (chain_id, record): (u64, Record),
+) -> Result<ReplayReport, Refusals> {
+    let Replay { blocks, rules, .. } = args;
+    let rules_of_trial = TrialRules {
+        recorded_only: other.is_none() || args.inputs == Some(Inputs::Recorded),
+        ..settings(rules)
+    };
+    let meta = subject.module.meta.clone();
+    let with_digest = other.as_ref().map(|other| other.module.meta.digest.to_string());
+    let start = match &other {
+        Some(_) => {
+            let wanted = rules.state.unwrap_or(StartState::Before);
+            block_in_place(|| Start::read(&subject, wanted, chain_id, *blocks.start()))?
+        }
+        None => Start::recorded(),
+    };
+    let mut repetition = match other {
+        Some(other) => Repetition::with_other(other.trial(chain_id, rules_of_trial, &start)?.0, &start)?,
+        None => Repetition::exact(subject.trial(chain_id, rules_of_trial, &start)?.0),
+    };
+    repetition.run(&record).await?;
+    let (tally, other_versions) = repetition.end();
+    Ok(ReplayReport {
+        module: meta.name.to_string(),
+        digest: meta.digest.to_string(),
+        with_digest,
+        chain_id,
+        first_block: *blocks.start(),
+        last_block: *blocks.end(),
+        inputs: Inputs::Recorded,
+        reread_because: None,
+        start: start.text,
+        tally,
+        gaps: record.gaps,
+        other_versions,
+        history: None,
+    })
+}
+
+/// Reads a range from the chain again.
+async fn reread(
+    args: &Replay,
+    subject: Subject,
+    other: Option<Subject>,
+    chain_id: u64,
+) -> Result<ReplayReport, Refusals> {
+    let Replay { blocks, rules, .. } = args;
+    let wanted = rules.state.unwrap_or(StartState::Before);
+    let start = block_in_place(|| Start::read(&subject, wanted, chain_id, *blocks.start()))?;
     let (trial, source) = subject.trial(chain_id, settings(rules), &start)?;
     let other = match other {
         Some(other) => {
@@ -145,15 +241,7 @@ async fn replayed(args: &Replay) -> Result<u8, Refusals> {
     };
     let mut comparison = Comparison::new(trial, other, &start);
     run(&mut comparison, &Blocks::open(source).await?, blocks).await?;
-    let report = block_in_place(|| comparison.end(chain_id, blocks, &start))?;
-    match rules.format {
-        Format::Json => json_on_stdout(&report)?,
-        Format::Text => show::replayed(&report),
-    }
-    Ok(match report.is_equal() {
-        true => STOPPED,
-        false => FAILED,
-    })
+    block_in_place(|| comparison.end(chain_id, blocks, &start))
 }
 
 /// Handles all blocks of a range.
@@ -182,6 +270,7 @@ fn settings(rules: &Rules) -> TrialRules {
             TrialEffects::AssumeOk => nexum_core::trial::TrialEffects::AssumeOk,
         },
         pinned_only: rules.pinned_only,
+        recorded_only: false,
     }
 }
 

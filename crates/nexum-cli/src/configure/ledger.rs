@@ -31,6 +31,8 @@ pub(crate) struct LedgerConfig {
     pub(crate) enabled: bool,
     pub(crate) keep: Keep,
     pub(crate) calls: Calls,
+    /// Whether the ledger gets the arguments and answers of host calls, from which `nexum replay` repeats events.
+    pub(crate) arguments: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,7 @@ struct Raw {
     keep_bytes: Option<u64>,
     calls: Option<Which>,
     calls_one_in: Option<u64>,
+    arguments: Option<bool>,
 }
 
 /// The attempts whose host calls are listed.
@@ -59,6 +62,7 @@ impl Default for LedgerConfig {
             enabled: true,
             keep: keep(KEEP_DAYS, KEEP_BYTES),
             calls: Calls::FailedAndSlow,
+            arguments: false,
         }
     }
 }
@@ -86,6 +90,7 @@ impl LedgerConfig {
             ("keep_bytes", Some(KEEP_BYTES.to_string())),
             ("calls", Some(toml_string("failed+slow"))),
             ("calls_one_in", None),
+            ("arguments", Some("false".to_owned())),
         ]
     }
 
@@ -114,6 +119,7 @@ impl LedgerConfig {
                 (Which::FailedAndSlow, Some(number)) => Calls::OneIn(saturating_u32(number)),
                 (Which::FailedAndSlow, None) => Calls::FailedAndSlow,
             },
+            arguments: raw.arguments.unwrap_or(false),
         })
     }
 }
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(calls("calls_one_in = 100"), Ok(Calls::OneIn(100)));
         let error = calls("calls = 'all'\ncalls_one_in = 100").expect_err("an error");
         assert!(error.contains("has no effect beside"), "{error}");
+        assert_eq!(parse("arguments = true").map(|config| config.arguments), Ok(true));
         let error = calls("calls = 'none'").expect_err("an error");
         assert!(error.contains("failed+slow"), "{error}");
     }

@@ -15,6 +15,7 @@ pub(super) fn keep(host: HostBuilder, config: &LedgerConfig, state_dir: &MaskedP
         return (host, None);
     }
     let ledger = Ledger::new(Arc::new(SystemClock::new()), config.calls);
+    ledger.set_inputs(config.arguments);
     let folder = state_dir.join(LEDGER_DIR).to_path_buf();
     let (keeper, handle) = Keeper::new(ledger.clone(), folder, config.keep);
     (host.ledger(ledger).service(Arc::new(keeper)), Some(handle))

@@ -274,6 +274,7 @@ impl Reloader {
         if let Some(ledger) = &parts.ledger {
             ledger.set_keep(next.ledger.keep);
             ledger.ledger().set_calls(next.ledger.calls);
+            ledger.ledger().set_inputs(next.ledger.arguments);
         }
         if next.running.filter != self.running.filter {
             parts.log_level.configure(next.running.filter.clone());

@@ -47,7 +47,7 @@ impl Folding {
                 self.reverts.push((reverted.module, reverted.topic, to, at_ms));
             }
             Entry::Dropped(act) => self.dropped.push((act.module, act.event)),
-            Entry::Stage(_) | Entry::Lost(_) => {}
+            Entry::Stage(_) | Entry::Lost(_) | Entry::Inputs(_) => {}
         }
     }
 

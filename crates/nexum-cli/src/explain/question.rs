@@ -81,7 +81,7 @@ impl Question {
         };
         Filter {
             module,
-            number,
+            numbers: number.map(|number| number..=number),
             ..Filter::default()
         }
     }

@@ -1,6 +1,7 @@
 //! `nexum try` and `nexum replay`: modules on past blocks.
 
 mod ranges;
+mod recorded;
 mod trying;
 mod withheld;
 

@@ -84,6 +84,9 @@ pub struct ModuleConfig {
     /// The table `[modules.config]`, in the order of the file. It overrides the manifest's
     /// `[config]`, key by key.
     pub config: Vec<(String, String)>,
+    /// The digest of `[modules.config]` as an operator may see it: a reference to a variable, a file or a credential is as
+    /// written, and other secrets are not in it. Zero without the table.
+    pub shown_config: Digest,
     /// Whether nexum runs the module. `nexum check` checks a module that is not enabled too.
     pub enabled: bool,
     /// The source of the entry.
@@ -104,6 +107,7 @@ impl ModuleConfig {
             metering: Metering::default(),
             reads: Vec::new(),
             config: Vec::new(),
+            shown_config: Digest::default(),
             enabled: true,
             source: EntrySource::default(),
             is_faulty: false,
@@ -120,6 +124,7 @@ impl ModuleConfig {
             metering,
             reads,
             config,
+            shown_config: _,
             enabled,
             source: _,
             is_faulty,
@@ -141,6 +146,7 @@ impl fmt::Debug for ModuleConfig {
             metering,
             reads,
             config,
+            shown_config: _,
             enabled,
             source,
             is_faulty,

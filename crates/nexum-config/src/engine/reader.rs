@@ -9,6 +9,7 @@ use crate::content;
 use crate::document::{self, ConfigError, Section};
 use crate::limits::Limits;
 use crate::masked_path::MaskedPath;
+use crate::names::Digest;
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
 
@@ -151,15 +152,12 @@ impl Reader<'_> {
     fn module(&mut self, section: &Section) -> Option<ModuleConfig> {
         let before = self.errors.len();
         let raw = section.parse_all::<raw::Module>(&mut self.errors)?;
-        let config = match section.section("config") {
-            Ok(section) => section
-                .map(|section| section.texts(&mut self.errors))
-                .unwrap_or_default(),
-            Err(error) => {
-                self.errors.push(error);
-                Vec::new()
-            }
-        };
+        let table = section.section("config").unwrap_or_else(|error| {
+            self.errors.push(error);
+            None
+        });
+        let shown_config = table.as_ref().map(shown).unwrap_or_default();
+        let config = table.map(|table| table.texts(&mut self.errors)).unwrap_or_default();
         let path = section.required("path", raw.path, &mut self.errors);
         let errors = self.errors.get(before..).unwrap_or_default();
         let files_are_known = !section.is_faulty("path", errors) && !section.is_faulty("manifest", errors);
@@ -171,6 +169,7 @@ impl Reader<'_> {
             metering: raw.metering,
             reads: raw.reads,
             config,
+            shown_config,
             enabled: raw.enabled.unwrap_or(true),
             source: EntrySource::File {
                 path: self.path.to_owned(),
@@ -180,4 +179,14 @@ impl Reader<'_> {
         })
         .filter(|_| files_are_known)
     }
+}
+
+/// The digest of the settings of a table, without secrets.
+fn shown(table: &Section) -> Digest {
+    let lines: Vec<_> = table
+        .settings()
+        .iter()
+        .map(|one| format!("{} = {}\n", one.key, one.value))
+        .collect();
+    Digest::of(lines.concat().as_bytes())
 }

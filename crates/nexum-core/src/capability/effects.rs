@@ -1,17 +1,19 @@
 //! The effects of a module, for capabilities.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
 
 use super::View;
+use crate::bindings::nexum::host::types::HostError;
 use crate::clock::Clock;
 use crate::event::Handler;
 use crate::state::RowChanges;
 use crate::state::scope::BudgetExhausted;
 use crate::state::scope::journal::{
-    EffectCall, EffectError, EffectOutcome, EffectPlan, Journal, PreparedEffect, Sending,
+    EffectCall, EffectError, EffectOutcome, EffectPlan, Journal, Place, PreparedEffect, Sending,
 };
 
 /// The target of the records about effects.
@@ -22,10 +24,8 @@ pub(crate) const EFFECT: &str = "nexum::effect";
 #[derive(Clone)]
 pub struct EffectJournal {
     journal: Journal,
-    /// The number of the handler call.
-    call: u64,
-    /// The place of the effect among the host calls. `None` if the handler call has no transcript.
-    place: Option<usize>,
+    /// The place of the effect among the host calls.
+    place: Place,
     handler: Handler,
     module: ModuleName,
     clock: Arc<dyn Clock>,
@@ -42,7 +42,6 @@ impl<S> View<'_, S> {
         self.scope.spend(Limit::Effects, 1)?;
         Ok(EffectJournal {
             journal: self.scope.journal().clone(),
-            call: self.scope.journal().call(),
             place: self.scope.journal().begin_effect(),
             handler: self.scope.handler(),
             module: self.meta.name.clone(),
@@ -60,10 +59,8 @@ impl EffectJournal {
     /// Fails if the handler may not have the effect, and the handler call then fails. The host function returns the
     /// error as its trap.
     pub async fn begin(&self, call: &EffectCall<'_>) -> Result<EffectPlan, EffectError> {
-        self.journal.name_effect(self.call, self.place, call);
-        let of = (self.call, self.handler);
-        let plan = self.journal.begin(of, call, self.clock.now_ms()).await?;
-        self.report(call, &plan);
+        let nothing = std::future::ready(Ok::<_, Infallible>(None));
+        let Ok(plan) = self.plan(call, nothing).await?;
         Ok(plan)
     }
 
@@ -79,14 +76,42 @@ impl EffectJournal {
         call: &EffectCall<'_>,
         prepare: impl Future<Output = Result<PreparedEffect, E>>,
     ) -> Result<Result<EffectPlan, E>, EffectError> {
-        self.journal.name_effect(self.call, self.place, call);
-        let of = (self.call, self.handler);
-        let prepare = async { prepare.await.map(Some) };
+        self.plan(call, async { prepare.await.map(Some) }).await
+    }
+
+    async fn plan<E>(
+        &self,
+        call: &EffectCall<'_>,
+        prepare: impl Future<Output = Result<Option<PreparedEffect>, E>>,
+    ) -> Result<Result<EffectPlan, E>, EffectError> {
+        self.journal.name_effect(self.place, call);
+        let of = (self.place.call, self.handler);
         let plan = self.journal.begin_with(of, call, self.clock.now_ms(), prepare).await?;
+        self.journal.tape_effect(self.place, |tape, place| match &plan {
+            Ok(EffectPlan::Answered(answer)) => tape.told(place, Ok(answer)),
+            Ok(EffectPlan::Denied(_)) | Err(_) => tape.withdraw(place),
+            Ok(EffectPlan::Send(_) | EffectPlan::Failed(_)) => {}
+        });
         if let Ok(plan) = &plan {
             self.report(call, plan);
         }
         Ok(plan)
+    }
+
+    /// Notes the answer of the guest to the effect for the ledger, in the form of
+    /// [`EffectPlan::Answered`] or [`EffectPlan::Failed`]. A call is necessary for an answer other than the one in
+    /// [`settle`](Self::settle). `answer` runs only if the ledger gets answers.
+    pub fn told(&self, answer: impl FnOnce() -> Result<Vec<u8>, HostError>) {
+        self.journal.tape_effect(self.place, |tape, place| {
+            let answer = answer();
+            tape.told(place, answer.as_deref().map_err(Clone::clone));
+        });
+    }
+
+    /// [`told`](Self::told) for an answer that has secrets, which `answer` leaves out.
+    pub fn told_in_part(&self, answer: impl FnOnce() -> Result<Vec<u8>, HostError>) {
+        self.told(answer);
+        self.journal.tape_effect(self.place, |tape, _| tape.leave_out());
     }
 
     /// Makes durable that nexum does not carry out an effect of [`Self::begin_with`] after all, together with rows of
@@ -114,6 +139,10 @@ impl EffectJournal {
 
     /// Records the outcome of an effect.
     pub fn settle(&self, sending: Sending, outcome: EffectOutcome) {
+        if let EffectOutcome::Done(answer) = &outcome {
+            self.journal
+                .tape_effect(self.place, |tape, place| tape.told(place, Ok(answer)));
+        }
         self.journal.settle(sending, outcome, self.clock.now_ms());
     }
 }

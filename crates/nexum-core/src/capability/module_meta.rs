@@ -8,6 +8,7 @@ use nexum_config::document::Section;
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limits;
 use nexum_config::names::{Digest, ModuleName};
+use serde::{Deserialize, Serialize};
 
 use super::activity::Activity;
 use super::module_files::ModuleFiles;
@@ -30,6 +31,8 @@ pub struct ModuleMeta {
     pub digest: Digest,
     /// The manifest file's SHA-256. `None` without a manifest.
     pub manifest: Option<Digest>,
+    /// The revision of its configuration.
+    pub revision: Revision,
     /// The mechanism that ends a computation without end.
     pub metering: Metering,
     /// The module's limits: the manifest's requests, capped to the operator's limits.
@@ -48,6 +51,31 @@ pub struct ModuleMeta {
     pub clock: Arc<dyn Clock>,
     /// Where its stdout and stderr go.
     pub(crate) stdio: Stdio,
+}
+
+/// Tells two configurations of a module apart: the manifest, `[modules.config]`, the effective limits and retry policy, the
+/// metering and the active subscriptions. It does not depend on secrets: the content of a variable, a file or a credential
+/// changes nothing. As text, 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Revision(pub [u8; 8]);
+
+impl Revision {
+    /// The revision of a configuration with these parts, none of which has a secret.
+    pub(crate) fn of(parts: &[&str]) -> Self {
+        let lengths = parts.iter().map(|part| part.len().to_string());
+        let text: String = lengths
+            .zip(parts)
+            .map(|(length, part)| format!("{length} {part}"))
+            .collect();
+        let [a, b, c, d, e, f, g, h, ..] = *Digest::of(text.as_bytes()).as_bytes();
+        Self([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
 }
 
 impl ModuleMeta {

@@ -41,6 +41,7 @@ impl<S> View<'_, S> {
         stand_in: &[u8],
     ) -> Option<Result<Vec<u8>, &'static str>> {
         let trial = self.scope.journal().trial()?;
-        Some(trial.withhold((kind, target), request, Some(stand_in)))
+        let withheld = trial.withhold((kind, target), request, Some(stand_in));
+        Some(withheld.map_err(|error| error.reason()))
     }
 }

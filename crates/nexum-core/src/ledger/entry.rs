@@ -6,8 +6,9 @@ use std::sync::Arc;
 use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 
-use crate::capability::HostCallKind;
+use crate::capability::{HostCallKind, Revision};
 use crate::event::{EventId, Position};
+use crate::state::Inputs;
 
 /// An entry of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum Entry {
     Dropped(Act),
     /// Entries are missing here.
     Lost(Lost),
+    /// The inputs of the attempt whose entry follows.
+    Inputs(Box<Inputs>),
 }
 
 /// An attempt at an event.
@@ -80,6 +83,8 @@ pub struct ModuleVersion {
     pub digest: [u8; 32],
     /// The manifest's SHA-256. `None` without a manifest.
     pub manifest: Option<[u8; 32]>,
+    /// The [revision](crate::capability::ModuleMeta::revision) of its configuration. `None` in an entry of an older nexum.
+    pub revision: Option<Revision>,
     /// The time at which the module was loaded with its files and its configuration, in milliseconds
     /// since the Unix epoch.
     pub since_ms: u64,
@@ -306,6 +311,7 @@ impl Entry {
     pub fn module(&self) -> Option<&str> {
         match self {
             Self::Attempt(attempt) => Some(&attempt.module.name),
+            Self::Inputs(inputs) => Some(&inputs.module),
             Self::Reverted(Reverted { module, .. })
             | Self::Stage(StageEntry { module, .. })
             | Self::Dropped(Act { module, .. }) => Some(module),
@@ -317,6 +323,7 @@ impl Entry {
     pub fn size_bytes(&self) -> usize {
         let own = match self {
             Self::Attempt(attempt) => attempt.size_bytes(),
+            Self::Inputs(inputs) => inputs.size_bytes(),
             Self::Stage(entry) => entry.module.len() + entry.stage.len() + entry.reason.len(),
             Self::Reverted(_) | Self::Dropped(_) | Self::Lost(_) => 64,
         };

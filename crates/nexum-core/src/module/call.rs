@@ -34,6 +34,8 @@ pub(crate) struct HandlerContext {
     pub(crate) failures: u32,
     /// The effects of these attempts, and those that the handler may adopt.
     pub(crate) effects: EarlierEffects,
+    /// Whether the ledger gets what the handler sees.
+    pub(crate) is_recorded: bool,
 }
 
 impl HandlerContext {
@@ -95,11 +97,16 @@ pub(super) fn open(
         usage,
         pending,
         effects,
+        letter_bytes,
+        is_recorded,
         ..
     } = context;
     host.scope.open(handler, now, attempt, usage, pending);
     host.scope.journal().open(attempt, effects);
-    host.scope.reserve(context.letter_bytes);
+    host.scope.reserve(letter_bytes);
+    if is_recorded {
+        host.scope.record();
+    }
     host.meta.recorder.open(handler);
     host.meta.activity.open(handler, attempt, now);
     if host.meta.metering == Metering::Fuel {

@@ -27,6 +27,7 @@ use crate::capability::HostState;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::state::scope::EventScope;
+use crate::state::scope::journal::tape::Tape;
 use crate::state::scope::journal::trial::TrialCalls;
 use crate::state::scope::journal::{Intent, Journal};
 use crate::state::{Changes, Effect, EffectChanges, ModuleId, Part};
@@ -189,6 +190,16 @@ impl Instance {
     /// The remains of a failed handler call: the changes of the records of its effects.
     pub(crate) fn effects(&mut self) -> Option<Box<EffectChanges>> {
         self.store.data_mut().scope.close_failed()
+    }
+
+    /// Takes what the last handler call saw and asked for. `None` if it was not recorded.
+    pub(crate) fn take_tape(&mut self) -> Option<Tape> {
+        self.store.data().scope.journal().take_tape()
+    }
+
+    /// The seed of WASI. `None` for a module without WASI.
+    pub(crate) fn wasi_seed(&self) -> Option<[u8; 16]> {
+        self.store.data().wasi_seed()
     }
 
     /// Calls the handler with a question and returns the answer. The caller must drop the instance

@@ -18,7 +18,7 @@ use super::functions::{Functions, FunctionsError};
 use crate::bindings::functions::FunctionsPre;
 use crate::capability::HostState;
 use crate::capability::grant::{Grant, resource_type};
-use crate::capability::module_meta::ModuleMeta;
+use crate::capability::module_meta::{ModuleMeta, Revision};
 use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
@@ -149,6 +149,7 @@ pub async fn functions_of(engine: &Engine, file: ComponentFile, seams: &Seams) -
         version: None,
         digest: file.digest,
         manifest: None,
+        revision: Revision::default(),
         metering: Metering::default(),
         limits,
         config: Vec::new(),

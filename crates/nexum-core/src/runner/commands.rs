@@ -245,6 +245,7 @@ impl Runner {
         let failures = u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX);
         let context = HandlerContext {
             failures,
+            is_recorded: self.records_inputs(),
             ..context.map_err(|error| CommandError::Store(error.into()))?
         };
         let Some(instance) = self.life.instance() else {
@@ -260,7 +261,10 @@ impl Runner {
         let effects = result.is_err().then(|| instance.effects()).flatten();
         let attempt = failures.saturating_add(1);
         self.note_due(0);
-        let draft = with_effects(self.draft(id, attempt, &used, &result), effects.as_deref());
+        let draft = with_effects(
+            self.draft((id, &letter.event), attempt, &used, &result),
+            effects.as_deref(),
+        );
         let (changes, outcome) = match result {
             Ok(changes) => {
                 if let Some(effects) = &changes.effects {

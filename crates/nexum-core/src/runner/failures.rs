@@ -83,7 +83,7 @@ impl Runner {
         let restart = self.module.restart;
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
         if let Some(draft) = &mut draft {
-            draft.note_records(&attempt.records);
+            draft.attempt.note_records(&attempt.records);
         }
         let attempts = self.failures.again(id, attempt);
         let most = attempts_max(&failure, restart);

@@ -304,12 +304,19 @@ impl Runner {
         context: HandlerContext,
     ) -> Result<Result<(Instance, Changes), Failure>, CommitError> {
         let (id, store) = (self.transaction.id(), self.transaction.store().clone());
+        let context = HandlerContext {
+            is_recorded: self.records_inputs(),
+            ..context
+        };
         let began = Instant::now();
         let mut intents = Intents::new(&mut self.transaction, &self.feeds);
-        let started = Instance::start(&module, id, store, context, &mut intents).await;
-        let started = intents.failed.map_or(Ok(started), Err);
-        self.note_start(began);
-        started
+        let mut started = Instance::start(&module, id, store, context, &mut intents).await;
+        if let Some(error) = intents.failed {
+            return Err(error);
+        }
+        let instance = started.as_mut().ok().map(|(instance, changes)| (instance, &*changes));
+        self.note_start(began, instance);
+        Ok(started)
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {

@@ -18,15 +18,16 @@ use super::feed::{Delivery, Feed};
 use crate::bus::log::Origin;
 use crate::capability::ModuleMeta;
 use crate::capability::activity::Trace;
-use crate::event::{EventId, EventKind};
+use crate::event::{Event, EventId, EventKind};
 use crate::ledger::{
-    Act, AttemptEntry, Calls, Commit, Entry, HostCallEntry, Ledger, ModuleVersion, Outcome, Reverted, Seen, TimeByKind,
-    Waits,
+    Act, AttemptEntry, Calls, Commit, Entry, HostCallEntry, INPUT_BYTES_MAX, InputContent, Inputs, Ledger,
+    ModuleVersion, Outcome, Reverted, Seen, StartInputs, TimeByKind, Waits,
 };
 use crate::module::failure::Failure;
 use crate::module::instance::Instance;
 use crate::module::loader::Module;
-use crate::state::{Changes, Cursors};
+use crate::state::scope::journal::tape::Tape;
+use crate::state::{Changes, Cursors, payload_bytes};
 use crate::store::committer::CommitError;
 
 /// A handler call is slow if it takes more than one part in this many of its deadline: a second with the
@@ -34,7 +35,13 @@ use crate::store::committer::CommitError;
 const SLOW_PART: u64 = 10;
 
 /// The entry of an attempt whose outcome is not known yet. `None` without a ledger.
-pub(super) type Draft = Option<Box<AttemptEntry>>;
+pub(super) type Draft = Option<Box<Drafted>>;
+
+/// The entry of an attempt whose outcome is not known yet, with its inputs if the ledger has them.
+pub(super) struct Drafted {
+    pub(super) attempt: Box<AttemptEntry>,
+    inputs: Option<Box<Inputs>>,
+}
 
 /// A runner's wait for commits.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +64,10 @@ pub(super) struct Recording {
     rate: Duration,
     /// The start of the instance, if no event has used it yet.
     started: Option<(Instant, Instant)>,
+    /// The start of the instance, in milliseconds since the Unix epoch.
+    instance_ms: u64,
+    /// The inputs of the start of the instance, if no entry has them yet.
+    start: Option<StartInputs>,
     /// The last event, and its end.
     last: Option<(EventId, Instant)>,
     attempts: u32,
@@ -74,9 +85,35 @@ impl Recording {
             arrived: None,
             rate: Duration::ZERO,
             started: None,
+            instance_ms: 0,
+            start: None,
             last: None,
             attempts: 0,
         }
+    }
+
+    /// The inputs of an attempt, if they were recorded.
+    fn inputs(
+        &mut self,
+        draft: &AttemptEntry,
+        event: &Event,
+        tape: Option<Tape>,
+        changes: Option<&Changes>,
+    ) -> Option<Inputs> {
+        let call = tape?.finish(draft.begun_ms, changes.into_iter().flat_map(|changes| &changes.keys));
+        let content = InputContent {
+            payload: event.clone(),
+            instance_ms: self.instance_ms,
+            start: self.start.take(),
+            call,
+        };
+        let has_room = payload_bytes(event) <= INPUT_BYTES_MAX;
+        Some(Inputs {
+            module: draft.module.name.clone(),
+            event: draft.event,
+            attempt: draft.attempt,
+            content: has_room.then(|| Box::new(content)),
+        })
     }
 
     /// Whether the list of calls is kept of an attempt without failure.
@@ -181,10 +218,30 @@ impl Runner {
 
     /// Records later events as those of the runner's module, which a reload has replaced.
     pub(super) fn record_new_module(&mut self) {
-        if let Some(Recording { ledger, last, .. }) = self.recording.take() {
+        // The instance of the new module has started before.
+        if let Some(Recording {
+            ledger,
+            last,
+            instance_ms,
+            start,
+            ..
+        }) = self.recording.take()
+        {
             let recording = Recording::new(ledger, &self.module);
-            self.recording = Some(Recording { last, ..recording });
+            self.recording = Some(Recording {
+                last,
+                instance_ms,
+                start,
+                ..recording
+            });
         }
+    }
+
+    /// Whether the ledger gets what handlers see.
+    pub(super) fn records_inputs(&self) -> bool {
+        self.recording
+            .as_ref()
+            .is_some_and(|recording| recording.ledger.inputs())
     }
 
     /// Notes the arrival of a block, whose events follow. `matched` has a bit for each subscription.
@@ -210,24 +267,32 @@ impl Runner {
         }
     }
 
-    /// Notes the start of an instance.
-    pub(super) fn note_start(&mut self, began: Instant) {
-        if let Some(recording) = &mut self.recording {
-            recording.started = Some((began, Instant::now()));
-        }
+    /// Notes the start of an instance, with the changes of its `init`. `None` for a start that failed.
+    pub(super) fn note_start(&mut self, began: Instant, started: Option<(&mut Instance, &Changes)>) {
+        let Some(recording) = &mut self.recording else { return };
+        recording.started = Some((began, Instant::now()));
+        let Some((instance, changes)) = started else { return };
+        let now_ms = recording.ledger.now_ms().saturating_sub(ms(began.elapsed()));
+        // Each instance has its own time.
+        recording.instance_ms = now_ms.max(recording.instance_ms + 1);
+        recording.start = instance.take_tape().map(|tape| StartInputs {
+            seed: instance.wasi_seed(),
+            call: tape.finish(recording.instance_ms, &changes.keys),
+        });
     }
 
     /// Begins the entry of an attempt, after its handler call.
     pub(super) fn draft(
         &mut self,
-        event: EventId,
+        (id, event): (EventId, &Event),
         attempt: u32,
         used: &LimitUsage,
         result: &Result<Changes, Failure>,
     ) -> Draft {
         let (recording, instance) = (self.recording.as_mut()?, self.life.instance()?);
         let meta = &self.module.meta;
-        let mut draft = recording.draft(event, attempt, instance, (used, result.is_err()), meta);
+        let mut draft = recording.draft(id, attempt, instance, (used, result.is_err()), meta);
+        let inputs = recording.inputs(&draft, event, instance.take_tape(), result.as_ref().ok());
         if let Ok(changes) = result {
             (draft.writes, draft.writes_left_out) = writes(changes);
             draft.note_effects(changes.effects.as_deref());
@@ -235,7 +300,10 @@ impl Runner {
                 draft.note_records(&meta.recorder.take_records());
             }
         }
-        Some(Box::new(draft))
+        Some(Box::new(Drafted {
+            attempt: Box::new(draft),
+            inputs: inputs.map(Box::new),
+        }))
     }
 
     /// Adds the entry of an event whose handler returned ok. `waited` is the wait for the commit.
@@ -246,12 +314,12 @@ impl Runner {
         waited: Option<Waited>,
     ) {
         if let (Some(recording), Some(draft)) = (&mut self.recording, &mut draft) {
-            draft.commit = waited.map(|Waited { took, group }| Commit {
+            draft.attempt.commit = waited.map(|Waited { took, group }| Commit {
                 at_ms: recording.ledger.now_ms(),
                 took_us: us(took),
                 group: saturating_u32(group as u64),
             });
-            recording.last = Some((draft.event, Instant::now()));
+            recording.last = Some((draft.attempt.event, Instant::now()));
         }
         let outcome = match committed {
             Ok(()) => Outcome::Handled,
@@ -265,8 +333,8 @@ impl Runner {
     /// Adds the entry of an attempt.
     pub(super) fn record(&self, draft: Draft, outcome: Outcome) {
         if let (Some(recording), Some(mut draft)) = (&self.recording, draft) {
-            draft.outcome = outcome;
-            recording.ledger.push(Entry::Attempt(draft));
+            draft.attempt.outcome = outcome;
+            recording.ledger.push_attempt(draft.attempt, draft.inputs);
         }
     }
 

@@ -255,6 +255,7 @@ impl Runner {
         let context = self.transaction.context_of(id).await;
         let context = HandlerContext {
             failures: self.failures.of(id),
+            is_recorded: self.records_inputs(),
             ..context.map_err(|error| StepError::Read(error.into()))?
         };
         let attempt = context.failures.saturating_add(1);
@@ -273,7 +274,7 @@ impl Runner {
             Ok(_) => None,
             Err(_) => instance.effects(),
         };
-        let draft = self.draft(id, attempt, &used, &result);
+        let draft = self.draft((id, event), attempt, &used, &result);
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {

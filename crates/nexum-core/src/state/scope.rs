@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
+use self::journal::tape::Tape;
 use super::{CapabilityRows, Changes, EffectChanges, ModuleId, Usage};
 use crate::event::Handler;
 use crate::store::{StateStore, StoreError, View};
@@ -49,6 +50,8 @@ pub struct EventScope {
     pending: Option<Arc<Pending>>,
     changes: Changes,
     journal: Journal,
+    /// Whether the ledger gets what the handler call sees.
+    is_recorded: bool,
     /// Bytes of `state_bytes` that the module's dead letters take.
     reserved: u64,
     used: LimitUsage,
@@ -109,6 +112,7 @@ impl EventScope {
             view: None,
             pending: None,
             changes: Changes::default(),
+            is_recorded: false,
             reserved: 0,
             used: LimitUsage::default(),
         }
@@ -144,6 +148,7 @@ impl EventScope {
         self.took = None;
         self.view = None;
         self.pending = pending;
+        self.is_recorded = false;
         self.used = LimitUsage::default();
         self.changes = Changes {
             usage,
@@ -154,6 +159,12 @@ impl EventScope {
     /// Takes this many bytes from the module's allowance for state.
     pub(crate) fn reserve(&mut self, bytes: u64) {
         self.reserved = bytes;
+    }
+
+    /// Records for the ledger what the handler call sees. Called after the call has begun and its bytes are reserved.
+    pub(crate) fn record(&mut self) {
+        self.is_recorded = true;
+        self.journal.record(Tape::new(self.changes.usage, self.reserved));
     }
 
     /// Closes the transaction, and returns its changes.

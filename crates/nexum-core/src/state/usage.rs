@@ -24,7 +24,7 @@ impl Usage {
     }
 
     /// The size after an entry of `old` bytes becomes one of `new` bytes. `None` stands for no entry.
-    pub(super) fn after(self, old: Option<u64>, new: Option<u64>) -> Self {
+    pub(crate) fn after(self, old: Option<u64>, new: Option<u64>) -> Self {
         let keys = self.keys.saturating_sub(old.is_some().into());
         let bytes = self.bytes.saturating_sub(old.unwrap_or(0));
         Self {

@@ -47,6 +47,11 @@ impl Moment {
             ..Random::default()
         };
     }
+
+    /// Makes these bytes the next random ones.
+    pub(super) fn draw_first(&self, bytes: &[u8]) {
+        self.0.random.lock().left = bytes.iter().rev().copied().collect();
+    }
 }
 
 /// The clock stands still during a handler call.

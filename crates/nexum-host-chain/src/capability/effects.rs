@@ -72,6 +72,7 @@ impl<'a> Change<'a> {
             EffectPlan::Send(sending) => Ok(sending),
             EffectPlan::Answered(answer) => Err(String::from_utf8(answer).map_err(|_| RequestError::Internal)),
             EffectPlan::Denied(reason) => Err(Err(RequestError::denied(reason))),
+            EffectPlan::Failed(error) => Err(Err(RequestError::Recorded(Box::new(error)))),
         })
     }
 

@@ -117,7 +117,7 @@ async fn request<E: Serialize + DeserializeOwned>(
         return Ok(answer.map_err(|error| seen(&error)));
     }
     let arguments = [&chain_id.to_be_bytes(), method.as_bytes(), params.as_bytes()];
-    let answer = match view.ask(REQUEST, &arguments) {
+    let answer = match view.ask(REQUEST, &arguments)? {
         Asked::Earlier(answer) => answer,
         Asked::Now(place) => {
             let answer = read(view, chain_id, method, params).await;
@@ -201,10 +201,6 @@ async fn batch(
                 let changed = change(view, chain_id, method, params).await?;
                 Some(changed.map_err(|error| error.to_host_error()))
             }
-            None => {
-                let refused = note_unpinned(view, chain_id, method, params).err();
-                refused.map(|error| Err(error.to_host_error()))
-            }
             answer => answer,
         };
         alone.push(answer);
@@ -212,14 +208,15 @@ async fn batch(
     let reads = requests.iter().zip(&alone).filter(|(_, answer)| answer.is_none());
     let reads: Vec<_> = reads.map(|(request, _)| *request).collect();
     let answers = ask_batch(view, chain_id, &reads).await?;
-    Ok(answers.map(|answers| {
-        let mut answers = answers.into_iter();
-        let answer = |alone: Option<_>| alone.or_else(|| answers.next());
-        let answers = alone.into_iter().map(answer);
-        answers
-            .map(|answer| answer.unwrap_or_else(|| Err(RequestError::Internal.to_host_error())))
-            .collect()
-    }))
+    let missing = || Err(RequestError::Internal.to_host_error());
+    Ok(answers.map(|answers| filled(alone, answers, missing)))
+}
+
+/// The answers of a list, with the next one of `others` in each gap.
+fn filled<T>(list: Vec<Option<T>>, others: Vec<T>, missing: impl Fn() -> T) -> Vec<T> {
+    let mut others = others.into_iter();
+    let answers = list.into_iter().map(|answer| answer.or_else(|| others.next()));
+    answers.map(|answer| answer.unwrap_or_else(&missing)).collect()
 }
 
 /// The answers to a batch, as the guest sees them.
@@ -236,7 +233,7 @@ async fn ask_batch(
         .iter()
         .flat_map(|(method, params)| [method.as_bytes(), params.as_bytes()]);
     let arguments: Vec<&[u8]> = std::iter::once(&chain[..]).chain(texts).collect();
-    let place = match view.ask::<Result<Answers, HostError>>(BATCH, &arguments) {
+    let place = match view.ask::<Result<Answers, HostError>>(BATCH, &arguments)? {
         Asked::Earlier(answers) => {
             let received = answers.iter().flatten().map(bytes).sum();
             view.scope.spend(Limit::ResponseBytes, received)?;
@@ -254,6 +251,19 @@ async fn ask_batch(
 
 /// Sends reads together.
 async fn read_batch(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    requests: &[(&str, &str)],
+) -> wasmtime::Result<Result<Vec<Result<String, RequestError>>, RequestError>> {
+    let refused = |(method, params): &(&str, &str)| note_unpinned(view, chain_id, method, params).err().map(Err);
+    let refused: Vec<_> = requests.iter().map(refused).collect();
+    let sent = requests.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
+    let sent: Vec<_> = sent.map(|(request, _)| *request).collect();
+    let answers = send_batch(view, chain_id, &sent).await?;
+    Ok(answers.map(|answers| filled(refused, answers, || Err(RequestError::Internal))))
+}
+
+async fn send_batch(
     view: &mut View<'_, ModuleChains>,
     chain_id: u64,
     requests: &[(&str, &str)],
@@ -315,6 +325,9 @@ async fn change(
             answer
         }
     };
+    if let Err(error) = &answer {
+        journal.told(|| Err(error.to_host_error()));
+    }
     call.ends(length(&answer));
     view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
     Ok(answer)

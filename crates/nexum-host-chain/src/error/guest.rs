@@ -13,6 +13,9 @@ const DOMAIN: &str = "chain";
 impl RequestError {
     /// The error that a guest sees. No other file maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
+        if let Self::Recorded(error) = self {
+            return (**error).clone();
+        }
         let (kind, code) = self.kind_and_code();
         let data = self.revert_data().map(str::to_owned);
         HostError {
@@ -49,6 +52,7 @@ impl RequestError {
             Self::Timeout { .. } => (HostErrorKind::Timeout, 0),
             Self::TooLarge { .. } | Self::OverBudget { .. } => (HostErrorKind::Denied, 0),
             Self::Answer { kind, code, .. } => (answer_kind(*kind), narrow(*code)),
+            Self::Recorded(error) => (error.kind, error.code),
             Self::Internal => (HostErrorKind::Internal, 0),
         }
     }

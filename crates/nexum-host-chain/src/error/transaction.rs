@@ -37,6 +37,7 @@ impl RequestError {
             | Self::OverBudget { .. }
             | Self::CutOff { .. }
             | Self::Malformed
+            | Self::Recorded(_)
             | Self::Internal => false,
         }
     }

@@ -43,7 +43,8 @@ impl FetchError {
             }
             Self::TooLarge { bytes_max, .. } => ErrorCode::HttpResponseBodySize(Some(*bytes_max)),
             Self::BadRedirect => ErrorCode::HttpProtocolError,
-            Self::Internal => ErrorCode::InternalError(None),
+            // The ledger has no errors of `wasi:http`.
+            Self::Recorded(_) | Self::Internal => ErrorCode::InternalError(None),
         }
     }
 }

@@ -48,15 +48,18 @@ impl outgoing_handler::Host for Guest<'_> {
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
         let journal = request.has_effect().then(|| view.effect()).transpose();
         let journal = journal.map_err(HttpError::trap)?;
-        if journal.is_none() {
-            let noted = view.read_today(HostCallKind::Http, &request.to.to_string());
-            noted.map_err(|reason| FetchError::withheld(reason).to_error_code())?;
-        }
         // The content of an effect is known when the guest has written its body, and a read has none.
         let asked = match &journal {
             Some(_) => None,
-            None => Some(view.ask::<Answer>(READ, &[&content(&request)])),
+            None => {
+                let asked = view.ask::<Answer>(READ, &[&content(&request)]);
+                Some(asked.map_err(HttpError::trap)?)
+            }
         };
+        if let Some(Asked::Now(_)) = &asked {
+            let noted = view.read_today(HostCallKind::Http, &request.to.to_string());
+            noted.map_err(|reason| FetchError::withheld(reason).to_error_code())?;
+        }
         let View {
             state,
             scope,
@@ -182,7 +185,7 @@ impl Exchange {
         self.call.ends(received(&answer));
         let answer = answer?;
         if let Some(place) = place {
-            place.answered(&answer);
+            place.answered_with(&answer, || answer.without_secrets());
         }
         Ok(respond(answer, self.permit)?)
     }

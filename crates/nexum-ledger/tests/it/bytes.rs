@@ -45,9 +45,9 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..4_000)) {
-        let mut with_magic = b"NXLF".to_vec();
-        with_magic.extend(&bytes);
         decode(&bytes);
-        decode(&with_magic);
+        for magic in [b"NXLF", b"NXL2"] {
+            decode(&[magic, &*bytes].concat());
+        }
     }
 }

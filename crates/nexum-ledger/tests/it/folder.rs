@@ -72,7 +72,7 @@ fn a_reader_finds_the_rows_of_a_module_and_a_block() {
     assert!(numbers.is_sorted_by(|newer, older| newer > older), "{numbers:?}");
 
     let at_seven = Filter {
-        number: Some(7),
+        numbers: Some(7..=7),
         topic: Some(topic()),
         ..of_a.clone()
     };
@@ -101,9 +101,8 @@ fn a_revert_is_among_the_rows_of_the_blocks_after_it() {
     };
     write(&mut writer, [Entry::Reverted(reverted)]);
     let found = |number| {
-        let number = Some(number);
         let filter = Filter {
-            number,
+            numbers: Some(number..=number),
             ..Filter::default()
         };
         rows(folder.path(), &filter).len()

@@ -12,13 +12,13 @@ use nexum_core::store::StateStore;
 use nexum_core::trial::{Trial, TrialError, Tried, has_handled};
 use serde::Serialize;
 
-use super::difference::{Difference, Line, write};
+use super::difference::{Line, write};
+use super::record::Gap;
 use super::report::{EventReport, Write};
 use super::start::{Start, Unknown};
+use super::tally::{SHOWN_MAX, Tally};
+use crate::args::Inputs;
 use crate::report::{Refusal, Refusals};
-
-/// The most differences, failures and keys that a replay keeps and shows. It counts all of them.
-const SHOWN_MAX: usize = 200;
 
 /// The outcome of `nexum replay`.
 #[derive(Debug, Serialize)]
@@ -31,31 +31,21 @@ pub(super) struct ReplayReport {
     pub(super) chain_id: u64,
     pub(super) first_block: u64,
     pub(super) last_block: u64,
-    /// The state before the first block, in words.
+    /// The origin of the blocks, the logs and the answers.
+    pub(super) inputs: Inputs,
+    /// Why nexum read the inputs again, if the operator has not asked for it.
+    pub(super) reread_because: Option<String>,
+    /// The state before the first event, in words.
     pub(super) start: String,
-    /// The number of events.
-    pub(super) events: u64,
-    /// The number of events at which the two versions did something else.
-    pub(super) differ: u64,
-    /// The first of these events.
-    pub(super) differences: Vec<Difference>,
-    /// The number of events that failed; with `--with`, of the new version.
-    pub(super) failed: u64,
-    /// The first of these events, without `--with`.
-    pub(super) failures: Vec<Failed>,
-    /// The number of effects that nexum did not send; with `--with`, of the new version.
-    pub(super) effects: u64,
-    /// The number of reads with answers of today; with `--with`, without those that both versions made.
-    pub(super) not_pinned: u64,
-    /// The comparison with the state that the module has. `null` with `--with`.
+    #[serde(flatten)]
+    pub(super) tally: Tally,
+    /// The events that the ledger does not have whole. Empty for inputs that nexum read again.
+    pub(super) gaps: Vec<Gap>,
+    /// The number of recorded events that another component or configuration of the module handled.
+    pub(super) other_versions: u64,
+    /// The comparison with the state that the module has. `null` with `--with`, and for recorded inputs, where each
+    /// event is compared with what the module did.
     pub(super) history: Option<History>,
-}
-
-/// An event that failed.
-#[derive(Debug, Serialize)]
-pub(super) struct Failed {
-    pub(super) event: String,
-    pub(super) failure: String,
 }
 
 /// The comparison of the state after the last block with the state that the module had then.
@@ -79,13 +69,19 @@ pub(super) enum History {
 }
 
 impl ReplayReport {
-    /// Whether nothing differs. Without another version, no event may fail.
+    /// Whether each event is compared with something: another version, or the record.
+    pub(super) fn is_comparison(&self) -> bool {
+        self.with_digest.is_some() || self.inputs == Inputs::Recorded
+    }
+
+    /// Whether nothing differs. Without a comparison, no event may fail.
     pub(super) fn is_equal(&self) -> bool {
         let is_like_history = match &self.history {
             Some(History::Yes { differ, .. }) => *differ == 0,
             _ => true,
         };
-        self.differ == 0 && is_like_history && (self.with_digest.is_some() || self.failed == 0)
+        let Tally { differ, failed, .. } = self.tally;
+        differ == 0 && is_like_history && self.gaps.is_empty() && (self.is_comparison() || failed == 0)
     }
 }
 
@@ -95,13 +91,7 @@ pub(super) struct Comparison {
     new: Option<Trial>,
     filters: Arc<[LogFilter]>,
     store: Arc<dyn StateStore>,
-    events: u64,
-    differ: u64,
-    differences: Vec<Difference>,
-    failed: u64,
-    failures: Vec<Failed>,
-    effects: u64,
-    not_pinned: u64,
+    tally: Tally,
 }
 
 impl Comparison {
@@ -115,13 +105,7 @@ impl Comparison {
             new,
             filters: filters.into(),
             store: start.store.clone(),
-            events: 0,
-            differ: 0,
-            differences: Vec::new(),
-            failed: 0,
-            failures: Vec::new(),
-            effects: 0,
-            not_pinned: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -143,13 +127,7 @@ impl Comparison {
         let tried = self.old.handle(block, &BTreeMap::new()).await?;
         let old: Vec<_> = tried.iter().map(EventReport::of).collect();
         let Some(trial) = &mut self.new else {
-            self.count(&old);
-            for event in old {
-                if let (Some(failure), true) = (event.failure, self.failures.len() < SHOWN_MAX) {
-                    let event = event.event;
-                    self.failures.push(Failed { event, failure });
-                }
-            }
+            self.tally.add(old);
             return Ok(());
         };
         // The new version gets the answers of the old one, as far as it makes the same calls.
@@ -160,32 +138,8 @@ impl Comparison {
         let answers = answers.collect();
         let new = trial.handle(block, &answers).await?;
         let new: Vec<_> = new.iter().map(EventReport::of).collect();
-        self.count(&new);
-        let others = new.iter().filter(|new| old.iter().all(|old| old.event != new.event));
-        let pairs = old
-            .iter()
-            .map(|old| (Some(old), new.iter().find(|new| new.event == old.event)));
-        for (old, new) in pairs.chain(others.map(|new| (None, Some(new)))) {
-            if let Some(difference) = Difference::of(old, new).filter(|_| !is_restart(old, new)) {
-                let is_counted = new.is_some_and(|new| !is_init(new) || !new.is_ok());
-                self.events += u64::from(!is_counted);
-                self.differ += 1;
-                if self.differences.len() < SHOWN_MAX {
-                    self.differences.push(difference);
-                }
-            }
-        }
+        self.tally.compare(&old, &new);
         Ok(())
-    }
-
-    fn count(&mut self, events: &[EventReport]) {
-        for event in events {
-            // An `init` counts only if there is something to say about it.
-            self.events += u64::from(!is_init(event) || !event.is_ok());
-            self.failed += u64::from(!event.is_ok());
-            self.effects += event.effects.len() as u64;
-            self.not_pinned += event.not_pinned.iter().map(|calls| calls.count).sum::<u64>();
-        }
     }
 
     /// The outcome, after the last block.
@@ -211,14 +165,12 @@ impl Comparison {
             chain_id,
             first_block: *blocks.start(),
             last_block: *blocks.end(),
+            inputs: Inputs::Reread,
+            reread_because: None,
             start: start.text.clone(),
-            events: self.events,
-            differ: self.differ,
-            differences: self.differences,
-            failed: self.failed,
-            failures: self.failures,
-            effects: self.effects,
-            not_pinned: self.not_pinned,
+            tally: self.tally,
+            gaps: Vec::new(),
+            other_versions: 0,
             history,
         })
     }
@@ -240,7 +192,7 @@ impl Comparison {
             Err(Unknown::TooDeep(reason)) => return no(reason),
             Err(Unknown::Failed(refusal)) => return Err(refusal),
         };
-        let (own, replayed) = (self.keys(&*own)?, self.keys(&*self.store)?);
+        let (own, replayed) = (keys_of(&*own, self.module())?, keys_of(&*self.store, self.module())?);
         let (mut differ, mut lines) = (0, Vec::new());
         let mut keys: Vec<_> = own.keys().chain(replayed.keys()).collect();
         keys.sort_unstable();
@@ -252,7 +204,7 @@ impl Comparison {
             }
             differ += 1;
             if lines.len() < SHOWN_MAX {
-                let text = |value: Option<&Vec<u8>>| value.map(|value| write(&Write::of((key, &Some(value.clone())))));
+                let text = |value: Option<&Vec<u8>>| value.map(|value| write(&Write::of((key, Some(value)))));
                 lines.extend(text(old).map(Line::Old));
                 lines.extend(text(new).map(Line::New));
             }
@@ -260,27 +212,20 @@ impl Comparison {
         let keys = own.len() as u64;
         Ok(History::Yes { keys, differ, lines })
     }
-
-    fn keys(&self, store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Refusal> {
-        let mut keys = BTreeMap::new();
-        let view = store.view().map_err(|error| Refusal::of(&error))?;
-        let scanned = admin::scan(&*view, self.module(), &[], &mut |key, value| {
-            keys.insert(key.to_vec(), value.to_vec());
-            ControlFlow::Continue(())
-        });
-        scanned.map_err(|error| Refusal::of(&error))?;
-        Ok(keys)
-    }
 }
 
-fn is_init(event: &EventReport) -> bool {
-    event.event.starts_with("init")
-}
-
-/// Whether only one version called `init`, because its instance failed before, and `init` did nothing.
-fn is_restart(old: Option<&EventReport>, new: Option<&EventReport>) -> bool {
-    let ((Some(alone), None) | (None, Some(alone))) = (old, new) else {
-        return false;
-    };
-    is_init(alone) && alone.is_ok() && alone.writes.is_empty() && alone.effects.is_empty()
+/// The keys of a module, with their values.
+///
+/// # Errors
+///
+/// If the state cannot be read.
+pub(super) fn keys_of(store: &dyn StateStore, module: &ModuleName) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Refusal> {
+    let mut keys = BTreeMap::new();
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    let scanned = admin::scan(&*view, module, &[], &mut |key, value| {
+        keys.insert(key.to_vec(), value.to_vec());
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|error| Refusal::of(&error))?;
+    Ok(keys)
 }

@@ -1,6 +1,9 @@
 //! The outcome of a trial, for people and programs.
 
+use std::borrow::Cow;
+
 use nexum_core::capability::Handler;
+use nexum_core::ledger::{AttemptEntry, CallInputs, Outcome, RecordedEffect};
 use nexum_core::trial::{Trial, TrialAnswer, TrialEffect, Tried};
 use serde::Serialize;
 
@@ -40,6 +43,9 @@ pub(super) struct EventReport {
     pub(super) writes: Vec<Write>,
     /// The requests that nexum did not send, in their order.
     pub(super) effects: Vec<Effect>,
+    /// What a replay of recorded inputs lacks an answer to.
+    #[serde(skip)]
+    pub(super) not_recorded: Vec<String>,
     /// The last lines of the module's log.
     pub(super) log: Vec<String>,
 }
@@ -66,7 +72,7 @@ pub(super) struct Write {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Effect {
     /// `order-book`, `http`, `transaction`, `rpc` or `signature`.
-    pub(super) kind: &'static str,
+    pub(super) kind: Cow<'static, str>,
     /// The receiver.
     pub(super) to: String,
     /// `denied`, `assumed` or `recorded`.
@@ -102,7 +108,7 @@ impl EventReport {
     pub(super) fn of(tried: &Tried) -> Self {
         let event = match tried.handler {
             Handler::OnEvent(event) => event.to_string(),
-            handler => format!("{} before block {}", handler.name(), tried.block.number),
+            handler => before(handler, tried.block.number),
         };
         let calls = tried.calls.counts.iter();
         let not_pinned = tried.calls.unpinned.iter();
@@ -126,9 +132,56 @@ impl EventReport {
                     count: *count,
                 })
                 .collect(),
-            writes: tried.writes.iter().map(Write::of).collect(),
+            writes: tried
+                .writes
+                .iter()
+                .map(|(key, value)| Write::of((key, value.as_deref())))
+                .collect(),
             effects: tried.calls.effects.iter().map(Effect::of).collect(),
+            not_recorded: tried.calls.not_recorded.clone(),
             log: tried.records.clone(),
+        }
+    }
+
+    /// What a recorded attempt at an event did.
+    pub(super) fn of_attempt(attempt: &AttemptEntry, call: &CallInputs) -> Self {
+        let failure = match &attempt.outcome {
+            Outcome::Handled => None,
+            Outcome::Retried { error, .. }
+            | Outcome::DeadLetter { error, .. }
+            | Outcome::Died { error, .. }
+            | Outcome::StoreFailed { error } => Some(error.clone()),
+        };
+        Self {
+            failure,
+            took_us: attempt.took_us,
+            ..Self::of_record(attempt.event.to_string(), attempt, call)
+        }
+    }
+
+    /// What the recorded start of an instance did, before an attempt.
+    pub(super) fn of_start(attempt: &AttemptEntry, call: &CallInputs) -> Self {
+        let number = attempt.event.position.number;
+        Self::of_record(before(Handler::Init, number), attempt, call)
+    }
+
+    fn of_record(event: String, attempt: &AttemptEntry, call: &CallInputs) -> Self {
+        let writes = call.writes.iter();
+        let effects = call.effects.iter().filter(|effect| !effect.is_withdrawn);
+        Self {
+            event,
+            block: attempt.event.position.number,
+            failure: None,
+            fuel: 0,
+            took_us: 0,
+            calls: Vec::new(),
+            not_pinned: Vec::new(),
+            writes: writes
+                .map(|(key, value)| Write::of((key, value.as_deref().map(Vec::as_slice))))
+                .collect(),
+            effects: effects.map(Effect::of_record).collect(),
+            not_recorded: Vec::new(),
+            log: Vec::new(),
         }
     }
 
@@ -137,11 +190,16 @@ impl EventReport {
     }
 }
 
+/// The name of a call before a block.
+fn before(handler: Handler, block: u64) -> String {
+    format!("{} before block {block}", handler.name())
+}
+
 impl Write {
-    pub(super) fn of((key, value): (&Vec<u8>, &Option<Vec<u8>>)) -> Self {
+    pub(super) fn of((key, value): (&[u8], Option<&[u8]>)) -> Self {
         Self {
             key: preview(key, usize::MAX),
-            value: value.as_deref().map(Content::of),
+            value: value.map(Content::of),
         }
     }
 }
@@ -149,12 +207,28 @@ impl Write {
 impl Effect {
     fn of(effect: &TrialEffect) -> Self {
         Self {
-            kind: effect.kind,
+            kind: effect.kind.into(),
             to: effect.target.clone(),
             answer: match effect.answer {
                 TrialAnswer::Refused => "denied",
                 TrialAnswer::Assumed => "assumed",
                 TrialAnswer::Recorded => "recorded",
+            },
+            request: Content {
+                bytes: effect.request_bytes,
+                digest: hex(&effect.digest),
+                preview: preview(&effect.request, PREVIEW_BYTES_MAX),
+            },
+        }
+    }
+
+    fn of_record(effect: &RecordedEffect) -> Self {
+        Self {
+            kind: effect.kind.clone(),
+            to: effect.target.clone(),
+            answer: match effect.answer {
+                Some(_) => "recorded",
+                None => "denied",
             },
             request: Content {
                 bytes: effect.request_bytes,

@@ -6,6 +6,8 @@ use nexum_config::harmless::{harmless, harmless_lines};
 use super::difference::{Difference, Line, effect, write};
 use super::replayed::{History, ReplayReport};
 use super::report::{Calls, EventReport, TryReport};
+use super::tally::Unanswered;
+use crate::args::Inputs;
 use crate::report::count;
 use crate::report::print::outln;
 
@@ -66,25 +68,48 @@ pub(super) fn replayed(report: &ReplayReport) {
         chain_id,
         first_block,
         last_block,
+        inputs,
+        reread_because,
         start,
+        tally,
+        gaps,
+        other_versions,
         ..
     } = report;
     outln!("{module} on the blocks {first_block} to {last_block} of chain {chain_id}");
+    match (inputs, reread_because) {
+        (Inputs::Recorded, _) => outln!("inputs: recorded"),
+        (Inputs::Reread, None) => outln!("inputs: read again"),
+        (Inputs::Reread, Some(because)) => outln!("inputs: read again, because the record is not whole: {because}"),
+    }
     outln!("start: {start}");
-    report.differences.iter().for_each(difference);
-    more(report.differ, report.differences.len(), "event");
-    if report.with_digest.is_none() {
-        for failed in &report.failures {
+    tally.differences.iter().for_each(difference);
+    more(tally.differ, tally.differences.len(), "event");
+    if !report.is_comparison() {
+        for failed in &tally.failures {
             outln!("{}: failed: {}", failed.event, harmless_lines(&failed.failure, "  "));
         }
-        more(report.failed, report.failures.len(), "failed event");
+        more(tally.failed, tally.failures.len(), "failed event");
+    }
+    for gap in gaps {
+        outln!("not replayed: {gap}");
+    }
+    for Unanswered { event, question } in &tally.questions {
+        outln!("{event}: the record has no answer to {}", harmless(question));
+    }
+    more(tally.unanswered, tally.questions.len(), "question");
+    if *other_versions > 0 {
+        outln!(
+            "another component or configuration of the module handled {} of them",
+            count(HumanCount(*other_versions), "event")
+        );
     }
     if let Some(history) = &report.history {
         self::history(history);
     }
     let counts = [
-        (report.effects, "effect not sent"),
-        (report.not_pinned, "read not pinned to its block"),
+        (tally.effects, "effect not sent"),
+        (tally.not_pinned, "read not pinned to its block"),
     ];
     for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
         let (noun, rest) = what.split_once(' ').unwrap_or((what, ""));
@@ -132,15 +157,16 @@ fn history(history: &History) {
 
 /// The last line: how many events are equal, or how many are ok.
 fn summary(report: &ReplayReport) -> String {
-    let events = count(HumanCount(report.events), "event");
-    let (word, bad, verb) = match report.with_digest {
-        Some(_) => ("equal", report.differ, "differ"),
-        None => ("ok", report.failed, "failed"),
+    let tally = &report.tally;
+    let events = count(HumanCount(tally.events), "event");
+    let (word, bad, verb) = match report.is_comparison() {
+        true => ("equal", tally.differ, "differ"),
+        false => ("ok", tally.failed, "failed"),
     };
     match bad {
         0 => format!("all {events} {word}"),
         bad => {
-            let good = HumanCount(report.events.saturating_sub(bad));
+            let good = HumanCount(tally.events.saturating_sub(bad));
             format!("{good} of {events} {word}; {} {verb}", HumanCount(bad))
         }
     }

@@ -64,6 +64,14 @@ impl Start {
         }
     }
 
+    /// The state of a replay that sees what its record has of each event.
+    pub(super) fn recorded() -> Self {
+        Self {
+            text: "the recorded state of each event".to_owned(),
+            ..Self::empty()
+        }
+    }
+
     /// Reads the state of a module before block `first`, as far as it is known.
     ///
     /// # Errors

@@ -10,10 +10,10 @@ use super::{PAYEE, configure, module, pay, report, table, until_handled};
 use crate::Dir;
 use crate::control::{BLOCKS, start_logged, start_on};
 
-const STORE: &str = "[capabilities]\nrequired = [\"store\"]\n";
+pub(super) const STORE: &str = "[capabilities]\nrequired = [\"store\"]\n";
 
 /// The number of events that a replay of the tests repeats.
-const EVENTS: u64 = 1_000;
+pub(super) const EVENTS: u64 = 1_000;
 
 #[tokio::test]
 async fn a_replay_of_a_thousand_events_ends_with_the_state_of_the_module_bit_for_bit() {
@@ -47,7 +47,7 @@ async fn a_replay_of_a_thousand_events_ends_with_the_state_of_the_module_bit_for
 }
 
 /// A server that accepts each request with a number of its own.
-fn serve(listener: TcpListener) {
+pub(super) fn serve(listener: TcpListener) {
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let mut stream = stream.expect("a connection");

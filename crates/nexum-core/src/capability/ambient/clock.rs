@@ -54,6 +54,6 @@ impl clock::Host for View<'_, std::sync::Arc<dyn Clock>> {
 
     fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {
         self.spend_call(0)?;
-        Ok(self.state.monotonic_ns())
+        Ok(self.scope.journal().monotonic(|| self.state.monotonic_ns()))
     }
 }

@@ -10,14 +10,12 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 use crate::clock::{Entropy, Seams};
+use crate::state::scope::journal::RANDOM;
 use nexum_config::interface;
 
 /// The most bytes of one call: far above any key or seed, and few enough to take no noticeable
 /// time.
 pub(super) const RANDOM_BYTES_MAX: u32 = 65_536;
-
-/// The kind of a call for random bytes in a transcript.
-pub(super) const RANDOM: &str = "random";
 
 /// The host's entropy.
 #[derive(Debug)]

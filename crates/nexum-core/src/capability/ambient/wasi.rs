@@ -23,7 +23,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 
 use self::files::OpenFiles;
 use super::clock::TIME;
-use super::random::{RANDOM, RANDOM_BYTES_MAX};
+use super::random::RANDOM_BYTES_MAX;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::{RECORD_BYTES_MAX, Recorder};
@@ -31,7 +31,7 @@ use crate::capability::stdio::{Sink, Stream};
 use crate::capability::{CALL_FUEL, Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
 use crate::state::scope::BudgetExhausted;
-use crate::state::scope::journal::Journal;
+use crate::state::scope::journal::{Journal, RANDOM};
 
 /// WASI without outside access.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Capability for Wasi {
     }
 
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
-        let mut seed = [0; 16];
+        let mut seed = [0; SEED_BYTES];
         self.seams.entropy.fill(&mut seed);
         let mut context = WasiCtx::builder();
         let work = Work::default();
@@ -96,6 +96,7 @@ impl Capability for Wasi {
             open_files: OpenFiles::default(),
             work,
             journal,
+            seed,
         })
     }
 }
@@ -108,7 +109,12 @@ pub(crate) struct WasiState {
     open_files: OpenFiles,
     work: Work,
     journal: SharedJournal,
+    /// The seed that the guest can read at any time.
+    seed: [u8; SEED_BYTES],
 }
+
+/// The bytes of the seed of `wasi:random/insecure-seed`.
+const SEED_BYTES: usize = 16;
 
 /// The journal of the instance, which the functions of WASI do not reach. Set when the instance has one.
 type SharedJournal = Arc<OnceLock<Journal>>;
@@ -129,13 +135,21 @@ impl Work {
 impl HostState {
     /// Gives WASI the journal of the instance.
     pub(in crate::capability) fn share_journal(&self) {
-        let states = self
-            .slots
-            .iter()
-            .filter_map(|(_, slot)| slot.downcast_ref::<WasiState>());
-        for state in states {
+        for state in self.wasi_states() {
             state.journal.get_or_init(|| self.scope.journal().clone());
         }
+    }
+
+    /// The seed of WASI. `None` for a module without WASI.
+    pub(crate) fn wasi_seed(&self) -> Option<[u8; SEED_BYTES]> {
+        self.wasi_states().next().map(|state| state.seed)
+    }
+
+    /// The state of WASI, if the module imports some of it.
+    fn wasi_states(&self) -> impl Iterator<Item = &WasiState> {
+        self.slots
+            .iter()
+            .filter_map(|(_, slot)| slot.downcast_ref::<WasiState>())
     }
 
     /// Draws the host's work for WASI calls on the event's fuel. Called at each time slice of the
@@ -144,12 +158,8 @@ impl HostState {
         if self.meta.metering != Metering::Fuel {
             return Ok(());
         }
-        let mut states = self
-            .slots
-            .iter()
-            .filter_map(|(_, slot)| slot.downcast_ref::<WasiState>());
         // A module that imports nothing of WASI has no state of it.
-        let Some(state) = states.next() else {
+        let Some(state) = self.wasi_states().next() else {
             return Ok(());
         };
         let work = state.work.0.swap(0, Ordering::Relaxed);
@@ -191,7 +201,11 @@ impl HostMonotonicClock for SeamClock {
     }
 
     fn now(&self) -> u64 {
-        self.0.monotonic_ns()
+        let now = || self.0.monotonic_ns();
+        match self.1.get() {
+            Some(journal) => journal.monotonic(now),
+            None => now(),
+        }
     }
 }
 

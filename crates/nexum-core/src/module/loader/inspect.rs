@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexum_config::component::{ComponentFile, ModuleKind};
-use nexum_config::engine::ModuleConfig;
-use nexum_config::limits::Limit;
+use nexum_config::engine::{Metering, ModuleConfig};
+use nexum_config::limits::{Limit, Limits};
 use nexum_config::manifest::{Manifest, Subscription};
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
+use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 
 use super::Loader;
 use super::faults::Faults;
 use crate::capability::grant::{self, Grant};
 use crate::capability::module_files::ModuleFiles;
-use crate::capability::module_meta::ModuleMeta;
+use crate::capability::module_meta::{ModuleMeta, Revision};
 use crate::capability::recorder::Recorder;
 use crate::module::candidate::{Candidate, instances};
 use crate::module::error::LoadError;
@@ -159,6 +160,9 @@ impl Loader {
             self.seams.clock.clone(),
             limits[Limit::LogRecordsPerSecond],
         );
+        let restart = self.settings.restart.capped(manifest.restart);
+        let parts = [manifest.digest.unwrap_or_default(), config.shown_config];
+        let revision = revision(parts, &limits, restart, config.metering, &subscriptions);
         let meta = ModuleMeta {
             name,
             version: manifest.version,
@@ -166,6 +170,7 @@ impl Loader {
             authors: manifest.authors,
             digest: file.digest,
             manifest: manifest.digest,
+            revision,
             metering: config.metering,
             limits,
             config: merged(manifest.config, &config.config),
@@ -183,7 +188,7 @@ impl Loader {
             grant,
             subscriptions,
             required_chains: manifest.chains.required,
-            restart: self.settings.restart.capped(manifest.restart),
+            restart,
             kind,
             query,
             reads,
@@ -230,6 +235,33 @@ impl Loader {
         }
         active
     }
+}
+
+/// The revision of a configuration. `digests` are those of the manifest and of `[modules.config]`.
+fn revision(
+    digests: [Digest; 2],
+    limits: &Limits,
+    restart: Restart,
+    metering: Metering,
+    subscriptions: &[Subscription],
+) -> Revision {
+    let [manifest, config] = digests.map(|digest| digest.to_string());
+    let limits: String = Limit::all()
+        .map(|limit| format!("{} {}\n", limit.name(), limits[limit]))
+        .collect();
+    let Restart {
+        attempts_max,
+        backoff_ms,
+        backoff_max_ms,
+        max_consecutive_failures,
+    } = restart;
+    let restart = format!("{attempts_max} {backoff_ms} {backoff_max_ms} {max_consecutive_failures}");
+    let metering = match metering {
+        Metering::Fuel => "fuel",
+        Metering::Epoch => "epoch",
+    };
+    let subscriptions: String = subscriptions.iter().map(|one| format!("{one}\n")).collect();
+    Revision::of(&[&manifest, &config, &limits, &restart, metering, &subscriptions])
 }
 
 /// The warning for optional chains that are not configured.

@@ -67,7 +67,7 @@ impl From<TracedCall> for HostCallEntry {
 
 /// Adds the effects of a failed attempt.
 pub(in crate::runner) fn with_effects(mut draft: Draft, effects: Option<&EffectChanges>) -> Draft {
-    draft.iter_mut().for_each(|draft| draft.note_effects(effects));
+    draft.iter_mut().for_each(|draft| draft.attempt.note_effects(effects));
     draft
 }
 
@@ -90,6 +90,7 @@ pub(super) fn version(module: &Module, now_ms: u64) -> ModuleVersion {
         version: meta.version.clone(),
         digest: *meta.digest.as_bytes(),
         manifest: meta.manifest.as_ref().map(|digest| *digest.as_bytes()),
+        revision: Some(meta.revision),
         since_ms: now_ms,
         subscriptions: module.subscriptions.iter().map(Subscription::to_string).collect(),
         limits: Limit::all()

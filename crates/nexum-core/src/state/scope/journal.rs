@@ -3,10 +3,11 @@
 
 mod attempt;
 mod call;
+pub(crate) mod playback;
+pub(crate) mod tape;
 mod transcript;
 pub(crate) mod trial;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,7 +16,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use self::attempt::{Attempt, Step};
-use self::trial::TrialCalls;
+use self::tape::Tape;
+use self::trial::{NotRecorded, TrialCalls};
 use super::super::capability_rows::RowChanges;
 use super::super::effect::{Effect, EffectClass};
 use super::super::module::EffectChanges;
@@ -34,6 +36,29 @@ const IN_QUERY: &str = "a query may change nothing";
 
 /// The reason why `init` has few effects.
 const IN_INIT: &str = "each new instance calls `init`, which may send only what its receiver can recognise";
+
+/// The kind of a call for random bytes.
+pub(crate) const RANDOM: &str = "random";
+
+/// The kind of a reading of the monotonic clock in a tape. No transcript has it.
+pub(crate) const MONOTONIC: &str = "monotonic";
+
+/// The place of a host call or of an effect in the transcript and in the tape of a handler call. `None` if the handler
+/// call has no such record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The number of the handler call.
+    pub(crate) call: u64,
+    transcript: Option<usize>,
+    tape: Option<usize>,
+}
+
+impl Place {
+    /// Whether the ledger gets what happens here.
+    pub(crate) fn is_taped(&self) -> bool {
+        self.tape.is_some()
+    }
+}
 
 /// The effects of the current handler call. Clones share them.
 #[derive(Clone, Debug)]
@@ -117,6 +142,16 @@ impl Journal {
         *current = Attempt::new(current.call + 1, attempt, earlier);
     }
 
+    /// Records what the handler call that has begun sees and asks for.
+    pub(crate) fn record(&self, tape: Tape) {
+        self.shared.current.lock().tape = Some(tape);
+    }
+
+    /// Takes the tape of the handler call that has ended. `None` if nothing was recorded.
+    pub(crate) fn take_tape(&self) -> Option<Tape> {
+        self.shared.current.lock().tape.take()
+    }
+
     /// Ends a handler call, and returns the changes of the records. `is_ok` tells that the module's state will
     /// know the effects.
     pub(super) fn close(&self, is_ok: bool) -> Option<Box<EffectChanges>> {
@@ -124,7 +159,8 @@ impl Journal {
         if let Some(trial) = self.trial() {
             trial.answered(current.transcript.so_far());
         }
-        let next = Attempt::after(current.call + 1);
+        let mut next = Attempt::after(current.call + 1);
+        next.tape = current.tape.take();
         std::mem::replace(&mut *current, next).end(is_ok)
     }
 
@@ -133,21 +169,54 @@ impl Journal {
         self.shared.current.lock().fault.clone()
     }
 
-    /// Notes a host call. Returns the answer of an earlier attempt, or the number of the handler call and the place
-    /// for the answer.
+    /// Notes a host call. Returns the recorded answer or that of an earlier attempt, or the place for the answer.
+    ///
+    /// # Errors
+    ///
+    /// If a replay may not ask, and its record has no answer.
     pub(crate) fn ask<T: DeserializeOwned>(
         &self,
         kind: &'static str,
         arguments: &[&[u8]],
-    ) -> Result<T, (u64, Option<usize>)> {
-        let mut current = self.shared.current.lock();
-        let asked = current.transcript.ask(kind, arguments);
-        asked.map_err(|place| (current.call, place))
+    ) -> Result<Result<T, Place>, NotRecorded> {
+        if let Some(trial) = self.trial() {
+            match trial.recorded(kind, arguments) {
+                Some(answer) => return Ok(Ok(answer)),
+                None => trial.miss(kind, arguments)?,
+            }
+        }
+        Ok(self.ask_here(kind, arguments))
     }
 
-    /// Sets the answer of a host call of the handler call with this number.
-    pub(crate) fn answer(&self, call: u64, place: usize, answer: &impl Serialize) {
-        if let Ok(mut current) = self.current(call) {
+    /// [`ask`](Self::ask) outside a replay.
+    fn ask_here<T: DeserializeOwned>(&self, kind: &'static str, arguments: &[&[u8]]) -> Result<T, Place> {
+        let mut current = self.shared.current.lock();
+        let current = &mut *current;
+        let tape = current.tape.as_mut().and_then(|tape| tape.ask(kind, arguments));
+        let asked = current.transcript.ask(kind, arguments);
+        if let (Ok(_), Some(tape), Some(place)) = (&asked, &mut current.tape, tape)
+            && let Some(answer) = current.transcript.last_answer()
+        {
+            tape.answer(place, answer);
+        }
+        let call = current.call;
+        asked.map_err(|transcript| Place { call, transcript, tape })
+    }
+
+    /// Sets the answer of a host call. `recorded` is the answer without secrets, if it has some.
+    pub(crate) fn answer<T: Serialize>(&self, place: Place, answer: &T, recorded: Option<&T>) {
+        let Ok(mut current) = self.current(place.call) else {
+            return;
+        };
+        if let (Some(tape), Some(place)) = (&mut current.tape, place.tape) {
+            if recorded.is_some() {
+                tape.leave_out();
+            }
+            if let Ok(answer) = postcard::to_allocvec(recorded.unwrap_or(answer)) {
+                tape.answer(place, &answer);
+            }
+        }
+        if let Some(place) = place.transcript {
             current.transcript.answer(place, answer);
         }
     }
@@ -159,29 +228,81 @@ impl Journal {
         arguments: &[&[u8]],
         answer: impl FnOnce() -> T,
     ) -> T {
-        let (call, place) = match self.ask(kind, arguments) {
+        if let Some(answer) = self.trial().and_then(|trial| trial.recorded(kind, arguments)) {
+            return answer;
+        }
+        let place = match self.ask_here(kind, arguments) {
             Ok(answer) => return answer,
-            Err(asked) => asked,
+            Err(place) => place,
         };
         let answer = answer();
-        if let Some(place) = place {
-            self.answer(call, place, &answer);
-        }
+        self.answer(place, &answer, None);
         answer
     }
 
-    /// Notes an effect among the host calls. Returns its place.
-    pub(crate) fn begin_effect(&self) -> Option<usize> {
-        self.shared.current.lock().transcript.begin_effect()
+    /// A reading of the monotonic clock.
+    pub(crate) fn monotonic(&self, now: impl FnOnce() -> u64) -> u64 {
+        if let Some(recorded) = self.trial().and_then(|trial| trial.recorded(MONOTONIC, &[])) {
+            return recorded;
+        }
+        let now = now();
+        if let Some(tape) = &mut self.shared.current.lock().tape
+            && let Some(place) = tape.ask(MONOTONIC, &[])
+            && let Ok(answer) = postcard::to_allocvec(&now)
+        {
+            tape.answer(place, &answer);
+        }
+        now
     }
 
-    /// Sets the content of an effect that the handler call with this number has noted.
-    pub(crate) fn name_effect(&self, number: u64, place: Option<usize>, call: &EffectCall<'_>) {
-        if let Some(place) = place
-            && let Ok(mut current) = self.current(number)
-        {
+    /// Notes a key of the committed state, with its value.
+    pub(super) fn saw(&self, key: &[u8], value: Option<&[u8]>) {
+        if let Some(tape) = &mut self.shared.current.lock().tape {
+            tape.saw(key, value);
+        }
+    }
+
+    /// Notes a key that a list has passed over.
+    pub(super) fn listed(&self, key: &[u8], exists: bool) {
+        if let Some(tape) = &mut self.shared.current.lock().tape {
+            tape.listed(key, exists);
+        }
+    }
+
+    /// Notes an effect among the host calls. Returns its place.
+    pub(crate) fn begin_effect(&self) -> Place {
+        let mut current = self.shared.current.lock();
+        Place {
+            call: current.call,
+            transcript: current.transcript.begin_effect(),
+            tape: current.tape.as_mut().map(Tape::begin_effect),
+        }
+    }
+
+    /// Sets the content of an effect.
+    pub(crate) fn name_effect(&self, place: Place, call: &EffectCall<'_>) {
+        if place.transcript.is_none() && place.tape.is_none() {
+            return;
+        }
+        let Ok(mut current) = self.current(place.call) else {
+            return;
+        };
+        if let Some(place) = place.transcript {
             let digest = Effect::digest_of(call.kind, call.target, call.request);
             current.transcript.name_effect(place, digest);
+        }
+        if let (Some(tape), Some(place)) = (&mut current.tape, place.tape) {
+            tape.name_effect(place, call);
+        }
+    }
+
+    /// Changes what the tape has of an effect.
+    pub(crate) fn tape_effect(&self, place: Place, change: impl FnOnce(&mut Tape, usize)) {
+        if let Some(of_tape) = place.tape
+            && let Ok(mut current) = self.current(place.call)
+            && let Some(tape) = &mut current.tape
+        {
+            change(tape, of_tape);
         }
     }
 
@@ -196,20 +317,8 @@ impl Journal {
     }
 
     /// Plans an effect of the handler call with this number, at this time in milliseconds since the Unix epoch. When
-    /// this returns that nexum sends the request, its record and all earlier changes of the module are durable.
-    pub(crate) async fn begin(
-        &self,
-        of: (u64, Handler),
-        call: &EffectCall<'_>,
-        now_ms: u64,
-    ) -> Result<EffectPlan, EffectError> {
-        let nothing = std::future::ready(Ok::<_, Infallible>(None));
-        let Ok(plan) = self.begin_with(of, call, now_ms, nothing).await?;
-        Ok(plan)
-    }
-
-    /// [`Self::begin`] for an effect that becomes durable with rows of a capability. `prepare` runs if no earlier attempt
-    /// has had the effect. If it fails, there is no effect.
+    /// this returns that nexum sends the request, its record and all earlier changes of the module are durable, with the
+    /// rows of `prepare`. `prepare` runs if no earlier attempt has had the effect. If it fails, there is no effect.
     pub(crate) async fn begin_with<E>(
         &self,
         (number, handler): (u64, Handler),

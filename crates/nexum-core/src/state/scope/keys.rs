@@ -98,11 +98,11 @@ impl EventScope {
         prefix: &[u8],
         visit: &mut (dyn FnMut(&[u8]) -> ControlFlow<()> + Send),
     ) -> Result<(), StoreError> {
-        self.entries(prefix, None, &mut |key, value| match value {
+        let mut visit = |key: &[u8], value: Option<&[u8]>| match value {
             Some(_) => visit(key),
             None => ControlFlow::Continue(()),
-        })
-        .await
+        };
+        self.visit(prefix, None, Look::AtKeys, &mut visit).await
     }
 
     /// Passes the keys that start with `prefix`, and their values, to `visit`, in order, until it
@@ -118,11 +118,30 @@ impl EventScope {
         after: Option<&[u8]>,
         visit: &mut VisitEntry<'_>,
     ) -> Result<(), StoreError> {
+        self.visit(prefix, after, Look::AtValues, visit).await
+    }
+
+    async fn visit(
+        &mut self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        look: Look,
+        visit: &mut VisitEntry<'_>,
+    ) -> Result<(), StoreError> {
         if self.view.is_none() {
             self.open_view().await?;
         }
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
+        };
+        let mut visit = |key: &[u8], value: Option<&[u8]>| {
+            if self.is_recorded && !self.changes.keys.contains_key(key) {
+                match (look, value) {
+                    (Look::AtValues, Some(value)) => self.journal.saw(key, Some(value)),
+                    (_, value) => self.journal.listed(key, value.is_some()),
+                }
+            }
+            visit(key, value)
         };
         let mut written = self.written(prefix, after).peekable();
         let mut flow = ControlFlow::Continue(());
@@ -202,6 +221,14 @@ impl EventScope {
 
     /// The value of a key before the handler call.
     async fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.committed(key).await?;
+        if self.is_recorded {
+            self.journal.saw(key, value.as_deref());
+        }
+        Ok(value)
+    }
+
+    async fn committed(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
         }
@@ -251,6 +278,13 @@ impl EventScope {
             Entry::Vacant(unchanged) => drop(unchanged.insert(Change { old, new })),
         }
     }
+}
+
+/// Whether the caller looks at the values of the keys that it visits.
+#[derive(Clone, Copy)]
+enum Look {
+    AtKeys,
+    AtValues,
 }
 
 /// Takes a key with its value, or `None` if it was deleted.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::super::effect::{ANSWER_BYTES_MAX, EFFECT_REQUEST_BYTES_MAX, Effect, EffectClass, EffectState};
 use super::super::super::module::EffectChanges;
+use super::tape::Tape;
 use super::transcript::Transcript;
 use super::{EarlierEffects, EffectCall, EffectFault, EffectOutcome, Sending};
 use crate::event::EventId;
@@ -28,6 +29,9 @@ pub(super) struct Attempt {
     made: Vec<Made>,
     pub(super) fault: Option<EffectFault>,
     pub(super) transcript: Transcript,
+    /// What the call sees, for the ledger. `None` if nexum does not record it. Stays for a moment after the end of the
+    /// call.
+    pub(super) tape: Option<Tape>,
 }
 
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use crate::bindings::nexum::host::types::HostError;
 use crate::state::RowChanges;
 use crate::state::effect::{EffectClass, key_text};
 use crate::store::StoreError;
@@ -34,6 +35,8 @@ pub enum EffectPlan {
     Answered(Vec<u8>),
     /// It tells the guest that the request is denied, for this reason.
     Denied(&'static str),
+    /// It returns this error, which the guest got when the replayed event happened.
+    Failed(HostError),
 }
 
 /// The rows and the answer that become durable with the record of an effect that nexum itself carries out, such as a transaction that it sends

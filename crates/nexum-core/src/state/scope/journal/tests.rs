@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use nexum_config::topic::{ChainTopic, Finality, Topic};
 
 use super::*;
@@ -49,6 +51,15 @@ async fn plan(
         biased;
         plan = &mut begun => (plan, None),
         effects = &mut runner => (begun.await, effects),
+    }
+}
+
+impl Journal {
+    /// Plans an effect without rows of a capability.
+    async fn begin(&self, of: (u64, Handler), call: &EffectCall<'_>, now_ms: u64) -> Result<EffectPlan, EffectError> {
+        let nothing = std::future::ready(Ok::<_, Infallible>(None));
+        let Ok(plan) = self.begin_with(of, call, now_ms, nothing).await?;
+        Ok(plan)
     }
 }
 

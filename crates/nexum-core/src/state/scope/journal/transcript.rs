@@ -88,6 +88,12 @@ impl Transcript {
         }
     }
 
+    /// The answer of the host call that the attempt has reached last.
+    pub(super) fn last_answer(&self) -> Option<&[u8]> {
+        let last = self.entries.get(self.at.checked_sub(1)?)?;
+        last.answer.as_ref().map(|answer| answer.as_slice())
+    }
+
     /// Sets the answer of a host call.
     pub(super) fn answer(&mut self, place: usize, answer: &impl Serialize) {
         let Some(entry) = self.entries.get_mut(place) else {
@@ -196,7 +202,7 @@ impl Transcript {
 }
 
 /// The arguments of a call in an entry: as they are, with their length, or their digest.
-fn content_of(arguments: &[&[u8]]) -> [u8; 32] {
+pub(super) fn content_of(arguments: &[&[u8]]) -> [u8; 32] {
     let mut content = NOTHING;
     match arguments {
         [] => {}

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nexum_config::harmless::harmless;
 use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 
 use super::super::super::effect::{EFFECT_REQUEST_BYTES_MAX, Effect};
 use super::super::super::transcript::Stored;
+use super::playback::{Playback, Recorded};
+use super::transcript::content_of;
 use super::{EffectCall, EffectPlan};
+use crate::bindings::nexum::host::types::HostError;
 use crate::event::Position;
 
 /// The reason that a guest gets for each request that a trial does not send.
@@ -34,7 +39,14 @@ pub struct TrialRules {
     /// Whether nexum refuses each read that it cannot pin to the block, such as an HTTP request. Otherwise, its
     /// answer is that of today.
     pub pinned_only: bool,
+    /// Whether a replay of recorded inputs ends an event that asks for something else. Otherwise, it reads again.
+    pub recorded_only: bool,
 }
+
+/// A replay may not ask what its record does not answer. A host function returns this as its trap.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record of the event has no answer to {0}")]
+pub struct NotRecorded(String);
 
 /// A request that a trial did not send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +76,6 @@ pub enum TrialAnswer {
     Recorded,
 }
 
-/// The recorded answers to the effects of an event, by the digests of the effects.
-pub(crate) type Recorded = BTreeMap<[u8; 32], VecDeque<Vec<u8>>>;
-
 /// The host calls of one handler call in a trial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostCalls {
@@ -76,6 +85,8 @@ pub struct HostCalls {
     pub counts: BTreeMap<(&'static str, &'static str), u64>,
     /// The number of reads whose answers are those of today, for each kind and method or server.
     pub unpinned: BTreeMap<(&'static str, String), u64>,
+    /// The first questions that the record of a replayed event does not answer.
+    pub not_recorded: Vec<String>,
     /// The answers to its reads. `None` if they are too many, and for `init`.
     pub answers: Option<Answers>,
 }
@@ -96,8 +107,13 @@ pub(crate) struct TrialCalls {
 struct Current {
     block: Option<(ChainId, Position)>,
     recorded: Recorded,
+    /// `None` if the event has no recorded inputs.
+    playback: Option<Playback>,
     calls: HostCalls,
 }
+
+/// The most questions without a recorded answer that a handler call notes.
+const NOT_RECORDED_MAX: usize = 16;
 
 impl TrialCalls {
     pub(crate) fn new(rules: TrialRules) -> Self {
@@ -114,6 +130,44 @@ impl TrialCalls {
             recorded,
             ..Current::default()
         };
+    }
+
+    /// Begins a handler call whose guest gets recorded answers.
+    pub(crate) fn open_recorded(&self, block: Option<(ChainId, Position)>, playback: Playback) {
+        *self.current.lock() = Current {
+            block,
+            recorded: playback.effects(),
+            playback: Some(playback),
+            ..Current::default()
+        };
+    }
+
+    /// The recorded answer to a host call. `None` without one.
+    pub(crate) fn recorded<T: DeserializeOwned>(&self, kind: &'static str, arguments: &[&[u8]]) -> Option<T> {
+        let mut current = self.current.lock();
+        let playback = current.playback.as_mut()?;
+        let answer = playback.answer(kind, content_of(arguments))?;
+        postcard::from_bytes(&answer).ok()
+    }
+
+    /// Notes a host call that the record does not answer, if there is a record.
+    ///
+    /// # Errors
+    ///
+    /// If the replay may not ask.
+    pub(crate) fn miss(&self, kind: &'static str, arguments: &[&[u8]]) -> Result<(), NotRecorded> {
+        let mut current = self.current.lock();
+        if current.playback.is_none() {
+            return Ok(());
+        }
+        let question = question(kind, arguments);
+        if current.calls.not_recorded.len() < NOT_RECORDED_MAX {
+            current.calls.not_recorded.push(question.clone());
+        }
+        match self.rules.recorded_only {
+            true => Err(NotRecorded(question)),
+            false => Ok(()),
+        }
     }
 
     /// Ends a handler call, and returns what it did.
@@ -152,26 +206,31 @@ impl TrialCalls {
     pub(crate) fn plan(&self, call: &EffectCall<'_>) -> EffectPlan {
         match self.withhold((call.kind, call.target), call.request, call.stand_in) {
             Ok(answer) => EffectPlan::Answered(answer),
-            Err(reason) => EffectPlan::Denied(reason),
+            Err(Withheld::Denied(reason)) => EffectPlan::Denied(reason),
+            Err(Withheld::Failed(error)) => EffectPlan::Failed(error),
         }
     }
 
-    /// Notes a request that the trial does not send. Returns the stand-in for its answer, or the reason for the guest.
+    /// Notes a request that the trial does not send. Returns the stand-in for its answer, or the error of the guest.
     pub(crate) fn withhold(
         &self,
         (kind, target): (&'static str, &str),
         request: &[u8],
         stand_in: Option<&[u8]>,
-    ) -> Result<Vec<u8>, &'static str> {
+    ) -> Result<Vec<u8>, Withheld> {
         let digest = Effect::digest_of(kind, target, request);
         let mut current = self.current.lock();
         let recorded = current.recorded.get_mut(&digest).and_then(VecDeque::pop_front);
+        let is_effect = recorded.as_ref().is_none_or(|recorded| !recorded.is_withdrawn);
         let assumed = stand_in.filter(|_| self.rules.effects == TrialEffects::AssumeOk);
         let (origin, answer) = match (recorded, assumed) {
-            (Some(recorded), _) => (TrialAnswer::Recorded, Ok(recorded)),
+            (Some(recorded), _) => (TrialAnswer::Recorded, recorded.answer.map_err(Withheld::Failed)),
             (None, Some(assumed)) => (TrialAnswer::Assumed, Ok(assumed.to_vec())),
-            (None, None) => (TrialAnswer::Refused, Err(WITHHELD)),
+            (None, None) => (TrialAnswer::Refused, Err(Withheld::Denied(WITHHELD))),
         };
+        if !is_effect {
+            return answer;
+        }
         let end = request.len().min(EFFECT_REQUEST_BYTES_MAX);
         current.calls.effects.push(TrialEffect {
             kind,
@@ -183,4 +242,40 @@ impl TrialCalls {
         });
         answer
     }
+}
+
+/// The guest's error for a request that a trial did not send.
+pub(crate) enum Withheld {
+    /// `denied`, for this reason.
+    Denied(&'static str),
+    /// The recorded error.
+    Failed(HostError),
+}
+
+impl Withheld {
+    /// The reason, for a request that is no effect and so has no record.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Denied(reason) => reason,
+            Self::Failed(_) => WITHHELD,
+        }
+    }
+}
+
+/// A host call in words, with the begin of each argument.
+fn question(kind: &str, arguments: &[&[u8]]) -> String {
+    const ARGUMENT_BYTES_MAX: usize = 160;
+    let mut text = kind.to_owned();
+    for argument in arguments {
+        let begin = &argument[..argument.len().min(ARGUMENT_BYTES_MAX)];
+        text.push(' ');
+        match std::str::from_utf8(begin) {
+            Ok(argument) => text.push_str(&harmless(argument)),
+            Err(_) => begin.iter().for_each(|byte| text.push_str(&format!("{byte:02x}"))),
+        }
+        if begin.len() < argument.len() {
+            text.push_str("..");
+        }
+    }
+    text
 }
