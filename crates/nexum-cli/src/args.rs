@@ -174,6 +174,9 @@ pub(crate) enum Command {
     Explain {
         /// MODULE@BLOCK, an event id, or MODULE for its last event
         of: String,
+        /// Show the values of changed keys, if the ledger has them
+        #[arg(long)]
+        values: bool,
         #[command(flatten)]
         running: Running,
         /// Output format

@@ -44,7 +44,7 @@ pub(crate) fn history(
         before,
         ..Filter::default()
     };
-    let folding = read(reader, &filter, limit)?;
+    let folding = read(reader, &filter, limit, false)?;
     Ok(History {
         begins_ms: reader.extent()?.begins_ms,
         handlings: folding
@@ -56,8 +56,8 @@ pub(crate) fn history(
 }
 
 /// Reads rows until `limit` handlings are whole.
-fn read(reader: &Reader, filter: &Filter, limit: usize) -> Result<Folding, LedgerError> {
-    let (mut folding, mut rows) = (Folding::default(), 0);
+fn read(reader: &Reader, filter: &Filter, limit: usize, has_values: bool) -> Result<Folding, LedgerError> {
+    let (mut folding, mut rows) = (Folding::new(has_values), 0);
     let visit = |row: Row| {
         rows += 1;
         folding.add(row);
@@ -72,14 +72,14 @@ fn read(reader: &Reader, filter: &Filter, limit: usize) -> Result<Folding, Ledge
 }
 
 /// The answer of the ledger alone. Without handlings, it is [`Answer::NotInLedger`], which the caller may
-/// improve.
+/// improve. `has_values` tells whether it has the recorded values of changed keys.
 ///
 /// # Errors
 ///
 /// If the ledger cannot be read.
-pub(crate) fn explain(reader: &Reader, question: &Question) -> Result<Explanation, LedgerError> {
+pub(crate) fn explain(reader: &Reader, question: &Question, has_values: bool) -> Result<Explanation, LedgerError> {
     let limit = if question.is_about_last() { 1 } else { HANDLINGS_MAX };
-    let mut folding = read(reader, &question.filter(), limit)?;
+    let mut folding = read(reader, &question.filter(), limit, has_values)?;
     folding.retain(question);
     let missing = missing(reader)?;
     let mut handlings: Vec<Explained> = folding.explained().into_iter().rev().collect();

@@ -7,6 +7,8 @@ pub(crate) mod findings;
 pub(crate) mod functions;
 #[cfg(feature = "runtime")]
 mod module;
+#[cfg(feature = "runtime")]
+pub(crate) mod preview;
 pub(crate) mod print;
 
 use std::borrow::Cow;

@@ -70,8 +70,10 @@ fn main() -> wasmtime::Result<()> {
         ("block event with a ledger, without host calls", "noop"),
         ("block event with a ledger, three store calls and two writes", "counter"),
     ] {
-        let (median, baseline) = ledger(&one_thread, fixture)?;
+        let (median, baseline) = ledger(&one_thread, fixture, false)?;
         figures.push(Figure::new(name, "us", median, baseline).at_most_over_baseline(LEDGER_US_OVER));
+        let (median, baseline) = ledger(&one_thread, fixture, true)?;
+        figures.push(Figure::new(format!("{name}, with inputs"), "us", median, baseline));
     }
     for call in ["clock.now-ms", "logging.log"] {
         let (median, baseline) = host_call(&one_thread, call == "logging.log")?;
@@ -103,8 +105,8 @@ fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
     bench::medians(WARM_UP, SAMPLES, &mut sample)
 }
 
-/// Microseconds per event of a module: with a ledger, and without one.
-fn ledger(runtime: &Runtime, fixture: &str) -> wasmtime::Result<(f64, f64)> {
+/// Microseconds per event of a module: with a ledger, which gets inputs or not, and without one.
+fn ledger(runtime: &Runtime, fixture: &str, inputs: bool) -> wasmtime::Result<(f64, f64)> {
     let load = || {
         let (modules, seams) = (bench::copies(fixture, 1), Seams::system());
         let capabilities = Capabilities::ambient(seams.clone()).with(LocalStore);
@@ -117,6 +119,7 @@ fn ledger(runtime: &Runtime, fixture: &str) -> wasmtime::Result<(f64, f64)> {
         ))
     };
     let ledger = Ledger::new(Arc::new(SystemClock::new()), Calls::FailedAndSlow);
+    ledger.set_inputs(inputs);
     let mut with = Host::start_with(runtime, load(), Some(ledger.clone()));
     let mut without = Host::start(runtime, load());
     let numbers = vec![0; EVENTS_PER_SAMPLE];

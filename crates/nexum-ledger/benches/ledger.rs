@@ -15,14 +15,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nexum_core::bindings::nexum::host::types::{Block, Event};
 use nexum_core::capability::HostCallKind;
 use nexum_core::ledger::{
-    AttemptEntry, Commit, Entry, HostCallEntry, ModuleVersion, Outcome, Seen, TimeByKind, Use, Waits, Write,
+    AttemptEntry, CallInputs, Commit, Entry, HostCallEntry, InputContent, Inputs, KnownKey, ModuleVersion, Outcome,
+    RecordedCall, Seen, TimeByKind, Use, Waits, Write,
 };
 use nexum_core::nexum_config::topic::{ChainTopic, Finality, Topic};
 use nexum_core::source::{EventId, EventKind, Position};
 use nexum_ledger::{Filter, Keep, Reader, Writer};
 use nexum_testing::bench::{self, Figure};
+use serde_bytes::ByteBuf;
 
 const EVENTS: u64 = 1_000_000;
 const MODULES: u64 = 100;
@@ -41,10 +44,14 @@ const KEEP: Keep = Keep {
 
 fn main() {
     let mut figures = Vec::new();
-    for (name, calls) in [("without calls", 0), ("with ten calls each", 10)] {
+    for (name, calls, inputs) in [
+        ("without calls", 0, false),
+        ("with ten calls each", 10, false),
+        ("with ten calls and the inputs of each", 10, true),
+    ] {
         let folder = tempfile::tempdir().expect("a directory");
         let began = Instant::now();
-        store(folder.path(), calls);
+        store(folder.path(), calls, inputs);
         let store_us = began.elapsed().as_secs_f64() * 1e6 / EVENTS as f64;
         let bytes = size(folder.path()) as f64 / EVENTS as f64;
         let began = Instant::now();
@@ -74,16 +81,18 @@ fn main() {
 }
 
 /// Stores the events, and seals the last segment.
-fn store(folder: &Path, calls: usize) {
+fn store(folder: &Path, calls: usize, inputs: bool) {
     let modules: Vec<_> = (0..MODULES).map(version).collect();
     let mut writer = Writer::open(folder, KEEP, NOW_MS).expect("a folder");
     for first in (0..EVENTS).step_by(PER_WRITE as usize) {
-        let entries = (first..first + PER_WRITE).map(|number| {
+        let entries = (first..first + PER_WRITE).flat_map(|number| {
             let at_ms = NOW_MS + number * 10;
-            (
-                at_ms,
-                attempt(&modules[(number % MODULES) as usize], number, at_ms, calls),
-            )
+            let attempt = attempt(&modules[(number % MODULES) as usize], number, at_ms, calls);
+            let inputs = inputs.then(|| self::inputs(&attempt, number, calls));
+            inputs
+                .into_iter()
+                .chain([Entry::Attempt(Box::new(attempt))])
+                .map(move |entry| (at_ms, entry))
         });
         let now_ms = NOW_MS + first * 10;
         writer.write(entries.collect(), now_ms).expect("a write");
@@ -135,7 +144,7 @@ fn mixed(number: u64) -> u64 {
     mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
-fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -> Entry {
+fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -> AttemptEntry {
     let block = 20_000_000 + number / MODULES;
     let mut hash = [0; 32];
     for (index, part) in hash.chunks_mut(8).enumerate() {
@@ -160,7 +169,7 @@ fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -
         limit: limit.into(),
         used,
     };
-    Entry::Attempt(Box::new(AttemptEntry {
+    AttemptEntry {
         module: module.clone(),
         event: EventId {
             topic: Topic::Chain(ChainTopic {
@@ -207,5 +216,48 @@ fn attempt(module: &Arc<ModuleVersion>, number: u64, at_ms: u64, calls: usize) -
             took_us: 1_000 + noise(3_000),
             group: 100,
         }),
+    }
+}
+
+/// The inputs of an attempt: each call asks for one of a few addresses and gets a word, and one key of eight bytes changes.
+fn inputs(attempt: &AttemptEntry, number: u64, calls: usize) -> Entry {
+    let word = |seed: u64| format!("\"0x{:064x}\"", mixed(number ^ seed));
+    let call = |index: usize| {
+        let account = mixed(index as u64);
+        RecordedCall {
+            kind: "request".into(),
+            content: [u8::try_from(index).expect("few calls"); 32],
+            arguments: vec![ByteBuf::from(format!(
+                "[{{\"to\":\"0x{account:040x}\",\"data\":\"0x70a08231\"}},\"latest\"]"
+            ))],
+            answer: Some(ByteBuf::from(word(account))),
+        }
+    };
+    let key = || ByteBuf::from(*b"total");
+    let value = |number: u64| ByteBuf::from(number.to_le_bytes());
+    let AttemptEntry { event, begun_ms, .. } = attempt;
+    Entry::Inputs(Box::new(Inputs {
+        module: attempt.module.name.clone(),
+        event: *event,
+        attempt: 1,
+        content: Some(Box::new(InputContent {
+            payload: Event::Block(Block {
+                chain_id: 1,
+                number: event.position.number,
+                hash: event.position.hash.to_vec(),
+                timestamp: *begun_ms,
+            }),
+            instance_ms: NOW_MS,
+            start: None,
+            call: CallInputs {
+                begun_ms: *begun_ms,
+                state_keys: 1,
+                state_bytes: 13,
+                keys: vec![(key(), KnownKey::Value(value(number)))],
+                calls: (0..calls).map(call).collect(),
+                writes: vec![(key(), Some(value(number + 1)))],
+                ..CallInputs::default()
+            },
+        })),
     }))
 }

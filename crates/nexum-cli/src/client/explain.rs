@@ -10,7 +10,7 @@ use crate::exit_code::{FAILED, STOPPED};
 use crate::explain::question::Question;
 use crate::explain::us;
 use crate::protocol::EXPLAIN;
-use crate::protocol::explain::{Answer, Call, Explained, Explanation, Outcome, Run};
+use crate::protocol::explain::{Answer, Call, Explained, Explanation, Outcome, Run, ValuePart};
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusals, count, span, time};
 
@@ -22,21 +22,21 @@ const MARKED_SHARE: f64 = 0.5;
 /// # Errors
 ///
 /// If no daemon answers, or if it has no ledger.
-pub(crate) fn explain(client: &Client<'_>, question: &Question, format: Format) -> Result<u8, Refusals> {
+pub(crate) fn explain(client: &Client<'_>, question: &Question, values: bool, format: Format) -> Result<u8, Refusals> {
     // A question has only characters that a query may have.
-    let explanation = client.get(&format!("{EXPLAIN}?of={question}"))?;
-    show(&explanation, format)
+    let explanation = client.get(&format!("{EXPLAIN}?of={question}&values={values}"))?;
+    show(&explanation, values, format)
 }
 
-/// Shows an explanation. The exit code is 0 if the event was handled.
+/// Shows an explanation, which was asked for with or without values. The exit code is 0 if the event was handled.
 ///
 /// # Errors
 ///
 /// If stdout cannot be written.
-pub(crate) fn show(explanation: &Explanation, format: Format) -> Result<u8, Refusals> {
+pub(crate) fn show(explanation: &Explanation, values: bool, format: Format) -> Result<u8, Refusals> {
     match format {
         Format::Json => json_on_stdout(explanation)?,
-        Format::Text => outln!("{}", text(explanation).trim_end()),
+        Format::Text => outln!("{}", text(explanation, values).trim_end()),
     }
     let outcome = explanation.handlings.last().map(|one| one.handling.outcome);
     Ok(match (explanation.answer, outcome) {
@@ -45,7 +45,7 @@ pub(crate) fn show(explanation: &Explanation, format: Format) -> Result<u8, Refu
     })
 }
 
-fn text(explanation: &Explanation) -> String {
+fn text(explanation: &Explanation, values: bool) -> String {
     let mut text = format!("{}\n", harmless(&explanation.summary));
     for one in &explanation.handlings {
         text += &handling(one);
@@ -57,6 +57,11 @@ fn text(explanation: &Explanation) -> String {
             &format!("{} {}", miss.address, miss.topics.join(" ")),
         );
         line(&mut text, "wanted", &miss.subscription);
+    }
+    let mut runs = explanation.handlings.iter().flat_map(|one| &one.runs);
+    if values && runs.any(|run| run.values.is_none() && !run.writes.is_empty()) {
+        let reason = "not all recorded: `arguments = true` in [ledger] records those of later events";
+        line(&mut text, "values", reason);
     }
     for hint in &explanation.hints {
         line(&mut text, "hint", hint);
@@ -134,7 +139,13 @@ fn handling(one: &Explained) -> String {
         .map(|version| format!("{version}, "))
         .unwrap_or_default();
     let digest = one.digest.get(..16).unwrap_or(&one.digest);
-    let with = format!("{version}sha256 {digest}.., configured at {}", time(one.configured_ms));
+    let revision = one
+        .revision
+        .as_deref()
+        .map(|revision| format!(" {revision}"))
+        .unwrap_or_default();
+    let since = time(one.configured_ms);
+    let with = format!("{version}sha256 {digest}.., configuration{revision} since {since}");
     line(&mut text, "with", &with);
     for run in &one.runs {
         text += &attempt(run, handling.outcome);
@@ -200,14 +211,22 @@ fn attempt(run: &Run, outcome: Outcome) -> String {
     for record in &run.records {
         lines(&mut text, "log", record);
     }
-    for write in &run.writes {
+    for ValuePart { key, value } in run.values.iter().flatten() {
+        let value = match value {
+            Some(value) => format!("{key} = {value:?}"),
+            None => format!("{key} removed"),
+        };
+        line(&mut text, "wrote", &value);
+    }
+    let is_shown = run.values.is_some();
+    for write in run.writes.iter().filter(|_| !is_shown) {
         let value = match write.bytes {
             Some(bytes) => format!("{} = {}", write.key, count(bytes, "byte")),
             None => format!("{} removed", write.key),
         };
         line(&mut text, "wrote", &value);
     }
-    if run.writes_left_out > 0 {
+    if run.writes_left_out > 0 && !is_shown {
         line(
             &mut text,
             "wrote",

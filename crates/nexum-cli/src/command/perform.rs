@@ -45,7 +45,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Top(running) => ask(&running, client::top::top),
         Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
         Command::Health(args) => health::health(&args, || configure_state_dir(args.running.config.as_deref())),
-        Command::Explain { of, running, format } => explain::explain(&running, &of, format),
+        Command::Explain {
+            of,
+            values,
+            running,
+            format,
+        } => explain::explain(&running, &of, values, format),
         Command::Limits {
             module,
             running,

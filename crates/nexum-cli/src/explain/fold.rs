@@ -2,15 +2,19 @@
 
 use nexum_config::limits::saturating_u32;
 use nexum_config::topic::Topic;
-use nexum_core::ledger::{self, AttemptEntry, Entry, ModuleVersion, Waits};
+use nexum_core::ledger::{self, AttemptEntry, Entry, Inputs, ModuleVersion, Waits};
 use nexum_core::source::EventId;
 use nexum_ledger::Row;
 
 use super::question::Question;
 use crate::protocol::explain::{
-    Call, CommitPart, EffectOfRun, Explained, Handling, LimitPart, Outcome, Run, TimePart, Wait, WritePart,
+    Call, CommitPart, EffectOfRun, Explained, Handling, LimitPart, Outcome, Run, TimePart, ValuePart, Wait, WritePart,
 };
 use crate::report::hex;
+use crate::report::preview::preview;
+
+/// The most bytes of a value.
+const VALUE_BYTES_MAX: usize = 1_024;
 
 /// The cause of the part of a wait for which the ledger has no other.
 pub(super) const NEXUM: &str = "nexum's own work";
@@ -25,12 +29,13 @@ pub(super) struct Folding {
     /// The reverts so far: module, topic, number of the newest block that stays, and time.
     reverts: Vec<(String, Topic, Option<u64>, u64)>,
     dropped: Vec<(String, EventId)>,
+    has_values: bool,
 }
 
 /// The attempts at one event, newest first.
 struct Folded {
     number: u64,
-    attempts: Vec<AttemptEntry>,
+    attempts: Vec<(AttemptEntry, Option<Vec<ValuePart>>)>,
     /// The reverts after it, and the time of the first one of them.
     reverts: usize,
     reverted_ms: Option<u64>,
@@ -38,6 +43,14 @@ struct Folded {
 }
 
 impl Folding {
+    /// No handlings. `has_values` tells whether they get the recorded values of changed keys.
+    pub(super) fn new(has_values: bool) -> Self {
+        Self {
+            has_values,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, row: Row) {
         let Row { number, at_ms, entry } = row;
         match entry {
@@ -47,6 +60,7 @@ impl Folding {
                 self.reverts.push((reverted.module, reverted.topic, to, at_ms));
             }
             Entry::Dropped(act) => self.dropped.push((act.module, act.event)),
+            Entry::Inputs(inputs) if self.has_values => self.inputs(*inputs),
             Entry::Stage(_) | Entry::Lost(_) | Entry::Inputs(_) => {}
         }
     }
@@ -59,12 +73,12 @@ impl Folding {
         let reverted: Vec<_> = reverts.map(|(.., at_ms)| *at_ms).collect();
         // A retry of a dead letter, and a module that reads its state again, handle the event again.
         let continues = |one: &&mut Folded| {
-            let newer = one.attempts.last();
+            let newer = one.attempts.last().map(|(newer, _)| newer);
             let is_of = |newer: &AttemptEntry| newer.event == event && newer.module.name == *name;
             one.reverts == reverted.len() && newer.is_some_and(is_of)
         };
         if let Some(one) = self.handlings.iter_mut().find(continues) {
-            one.attempts.push(attempt);
+            one.attempts.push((attempt, None));
             return;
         }
         self.handlings.push(Folded {
@@ -72,8 +86,31 @@ impl Folding {
             reverts: reverted.len(),
             reverted_ms: reverted.last().copied(),
             is_dropped: self.dropped.iter().any(|(module, of)| module == name && *of == event),
-            attempts: vec![attempt],
+            attempts: vec![(attempt, None)],
         });
+    }
+
+    /// Adds the values of an attempt, whose row is the one before.
+    fn inputs(&mut self, inputs: Inputs) {
+        let Inputs {
+            module,
+            event,
+            attempt,
+            content,
+        } = inputs;
+        let mut oldest = self.handlings.iter_mut().filter_map(|one| one.attempts.last_mut());
+        let of = oldest.find(|(entry, values)| {
+            values.is_none() && (&entry.module.name, entry.event, entry.attempt) == (&module, event, attempt)
+        });
+        if let (Some((_, values)), Some(content)) = (of, content) {
+            let value = |(key, value): (_, Option<_>)| ValuePart {
+                key: preview(key, usize::MAX),
+                value: value.map(|value| preview(value, VALUE_BYTES_MAX)),
+            };
+            let writes = content.call.writes.iter();
+            let writes = writes.map(|(key, value)| (key.as_slice(), value.as_deref().map(Vec::as_slice)));
+            *values = Some(writes.map(value).collect());
+        }
     }
 
     /// Whether the first `limit` handlings have all of their attempts: another one follows.
@@ -99,12 +136,13 @@ impl Folding {
 impl Folded {
     fn explained(&self) -> Explained {
         // There is at least one attempt.
-        let newest = &self.attempts[0];
-        let first = self.attempts.last().unwrap_or(newest);
+        let (newest, _) = &self.attempts[0];
+        let first = self.attempts.last().map_or(newest, |(first, _)| first);
         let ModuleVersion {
             version,
             digest,
             manifest,
+            revision,
             since_ms,
             ..
         } = &*newest.module;
@@ -133,12 +171,18 @@ impl Folded {
             version: version.clone(),
             digest: digits(digest),
             manifest: manifest.as_ref().map(digits),
+            revision: revision.as_ref().map(ToString::to_string),
             configured_ms: *since_ms,
             endpoint: first.seen.as_ref().and_then(|seen| seen.endpoint.clone()),
             pushed: first.seen.as_ref().is_some_and(|seen| seen.pushed),
             matched: matched.cloned().collect(),
             waits: waits(&first.waits, waited_us),
-            runs: self.attempts.iter().rev().map(run).collect(),
+            runs: self
+                .attempts
+                .iter()
+                .rev()
+                .map(|(attempt, values)| run(attempt, values.as_ref()))
+                .collect(),
             commit: newest.commit.map(|commit| CommitPart {
                 at_ms: commit.at_ms,
                 took_us: commit.took_us,
@@ -228,7 +272,7 @@ fn waits(waits: &Waits, waited_us: Option<u64>) -> Vec<Wait> {
     parts.into_iter().map(part).collect()
 }
 
-fn run(attempt: &AttemptEntry) -> Run {
+fn run(attempt: &AttemptEntry, values: Option<&Vec<ValuePart>>) -> Run {
     let mut time: Vec<_> = attempt.time.each().into_iter().filter(|(_, took)| *took > 0).collect();
     time.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
     let total: u64 = time.iter().map(|(_, took)| *took).sum();
@@ -276,6 +320,7 @@ fn run(attempt: &AttemptEntry) -> Run {
             })
             .collect(),
         writes_left_out: attempt.writes_left_out,
+        values: values.cloned(),
         effects: attempt
             .effects
             .iter()

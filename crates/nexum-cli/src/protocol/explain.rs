@@ -136,6 +136,9 @@ pub(crate) struct Explained {
     pub(crate) digest: String,
     /// The manifest's SHA-256.
     pub(crate) manifest: Option<String>,
+    /// The revision of its configuration: equal for equal manifests, `[modules.config]`, limits and subscriptions. `null` for
+    /// an entry of an older nexum.
+    pub(crate) revision: Option<String>,
     /// The time at which nexum loaded the module with its files and its configuration.
     pub(crate) configured_ms: u64,
     /// The endpoint from which the block came: scheme, host and port.
@@ -192,6 +195,9 @@ pub(crate) struct Run {
     /// The first changed keys. They are kept if the attempt is the one that returned ok.
     pub(crate) writes: Vec<WritePart>,
     pub(crate) writes_left_out: u32,
+    /// All changed keys with their values. Null if nobody asked for them, or if the ledger does not have them:
+    /// `arguments = true` in `[ledger]` records them.
+    pub(crate) values: Option<Vec<ValuePart>>,
     pub(crate) effects: Vec<EffectOfRun>,
 }
 
@@ -244,6 +250,17 @@ pub(crate) struct WritePart {
     pub(crate) key: String,
     /// The bytes of the new value. Null for a removed key.
     pub(crate) bytes: Option<u64>,
+}
+
+/// A changed key with its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExplainedValue)]
+pub(crate) struct ValuePart {
+    /// The key, as text if all of it is text, or else as hexadecimal digits after 0x.
+    pub(crate) key: String,
+    /// The first 1,024 bytes of the new value, in the form of the key. `..` at the end tells that there are more. Null for
+    /// a removed key.
+    pub(crate) value: Option<String>,
 }
 
 /// A request that changed something outside nexum.

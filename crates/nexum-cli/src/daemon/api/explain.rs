@@ -53,6 +53,9 @@ struct Part {
 struct Of {
     /// `MODULE@BLOCK`, an event id, or `MODULE` for its last event.
     of: String,
+    /// Whether the answer has the values of changed keys, if the ledger has them. Default: false.
+    #[serde(default)]
+    values: bool,
 }
 
 /// List what a module did with its last events
@@ -83,12 +86,12 @@ async fn module_history(
     get, path = "/v1/explain", tag = "events", params(Of),
     responses((status = 200, body = Explanation), ExplainErrors)
 )]
-async fn event_explain(State(api): State<ApiState>, QueryOf(Of { of }): QueryOf<Of>) -> Answer<Explanation> {
+async fn event_explain(State(api): State<ApiState>, QueryOf(Of { of, values }): QueryOf<Of>) -> Answer<Explanation> {
     let question: Question = of
         .parse()
         .map_err(|error| ApiError::of(ErrorCode::InvalidRequest, &error))?;
     let asked = question.clone();
-    let explanation = from_ledger(&api, move |reader| explain(reader, &asked)).await?;
+    let explanation = from_ledger(&api, move |reader| explain(reader, &asked, values)).await?;
     let running = Running {
         host: &api.host,
         supervisor: &api.supervisor,

@@ -10,13 +10,14 @@ use crate::protocol::reload::SettingChange;
 
 /// The tables whose keys take effect without a restart, as prefixes of full paths. The chains decide
 /// themselves which of their keys do.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 9] = [
     "engine.limits.",
     "engine.restart.",
     "engine.query.",
     "engine.log_level",
     "chains.",
     "ledger.keep_",
+    "ledger.arguments",
     "ledger.calls",
     "modules.",
 ];

@@ -105,8 +105,14 @@ async fn recorded_failures_and_keys_are_repeated() {
     // The operator has nexum try a dead letter again, which fails again. It happened after the range.
     let ran = dir.nexum(&["dead-letter", "retry", "keeper", "11155111:3:block"]);
     assert_ne!(ran.code, Some(2), "{}", ran.stderr);
+    let explained = |block: u64| dir.nexum(&["explain", &format!("keeper@{block}"), "--values"]).stdout;
+    let running = [1, 6].map(explained);
+    assert!(running[0].contains("wrote:    price = \"vvvv\"\n"), "{}", running[0]);
+    assert!(running[1].contains("wrote:    price removed\n"), "{}", running[1]);
     stop(child);
     drop(anvil);
+    let stopped = explained(1);
+    assert!(stopped.contains("wrote:    price = \"vvvv\"\n"), "{stopped}");
     let found = report(&dir, &["replay", "keeper", "--blocks", "1..12"], 0);
     assert_eq!(outcome(&found), equal(12), "{found:#}");
     assert_eq!(found["failed"], 2);
@@ -123,6 +129,11 @@ async fn events_without_recorded_inputs_are_named() {
     let (child, _log) = start_logged(&dir, &anvil, &table("counter"), &["run"]);
     anvil.mine(4).await;
     until_handled(&dir, "counter", 4).await;
+    let text = dir.nexum(&["explain", "counter@2", "--values"]).stdout;
+    assert!(
+        text.contains("values:   not all recorded: `arguments = true`"),
+        "{text}"
+    );
     let engine = std::fs::read_to_string(dir.path().join("engine.toml")).expect("a configuration");
     dir.write("engine.toml", format!("{engine}{ARGUMENTS}"));
     done(&dir, &["reload"], "");
