@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nexum_core::bindings::nexum::host::types::{Block, Event};
-use nexum_core::capability::HostCallKind;
+use nexum_core::capability::{HostCallKind, Revision};
 use nexum_core::ledger::{
     AttemptEntry, CallInputs, Commit, Entry, HostCallEntry, InputContent, Inputs, KnownKey, ModuleVersion, Outcome,
     RecordedCall, Seen, TimeByKind, Use, Waits, Write,
@@ -131,6 +131,7 @@ fn version(number: u64) -> Arc<ModuleVersion> {
         version: Some("1.2.3".to_owned()),
         digest: [byte; 32],
         manifest: Some([byte; 32]),
+        revision: Some(Revision([byte; 8])),
         since_ms: NOW_MS,
         subscriptions: vec!["blocks of 1".to_owned()],
         limits: vec![("fuel_per_event".to_owned(), 1_000_000_000); 19],

@@ -3,6 +3,7 @@
 mod absence;
 mod attempts;
 mod crash;
+mod servers;
 
 use nexum_testing::{Anvil, guests};
 use serde_json::Value;
@@ -32,7 +33,12 @@ fn module(fixture: &str, name: &str, config: &[(&str, &str)]) -> String {
 impl Site {
     /// Starts a daemon with this configuration, which has neither the chain nor `[engine.restart]`.
     fn start(config: &str) -> Self {
-        let (dir, anvil) = (Dir::new(), Anvil::start());
+        Self::start_in(Dir::new(), config)
+    }
+
+    /// [`start`](Self::start) in a directory with modules.
+    fn start_in(dir: Dir, config: &str) -> Self {
+        let anvil = Anvil::start();
         configure(&dir, &anvil, config);
         let (child, log) = run(&dir);
         Self { dir, anvil, child, log }

@@ -15,7 +15,7 @@ use crate::{Dir, Ran};
 const PAYEE: &str = "0x00000000000000000000000000000000000000aa";
 
 /// Writes a module `NAME.wasm` with its manifest into a directory of its own.
-fn module(dir: &Dir, name: &str, manifest: &str) {
+pub(crate) fn module(dir: &Dir, name: &str, manifest: &str) {
     std::fs::create_dir_all(dir.path().join(name)).expect("a directory");
     let component = std::fs::read(nexum_testing::guests::component(name)).expect("a guest");
     dir.write(&format!("{name}/{name}.wasm"), component);
@@ -26,7 +26,7 @@ fn module(dir: &Dir, name: &str, manifest: &str) {
 }
 
 /// The table of a module that [`module`] has written.
-fn table(name: &str) -> String {
+pub(crate) fn table(name: &str) -> String {
     format!("[[modules]]\npath = \"{name}/{name}.wasm\"\n")
 }
 

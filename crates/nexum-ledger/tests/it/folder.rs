@@ -219,7 +219,7 @@ fn a_segment_of_another_version_is_an_error_that_names_it() {
     let LedgerError::Version { version, known, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!((version, known), (0x63, 1));
+    assert_eq!((version, known), (0x63, 2));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
-use nexum_core::ledger::{AttemptEntry, Entry, InputContent, Inputs, Lost, Outcome, Reverted, StartInputs};
+use nexum_core::ledger::{AttemptEntry, CallInputs, Entry, InputContent, Inputs, Lost, Outcome, Reverted, StartInputs};
 use nexum_core::source::EventId;
 use nexum_ledger::{Filter, Forward, LedgerError, Reader, Row};
 use serde::Serialize;
@@ -330,8 +330,13 @@ fn fault(attempt: &AttemptEntry, inputs: Option<Box<Inputs>>) -> Option<String> 
     let Some(content) = inputs.content else {
         return Some("there was no room for its arguments and answers".to_owned());
     };
-    let of_start = content.start.map_or(0, |start| start.call.left_out);
-    match content.call.left_out + of_start {
+    let calls = || content.start.iter().map(|start| &start.call).chain([&content.call]);
+    let has_no_answer = |call: &CallInputs| {
+        let mut effects = call.effects.iter();
+        call.calls.iter().any(|call| call.answer.is_none()) || effects.any(|effect| effect.answer.is_none())
+    };
+    match calls().map(|call| call.left_out).sum() {
+        0 if calls().any(has_no_answer) => Some("a host call of it had no answer that the ledger keeps".to_owned()),
         0 => None,
         1 => Some("a value of it was too large or secret".to_owned()),
         _ => Some("some values of it were too large or secret".to_owned()),

@@ -12,9 +12,12 @@ use crate::bindings::nexum::host::types::HostError;
 /// The answers of one recorded handler call, by what was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Playback {
-    answers: BTreeMap<(Cow<'static, str>, [u8; 32]), VecDeque<Option<ByteBuf>>>,
+    answers: BTreeMap<Question, VecDeque<Option<ByteBuf>>>,
     effects: Recorded,
 }
+
+/// The kind of a host call, and what tells it apart from others of its kind.
+type Question = (Cow<'static, str>, [u8; 32]);
 
 /// The recorded answers to the effects of an event, by the digests of the effects.
 pub(crate) type Recorded = BTreeMap<[u8; 32], VecDeque<RecordedAnswer>>;
