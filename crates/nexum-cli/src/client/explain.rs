@@ -211,7 +211,10 @@ fn attempt(run: &Run, outcome: Outcome) -> String {
     for record in &run.records {
         lines(&mut text, "log", record);
     }
-    for ValuePart { key, value } in run.values.iter().flatten() {
+    for asked in run.values.iter().flat_map(|values| &values.asked) {
+        line(&mut text, "asked", &asked.join(" "));
+    }
+    for ValuePart { key, value } in run.values.iter().flat_map(|values| &values.writes) {
         let value = match value {
             Some(value) => format!("{key} = {value:?}"),
             None => format!("{key} removed"),

@@ -173,7 +173,7 @@ async fn replayed(args: &Replay) -> Result<u8, Refusals> {
     })
 }
 
-/// What to do about a range without recorded inputs.
+/// The hint about a range without recorded inputs.
 const WITHOUT_RECORD: &str =
     "set `arguments = true` in [ledger] to record later events, or read the chain again with --inputs reread";
 

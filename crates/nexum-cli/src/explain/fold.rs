@@ -2,13 +2,14 @@
 
 use nexum_config::limits::saturating_u32;
 use nexum_config::topic::Topic;
-use nexum_core::ledger::{self, AttemptEntry, Entry, Inputs, ModuleVersion, Waits};
+use nexum_core::ledger::{self, AttemptEntry, CallInputs, Entry, Inputs, ModuleVersion, Waits};
 use nexum_core::source::EventId;
 use nexum_ledger::Row;
 
 use super::question::Question;
 use crate::protocol::explain::{
-    Call, CommitPart, EffectOfRun, Explained, Handling, LimitPart, Outcome, Run, TimePart, ValuePart, Wait, WritePart,
+    Call, CommitPart, EffectOfRun, Explained, Handling, LimitPart, Outcome, Run, TimePart, ValuePart, Values, Wait,
+    WritePart,
 };
 use crate::report::hex;
 use crate::report::preview::preview;
@@ -35,7 +36,7 @@ pub(super) struct Folding {
 /// The attempts at one event, newest first.
 struct Folded {
     number: u64,
-    attempts: Vec<(AttemptEntry, Option<Vec<ValuePart>>)>,
+    attempts: Vec<(AttemptEntry, Option<Values>)>,
     /// The reverts after it, and the time of the first one of them.
     reverts: usize,
     reverted_ms: Option<u64>,
@@ -103,13 +104,7 @@ impl Folding {
             values.is_none() && (&entry.module.name, entry.event, entry.attempt) == (&module, event, attempt)
         });
         if let (Some((_, values)), Some(content)) = (of, content) {
-            let value = |(key, value): (_, Option<_>)| ValuePart {
-                key: preview(key, usize::MAX),
-                value: value.map(|value| preview(value, VALUE_BYTES_MAX)),
-            };
-            let writes = content.call.writes.iter();
-            let writes = writes.map(|(key, value)| (key.as_slice(), value.as_deref().map(Vec::as_slice)));
-            *values = Some(writes.map(value).collect());
+            *values = Some(self::values(&content.call));
         }
     }
 
@@ -195,6 +190,22 @@ impl Folded {
     }
 }
 
+fn values(call: &CallInputs) -> Values {
+    let shown = |bytes: &[u8]| preview(bytes, VALUE_BYTES_MAX);
+    let asked = call.calls.iter().map(|call| {
+        let arguments = call.arguments.iter().map(|argument| shown(argument));
+        std::iter::once(call.kind.to_string()).chain(arguments).collect()
+    });
+    let writes = call.writes.iter().map(|(key, value)| ValuePart {
+        key: preview(key, usize::MAX),
+        value: value.as_ref().map(|value| shown(value)),
+    });
+    Values {
+        asked: asked.collect(),
+        writes: writes.collect(),
+    }
+}
+
 /// The newest attempt as a handling.
 fn handling(number: u64, newest: &AttemptEntry) -> Handling {
     let event = newest.event;
@@ -272,7 +283,7 @@ fn waits(waits: &Waits, waited_us: Option<u64>) -> Vec<Wait> {
     parts.into_iter().map(part).collect()
 }
 
-fn run(attempt: &AttemptEntry, values: Option<&Vec<ValuePart>>) -> Run {
+fn run(attempt: &AttemptEntry, values: Option<&Values>) -> Run {
     let mut time: Vec<_> = attempt.time.each().into_iter().filter(|(_, took)| *took > 0).collect();
     time.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
     let total: u64 = time.iter().map(|(_, took)| *took).sum();

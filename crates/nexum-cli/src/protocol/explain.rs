@@ -195,9 +195,9 @@ pub(crate) struct Run {
     /// The first changed keys. They are kept if the attempt is the one that returned ok.
     pub(crate) writes: Vec<WritePart>,
     pub(crate) writes_left_out: u32,
-    /// All changed keys with their values. Null if nobody asked for them, or if the ledger does not have them:
+    /// The values of the attempt. Null if the question did not ask for them, or if the ledger does not have them:
     /// `arguments = true` in `[ledger]` records them.
-    pub(crate) values: Option<Vec<ValuePart>>,
+    pub(crate) values: Option<Values>,
     pub(crate) effects: Vec<EffectOfRun>,
 }
 
@@ -252,13 +252,22 @@ pub(crate) struct WritePart {
     pub(crate) bytes: Option<u64>,
 }
 
+/// The recorded values of an attempt. Bytes are text if all of them are text, and hexadecimal digits after 0x otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExplainedValues)]
+pub(crate) struct Values {
+    /// The host calls that the ledger has, in their order: a word for the kind, and the first 1,024 bytes of each argument.
+    pub(crate) asked: Vec<Vec<String>>,
+    /// All changed keys.
+    pub(crate) writes: Vec<ValuePart>,
+}
+
 /// A changed key with its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExplainedValue)]
 pub(crate) struct ValuePart {
-    /// The key, as text if all of it is text, or else as hexadecimal digits after 0x.
     pub(crate) key: String,
-    /// The first 1,024 bytes of the new value, in the form of the key. `..` at the end tells that there are more. Null for
+    /// The first 1,024 bytes of the new value. `..` at the end tells that there are more. Null for
     /// a removed key.
     pub(crate) value: Option<String>,
 }

@@ -16,7 +16,7 @@ use crate::event::{Event, EventId, log_bytes};
 pub const INPUT_VALUE_BYTES_MAX: usize = 256 << 10;
 
 /// The most bytes of the values of one handler call, and of the payload of one event: as many as those of a
-/// transcript. What exceeds them is left out, and counted.
+/// transcript. nexum leaves out the rest, and counts it.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
 
 /// The inputs of an attempt. Its [`AttemptEntry`](crate::ledger::AttemptEntry) follows at once.

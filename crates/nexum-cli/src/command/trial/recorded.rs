@@ -1,4 +1,4 @@
-//! Repeats recorded events, and compares each with what the module did then.
+//! Repeats recorded events, and compares each with the module's recorded acts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -176,14 +176,14 @@ impl Repetition {
         report
     }
 
-    /// What the replay has found, and the number of events that another component or configuration handled.
+    /// The counts of the replay, and the number of events that another component or configuration handled.
     pub(super) fn end(self) -> (Tally, u64) {
         (self.tally, self.other_versions)
     }
 }
 
 impl OtherState {
-    /// Takes over what the record shows of a key, unless the other version has its own value of it.
+    /// Takes over the value of a key in the record, unless the other version has its own value of it.
     fn correct(&mut self, trial: &mut Trial, key: &[u8], known: &KnownKey) -> Result<(), Refusal> {
         let value = match known {
             KnownKey::Absent | KnownKey::Deleted => None,

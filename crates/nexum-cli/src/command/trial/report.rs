@@ -44,7 +44,7 @@ pub(super) struct EventReport {
     pub(super) writes: Vec<Write>,
     /// The requests that nexum did not send, in their order.
     pub(super) effects: Vec<Effect>,
-    /// What a replay of recorded inputs lacks an answer to.
+    /// The questions of a replay that the record of the event does not answer.
     #[serde(skip)]
     pub(super) not_recorded: Vec<String>,
     /// The last lines of the module's log.
@@ -144,7 +144,7 @@ impl EventReport {
         }
     }
 
-    /// What a recorded attempt at an event did.
+    /// A recorded attempt at an event.
     pub(super) fn of_attempt(attempt: &AttemptEntry, call: &CallInputs) -> Self {
         let failure = match &attempt.outcome {
             Outcome::Handled => None,
@@ -160,7 +160,7 @@ impl EventReport {
         }
     }
 
-    /// What the recorded start of an instance did, before an attempt.
+    /// The recorded start of an instance, before an attempt.
     pub(super) fn of_start(attempt: &AttemptEntry, call: &CallInputs) -> Self {
         let number = attempt.event.position.number;
         Self::of_record(before(Handler::Init, number), attempt, call)

@@ -8,7 +8,7 @@ use super::report::EventReport;
 /// The most events of one kind, and the most keys, that a replay keeps and shows. It counts all of them.
 pub(super) const SHOWN_MAX: usize = 200;
 
-/// What a replay has found so far.
+/// The counts of a replay, and the events to show.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Tally {
     /// The number of events.
@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// Adds what the two sides did at the same events.
+    /// Compares two sides at the same events.
     pub(super) fn compare(&mut self, old: &[EventReport], new: &[EventReport]) {
         self.count(new);
         let others = new.iter().filter(|new| old.iter().all(|old| old.event != new.event));

@@ -27,7 +27,7 @@ fn stop(child: Started) {
     child.wait_with_output().expect("the end of the daemon");
 }
 
-/// What a replay compared, and what it could not.
+/// The counts of a replay that compares events.
 fn outcome(found: &Value) -> Value {
     let names = ["inputs", "events", "differ", "unanswered", "gaps"];
     names
@@ -73,6 +73,10 @@ async fn a_thousand_recorded_events_are_repeated_bit_for_bit_without_an_endpoint
     for module in modules {
         until_handled(&dir, module, EVENTS).await;
     }
+    let text = dir.nexum(&["explain", "chain-caller@5", "--values"]).stdout;
+    let asked = format!("eth_getBalance [\"{PAYEE}\",\"latest\"]\n");
+    assert!(text.contains("asked:    ") && text.contains(&asked), "{text}");
+    assert!(text.contains("wrote:    done/5 = \"\\\"0x5\\\"\\n"), "{text}");
     stop(child);
     drop(anvil);
     let range = format!("1..{EVENTS}");

@@ -29,7 +29,7 @@ pub(super) struct Attempt {
     made: Vec<Made>,
     pub(super) fault: Option<EffectFault>,
     pub(super) transcript: Transcript,
-    /// What the call sees, for the ledger. `None` if nexum does not record it. Stays for a moment after the end of the
+    /// The tape of the call, for the ledger. `None` if nexum does not record it. Stays for a moment after the end of the
     /// call.
     pub(super) tape: Option<Tape>,
 }

@@ -1,4 +1,4 @@
-//! What a handler call saw and asked for, for the ledger. Unlike a [transcript](super::transcript), a tape has
+//! The record of a handler call for the ledger: its keys, its host calls and its effects. Unlike a [transcript](super::transcript), a tape has
 //! everything that a replay needs, belongs to one handler call, and never changes what the guest gets.
 
 use std::borrow::Cow;
