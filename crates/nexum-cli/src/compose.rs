@@ -279,6 +279,12 @@ const TOP: &[&str] = &["top"];
 #[cfg(not(feature = "top"))]
 const TOP: &[&str] = &[];
 
+/// The feature of traces over OTLP.
+#[cfg(feature = "otel")]
+const OTEL: &[&str] = &["otel"];
+#[cfg(not(feature = "otel"))]
+const OTEL: &[&str] = &[];
+
 /// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
@@ -353,6 +359,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         POSTGRES,
         SLED,
         TOP,
+        OTEL,
     ]
     .concat()
 }

@@ -19,7 +19,13 @@ mod notify;
 #[cfg(feature = "runtime")]
 mod query;
 #[cfg(feature = "runtime")]
+mod secret_url;
+#[cfg(feature = "runtime")]
 mod token;
+#[cfg(feature = "otel")]
+mod traces;
+#[cfg(all(feature = "runtime", not(feature = "otel")))]
+mod without_traces;
 
 use std::path::Path;
 
@@ -52,7 +58,13 @@ pub(crate) use notify::{NotifyConfig, Webhook};
 #[cfg(feature = "runtime")]
 pub(crate) use query::QueryConfig;
 #[cfg(feature = "runtime")]
+pub(crate) use secret_url::SecretUrl;
+#[cfg(feature = "runtime")]
 pub(crate) use token::{RIGHTS_REFUSED, Token};
+#[cfg(feature = "otel")]
+pub(crate) use traces::TracesConfig;
+#[cfg(all(feature = "runtime", not(feature = "otel")))]
+pub(crate) use without_traces::TracesConfig;
 
 /// The operator's configuration.
 #[derive(Default)]

@@ -15,6 +15,7 @@ mod logging;
 mod metrics;
 mod node;
 mod notify;
+mod outgoing;
 mod page;
 mod peer;
 mod progress;
@@ -24,7 +25,14 @@ mod refused;
 mod reload;
 mod run;
 mod systemd;
+#[cfg(feature = "otel")]
+mod traces;
 mod watch;
+#[cfg(not(feature = "otel"))]
+mod without_traces;
+
+#[cfg(not(feature = "otel"))]
+use without_traces as traces;
 
 pub(crate) use run::run;
 #[cfg(feature = "author")]

@@ -12,7 +12,7 @@ use crate::compiler::compiler;
 use crate::compose::{ChainsInUse, Composition, Fact, KnownAccounts, TransactionsInUse, compose};
 use crate::configure::{
     Admin, AdminConfig, ConfigFile, Configuration, Filter, LedgerConfig, LogFormat, MetricsConfig, NotifyConfig,
-    QueryConfig, configure_all, level_variables, read, wanted,
+    QueryConfig, TracesConfig, configure_all, level_variables, read, wanted,
 };
 use crate::contract::NOTIFY_SECTION;
 use crate::report::{Refusal, Refusals};
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     /// This process as a node of an installation. `None` if it runs all modules.
     pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) ledger: LedgerConfig,
+    /// Where traces go. `None` if they are not exported.
+    pub(crate) traces: Option<TracesConfig>,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
     /// The refusal of a plan that has no module.
@@ -141,6 +143,10 @@ impl Settings {
             others.extend(refusal.into());
             Filter::default()
         });
+        let traces = TracesConfig::of_process().unwrap_or_else(|refusal| {
+            others.extend(refusal.into());
+            None
+        });
         let wanted = alone.map_or_else(|| wanted(&config, &files, &errors), |module| Ok(vec![module]));
         let (modules, no_modules) = match wanted {
             Ok(modules) => (modules, None),
@@ -174,6 +180,7 @@ impl Settings {
             store,
             cluster,
             ledger,
+            traces,
             no_modules,
             facts,
             warnings: [files.notices, notices, warnings].concat(),

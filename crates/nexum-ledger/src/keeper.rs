@@ -17,16 +17,15 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LedgerError;
+use crate::observer::{Observer, TAKE_EVERY};
 use crate::reader::Reader;
 use crate::writer::{Keep, Writer};
-
-/// How often the entries are stored: a crash loses no more than what this time brought.
-const WRITE_EVERY: Duration = Duration::from_millis(250);
 
 /// Stores the entries of a run in a folder.
 #[derive(Debug)]
 pub struct Keeper {
     shared: Arc<Shared>,
+    observer: Option<Arc<dyn Observer>>,
     /// The requests to store now. Taken by the only run.
     requests: Mutex<Option<mpsc::Receiver<oneshot::Sender<()>>>>,
 }
@@ -78,7 +77,18 @@ impl Keeper {
             requests: sender,
         };
         let requests = Mutex::new(Some(requests));
-        (Self { shared, requests }, handle)
+        let keeper = Self {
+            shared,
+            observer: None,
+            requests,
+        };
+        (keeper, handle)
+    }
+
+    /// Shows the entries to an observer too, whether or not they can be stored. Default: none.
+    #[must_use]
+    pub fn observer(self, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { observer, ..self }
     }
 }
 
@@ -120,11 +130,12 @@ impl Service for Keeper {
         };
         let mut storing = Storing {
             shared: self.shared.clone(),
+            observer: self.observer.clone(),
             clock: context.clock,
             writer: None,
             outage: Outage::default(),
         };
-        let mut ticks = tokio::time::interval(WRITE_EVERY);
+        let mut ticks = tokio::time::interval(TAKE_EVERY);
         while !stop.is_cancelled() {
             let request = tokio::select! {
                 _ = ticks.tick() => None,
@@ -140,6 +151,7 @@ impl Service for Keeper {
 
 struct Storing {
     shared: Arc<Shared>,
+    observer: Option<Arc<dyn Observer>>,
     clock: Arc<dyn Clock>,
     /// `None` before the folder is open.
     writer: Option<Writer>,
@@ -152,6 +164,9 @@ impl Storing {
         let entries = self.shared.ledger.take();
         if entries.is_empty() && self.writer.is_some() {
             return;
+        }
+        if let Some(observer) = &self.observer {
+            observer.observe(&entries);
         }
         let lost = lost(&entries);
         let (folder, keep) = (self.shared.folder.clone(), *self.shared.keep.lock());

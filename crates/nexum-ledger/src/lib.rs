@@ -4,7 +4,8 @@
 //!
 //! Runners push entries into the buffer of a [`Ledger`](nexum_core::ledger::Ledger). A [`Keeper`] is a task
 //! beside the modules: it takes them out four times a second, and appends them to the folder of the ledger.
-//! A [`Reader`] reads the folder, also that of a running daemon.
+//! A [`Reader`] reads the folder, also that of a running daemon. An [`Observer`] sees the entries too; where
+//! the operator wants no folder, a [`Watch`] takes them for it.
 //!
 //! # The folder
 //!
@@ -24,11 +25,13 @@ mod error;
 mod files;
 mod frame;
 mod keeper;
+mod observer;
 mod reader;
 mod writer;
 
 pub use self::error::LedgerError;
 pub use self::frame::{Row, decode, encode};
 pub use self::keeper::{Handle, Keeper, Trouble};
+pub use self::observer::{Observer, Watch};
 pub use self::reader::{Extent, Filter, Forward, Reader};
 pub use self::writer::{Keep, Writer};

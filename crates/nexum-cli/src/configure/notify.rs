@@ -1,7 +1,6 @@
 //! `[notify]` of `engine.toml`: who gets messages about conditions that need the operator.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -12,6 +11,7 @@ use nexum_net::HttpHeaders;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
+use super::secret_url::SecretUrl;
 use crate::protocol::conditions::ConditionKind;
 
 /// The longest time for the delivery of a message, in milliseconds, and its range. The default is
@@ -37,16 +37,16 @@ pub(crate) struct NotifyConfig {
 /// A server that gets messages by POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Webhook {
-    pub(crate) url: WebhookUrl,
+    pub(crate) url: SecretUrl,
     /// Headers, which are secrets.
     pub(crate) headers: HttpHeaders,
     /// Whether the request takes the proxy of the environment.
     pub(crate) use_proxy: bool,
 }
 
-/// The URL of a webhook, which is a secret. `Debug` and `Display` show scheme, host and port.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct WebhookUrl(Url);
+/// The URL of a webhook.
+#[derive(Debug)]
+struct WebhookUrl(SecretUrl);
 
 impl Default for NotifyConfig {
     fn default() -> Self {
@@ -129,7 +129,7 @@ impl NotifyConfig {
         ConfigErrors::check(errors)?;
         let use_proxy = raw.use_proxy;
         Ok(Self {
-            webhook: raw.webhook.map(|url| Webhook {
+            webhook: raw.webhook.map(|WebhookUrl(url)| Webhook {
                 url,
                 headers,
                 use_proxy,
@@ -150,15 +150,11 @@ impl WebhookUrl {
     fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_| "is not a URL")?;
         match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if is_here(&url) => Ok(Self(url)),
+            "https" => Ok(Self(SecretUrl::new(url))),
+            "http" if is_here(&url) => Ok(Self(SecretUrl::new(url))),
             "http" => Err("would send messages unencrypted to another machine\nhint: use https"),
             _ => Err("has a scheme other than https"),
         }
-    }
-
-    pub(crate) fn url(&self) -> &Url {
-        &self.0
     }
 }
 
@@ -172,20 +168,6 @@ fn is_here(url: &Url) -> bool {
 impl<'de> Deserialize<'de> for WebhookUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_text(deserializer, "a URL", Self::parse)
-    }
-}
-
-impl fmt::Display for WebhookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
-        let port = self.0.port_or_known_default();
-        port.map_or(Ok(()), |port| write!(f, ":{port}"))
-    }
-}
-
-impl fmt::Debug for WebhookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WebhookUrl({self})")
     }
 }
 

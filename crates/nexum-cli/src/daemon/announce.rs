@@ -1,16 +1,20 @@
 //! The first output of `nexum run`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use nexum_config::masked_path::MaskedPath;
+use nexum_config::names::ModuleName;
+use nexum_core::Inspection;
 use nexum_core::module::Candidate;
 use nexum_core::source::EventSource;
 
+use super::refused::forget;
 use crate::configure::{ConfigFile, LEVEL_TARGET, LogFormat};
-use crate::report::{list, table};
+use crate::report::{list, table, time};
 
 /// Writes the first record of the log. `origin` says where the level of the log comes from.
 pub(super) fn announce_start(origin: &str, file: &ConfigFile, state_dir: &MaskedPath) {
@@ -83,4 +87,34 @@ pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, 
     // A separate thread, because stdout may be a pipe whose reader has stopped reading. Nothing
     // depends on the tables.
     std::thread::spawn(move || io::stdout().write_all(text.as_bytes()));
+}
+
+/// Logs why some modules do not run, and how to change that.
+pub(super) fn announce_absent(inspection: &Inspection) {
+    for absent in inspection.absent() {
+        let config = &absent.entry.config;
+        let name = absent.entry.name.as_ref().map(ModuleName::as_str);
+        let path = config.path.display();
+        match &absent.removed {
+            Some(act) => tracing::info!(
+                module = name,
+                "the module was removed {act} at {}: load it with `nexum module load {path}`",
+                time(act.at_ms)
+            ),
+            None => tracing::info!(module = name, %path, "`enabled = false` in {} disables the module", config.source),
+        }
+    }
+    let runs: BTreeSet<_> = inspection.candidates.iter().map(|one| &one.meta.name).collect();
+    for name in inspection
+        .loaded_by_operator()
+        .keys()
+        .filter(|name| !runs.contains(name))
+    {
+        tracing::error!(
+            module = name.as_str(),
+            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {} \
+             while nexum runs without --strict",
+            forget(name)
+        );
+    }
 }

@@ -1,17 +1,15 @@
 //! `nexum run`.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
-use nexum_config::names::ModuleName;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::{Report, Shutdown, SteerError};
-use nexum_core::{HostBuilder, Inspection, LoadErrors};
+use nexum_core::{HostBuilder, LoadErrors};
 use nexum_ledger::Handle;
 use nexum_store::StoreConfig;
 use tokio::sync::Notify;
@@ -19,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alerts::Alerts;
-use super::announce::{announce, announce_start};
+use super::announce::{announce, announce_absent, announce_start};
 use super::api::sse::Readers;
 use super::api::{self, AdminPort, ApiState};
 use super::logging::{self, Log};
@@ -27,9 +25,10 @@ use super::metrics::{self, Exporter};
 use super::node::Node;
 use super::notify::Notifier;
 use super::query::Listener;
-use super::refused::{Refused, forget};
+use super::refused::Refused;
 use super::reload::{self, Running};
 use super::systemd::{self, Modules, Service};
+use super::traces::Traces;
 use super::{ledger, progress, watch};
 use crate::compose::{ChainsInUse, KnownAccounts, TransactionsInUse};
 use crate::configure::{Admin, LogFormat, MetricsConfig, NotifyConfig, QueryConfig};
@@ -37,7 +36,7 @@ use crate::exit_code::{ABANDONED, FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
 use crate::report::print::errln;
-use crate::report::{Refusal, Refusals, time};
+use crate::report::{Refusal, Refusals};
 use crate::{args, process, state};
 
 /// How often nexum looks whether the operator's loads have ended. They take seconds.
@@ -68,6 +67,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         store,
         cluster,
         ledger,
+        traces,
         host,
         chains,
         accounts,
@@ -94,7 +94,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         .commit_policy(store.policy)
         .strict(args.strict);
     let host = membership.into_iter().fold(host, HostBuilder::membership);
-    let (host, ledger) = ledger::keep(host, &ledger, &config.state_dir);
+    let traces = Traces::new(traces)?;
+    let (host, ledger) = ledger::keep(host, &ledger, &config.state_dir, traces.observer());
     let daemon = Daemon {
         args,
         no_modules,
@@ -109,6 +110,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         store: opened,
         node,
         ledger,
+        traces,
         recorder,
         chains,
         accounts,
@@ -164,6 +166,7 @@ struct Daemon<'a> {
     node: Node,
     /// The event ledger, if there is one.
     ledger: Option<Handle>,
+    traces: Traces,
     recorder: Option<PrometheusHandle>,
     chains: ChainsInUse,
     accounts: KnownAccounts,
@@ -201,7 +204,7 @@ impl Daemon<'_> {
         }
         let refused = std::mem::take(&mut inspection.errors);
         let loaded = inspection.loaded_by_operator();
-        report_absent(&inspection);
+        announce_absent(&inspection);
         self.tolerate(&refused, inspection.candidates.len() + loaded.len())?;
         let has_entries = !inspection.candidates.is_empty() || !refused.is_empty() || !inspection.absent().is_empty();
         if let Some(refusal) = self.no_modules.take().filter(|_| !has_entries && loaded.is_empty()) {
@@ -228,6 +231,7 @@ impl Daemon<'_> {
             host: api.host.clone(),
             refused: api.refused.clone(),
         };
+        self.traces.start();
         let mut alerts = Alerts::new();
         let parts = reload::Parts {
             host: api.host.clone(),
@@ -265,7 +269,8 @@ impl Daemon<'_> {
             never = watch::reload_changed(&api), if self.args.watch => match never {},
         };
         reporter.finish().await;
-        alerts.finish(&api, report.failed() || failure.is_some()).await;
+        let has_failed = report.failed() || failure.is_some();
+        tokio::join!(alerts.finish(&api, has_failed), self.traces.finish());
         failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
@@ -329,36 +334,6 @@ impl Daemon<'_> {
             true => Err(refused.into()),
             false => Ok(()),
         }
-    }
-}
-
-/// Logs why some modules do not run, and how to change that.
-fn report_absent(inspection: &Inspection) {
-    for absent in inspection.absent() {
-        let config = &absent.entry.config;
-        let name = absent.entry.name.as_ref().map(ModuleName::as_str);
-        let path = config.path.display();
-        match &absent.removed {
-            Some(act) => tracing::info!(
-                module = name,
-                "the module was removed {act} at {}: load it with `nexum module load {path}`",
-                time(act.at_ms)
-            ),
-            None => tracing::info!(module = name, %path, "`enabled = false` in {} disables the module", config.source),
-        }
-    }
-    let runs: BTreeSet<_> = inspection.candidates.iter().map(|one| &one.meta.name).collect();
-    for name in inspection
-        .loaded_by_operator()
-        .keys()
-        .filter(|name| !runs.contains(name))
-    {
-        tracing::error!(
-            module = name.as_str(),
-            "nexum cannot load a module that the operator loaded earlier: correct its files, or remove it with {} \
-             while nexum runs without --strict",
-            forget(name)
-        );
     }
 }
 

@@ -125,6 +125,8 @@ mod status;
 mod systemd;
 #[cfg(all(feature = "chain", feature = "store", feature = "top"))]
 mod top;
+#[cfg(all(feature = "chain", feature = "otel", feature = "store"))]
+mod traces;
 #[cfg(all(feature = "store", feature = "tx"))]
 mod transactions;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
@@ -172,7 +174,14 @@ impl Dir {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
         command.current_dir(self.path()).args(args);
-        for name in ["NEXUM_CONFIG", "NEXUM_LOG", "NOTIFY_SOCKET", "RUST_LOG"] {
+        for name in [
+            "NEXUM_CONFIG",
+            "NEXUM_LOG",
+            "NOTIFY_SOCKET",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "RUST_LOG",
+        ] {
             command.env_remove(name);
         }
         command

@@ -35,7 +35,7 @@ pub(crate) struct Exporting {
 
 /// The status and the body of the response to a minimal request, with an HTTP version without
 /// chunks.
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a request");
