@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     cache::builds::{self, BuildDirectory},
-    demo, dist, features, guests, isolation, package, paths, process, prose, test,
+    demo, dist, features, guests, instructions, isolation, package, paths, process, prose, test,
     tools::{self, ACTIONLINT, DENY, TYPOS},
     workspace::{self, BUILDS, WITH_COW},
 };
@@ -31,7 +31,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 26] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -50,6 +50,7 @@ const STEPS: [Step; 25] = [
     ("package", package::check),
     ("builds", builds),
     ("dist", dist::check),
+    ("instructions", instructions::check),
     ("test", test::run),
     ("test-default", test::of_the_default_build),
     ("test-no-features", test::of_the_build_without_features),

@@ -18,6 +18,7 @@ mod ci;
 mod demo;
 mod dist;
 mod first_event;
+mod instructions;
 mod prose;
 mod soak;
 mod test;
@@ -95,6 +96,8 @@ enum Task {
         #[arg(long)]
         all: bool,
     },
+    /// Count the instructions of the hot paths with callgrind, and compare them with their budgets.
+    Instructions(instructions::Options),
     /// Measure the time from an empty directory to the first event that a new module handles.
     FirstEvent(first_event::Options),
     /// Kill nexum many times on a chain with reorganisations, and compare its state with the
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
         Task::Isolation => isolation::check(),
         Task::Prose => prose::check(),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
+        Task::Instructions(options) => instructions::run(&options),
         Task::FirstEvent(options) => first_event::run(&options),
         Task::Torture(options) => torture::run(&options),
         Task::Soak(options) => soak::run(&options),

@@ -12,28 +12,20 @@
 
 mod common;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::{Limit, Limits};
+use nexum_core::Ledger;
 use nexum_core::capability::Capabilities;
 use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::ledger::{Calls, Entry};
-use nexum_core::source::EventLog;
-use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::{RunSettings, Supervisor};
-use nexum_core::{Ledger, ModuleStatus, Stage};
 use nexum_host_store::LocalStore;
-use nexum_testing::bench::{self, Figure, HandGrown};
+use nexum_testing::bench::{self, Figure, Host};
 use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentType, Lift, Linker};
 
 use common::Bare;
@@ -97,7 +89,7 @@ fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
     let blocks = EVENTS_PER_SAMPLE.div_ceil(modules);
     let numbers = vec![0; blocks];
     let mut sample = || {
-        let through_host = host.sample(&numbers);
+        let through_host = host.sample(bench::blocks(&numbers));
         let alone = runtime.block_on(calls(&mut bare, &numbers))?;
         let per_event = |took: Duration| took.as_secs_f64() * 1e6 / (blocks * modules) as f64;
         Ok((per_event(through_host), per_event(alone)))
@@ -120,11 +112,11 @@ fn ledger(runtime: &Runtime, fixture: &str, inputs: bool) -> wasmtime::Result<(f
     };
     let ledger = Ledger::new(Arc::new(SystemClock::new()), Calls::FailedAndSlow);
     ledger.set_inputs(inputs);
-    let mut with = Host::start_with(runtime, load(), Some(ledger.clone()));
+    let mut with = Host::start_with_ledger(runtime, load(), ledger.clone());
     let mut without = Host::start(runtime, load());
     let numbers = vec![0; EVENTS_PER_SAMPLE];
     let mut sample = || {
-        let (with, without) = (with.sample(&numbers), without.sample(&numbers));
+        let [with, without] = [&mut with, &mut without].map(|host| host.sample(bench::blocks(&numbers)));
         assert_eq!(attempts(&ledger), EVENTS_PER_SAMPLE, "the ledger has each event");
         let per_event = |took: Duration| took.as_secs_f64() * 1e6 / EVENTS_PER_SAMPLE as f64;
         Ok((per_event(with), per_event(without)))
@@ -163,8 +155,8 @@ fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
     let (without, with) = ([0], [CALLS_PER_EVENT]);
     let mut sample = || {
         // Block 0 first: a module receives no block before its first one.
-        let empty = host.sample(&without);
-        let through_host = host.sample(&with).saturating_sub(empty);
+        let empty = host.sample(bench::blocks(&without));
+        let through_host = host.sample(bench::blocks(&with)).saturating_sub(empty);
         let alone = runtime.block_on(calls(&mut bare, &with))?;
         let alone = alone.saturating_sub(runtime.block_on(calls(&mut bare, &without))?);
         let per_call = |took: Duration| took.as_secs_f64() * 1e6 / CALLS_PER_EVENT as f64;
@@ -175,7 +167,7 @@ fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
 
 /// Calls every instance with a block of each number.
 async fn calls(instances: &mut [Bare], numbers: &[u64]) -> wasmtime::Result<Duration> {
-    let blocks: Vec<_> = numbers.iter().map(|number| bench::block(*number)).collect();
+    let blocks = bench::blocks(numbers);
     let start = Instant::now();
     for block in &blocks {
         for instance in instances.iter_mut() {
@@ -230,96 +222,4 @@ impl Clock for Unhurried {
         const STEP_NS: u64 = 1_000_000;
         self.clock.monotonic_ns() + self.steps.fetch_add(1, Ordering::Relaxed) * STEP_NS
     }
-}
-
-/// A running supervisor that handles blocks on request.
-struct Host<'a> {
-    runtime: &'a Runtime,
-    requests: mpsc::Sender<Request>,
-    _task: JoinSet<()>,
-}
-
-/// Blocks to append, and the channel for the time that the modules took.
-struct Request {
-    numbers: Vec<u64>,
-    took: oneshot::Sender<Duration>,
-}
-
-impl<'a> Host<'a> {
-    fn start(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>) -> Self {
-        Self::start_with(runtime, modules, None)
-    }
-
-    fn start_with(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>, ledger: Option<Ledger>) -> Self {
-        let (requests, queue) = mpsc::channel(1);
-        let mut supervisor = Supervisor::new(RunSettings {
-            ledger,
-            ..RunSettings::new(Arc::new(MemoryStore::new()))
-        });
-        let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
-        let requests_of_bench = Arc::new(Mutex::new(queue));
-        let chain = HandGrown::new(move |log, _| {
-            let (statuses, requests) = (statuses.clone(), requests_of_bench.clone());
-            Box::pin(async move { grow(log, &statuses, &requests).await })
-        });
-        let supervisor = supervisor.source(chain);
-        let mut task = JoinSet::new();
-        let run = async move {
-            let _ = supervisor.run(CancellationToken::new()).await;
-            panic!("the host ended by itself");
-        };
-        task.spawn_on(run, runtime.handle());
-        Self {
-            runtime,
-            requests,
-            _task: task,
-        }
-    }
-
-    /// The time until every module has handled all blocks.
-    fn sample(&mut self, numbers: &[u64]) -> Duration {
-        let (took, answer) = oneshot::channel();
-        let request = Request {
-            numbers: numbers.to_vec(),
-            took,
-        };
-        let ask = async {
-            let sent = self.requests.send(request).await;
-            assert!(sent.is_ok(), "the chain has ended");
-            answer.await.expect("an answer of the chain")
-        };
-        self.runtime.block_on(ask)
-    }
-}
-
-/// Appends a block on request, and the next after all modules have handled it.
-async fn grow(log: &EventLog, statuses: &[Arc<ModuleStatus>], requests: &Mutex<mpsc::Receiver<Request>>) {
-    until(statuses, |status| status.stage() == Stage::Running).await;
-    let mut requests = requests.lock().await;
-    let mut appended = 0;
-    while let Some(request) = requests.recv().await {
-        let blocks: Vec<_> = request.numbers.iter().map(|number| bench::block(*number)).collect();
-        let start = Instant::now();
-        for block in blocks {
-            log.append(block);
-            appended += 1;
-            until(statuses, |status| status.handled() >= appended).await;
-        }
-        // The bench that sent the request may have failed meanwhile.
-        let _ = request.took.send(start.elapsed());
-    }
-}
-
-/// Yields until `holds`, without sleeping: the cost of waking up is not part of the event's time.
-async fn until(statuses: &[Arc<ModuleStatus>], holds: impl Fn(&ModuleStatus) -> bool) {
-    poll_fn(|context| {
-        if statuses.iter().all(|status| holds(status)) {
-            return Poll::Ready(());
-        }
-        let dead = |status: &Arc<ModuleStatus>| status.failed() > 0 || status.stage() == Stage::Dead;
-        assert!(!statuses.iter().any(dead), "a module failed");
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

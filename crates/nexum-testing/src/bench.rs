@@ -3,13 +3,15 @@
 
 mod guest;
 mod host;
+mod running;
 
 use std::fs;
 
 use serde::Serialize;
 
 pub use self::guest::Guest;
-pub use self::host::{HandGrown, block, copies, engine, event, load};
+pub use self::host::{HandGrown, block, blocks, copies, engine, event, load};
+pub use self::running::Host;
 use crate::guests::root;
 
 /// One result of a bench. `cargo xtask bench` reads it from the bench's file.

@@ -88,6 +88,11 @@ pub fn block(number: u64) -> Arc<Advance> {
     Advance::new(TEST_CHAIN_ID, Position { number, hash }, [0; 32], timestamp_ms)
 }
 
+/// A block of each number.
+pub fn blocks(numbers: &[u64]) -> Vec<Arc<Advance>> {
+    numbers.iter().map(|number| block(*number)).collect()
+}
+
 /// The event of a block.
 ///
 /// # Panics
