@@ -257,8 +257,9 @@ async fn a_chain_is_ready_when_one_endpoint_is_and_says_why_none_is() {
     let mut nodes = pair().await;
     nodes[0].set_chain_id(5);
     for mut config in configs(&nodes) {
-        config.startup_timeout_ms = 300;
         Endpoints::new(&config).ready().await.unwrap();
+        // Long enough for answers of both endpoints on a busy machine.
+        config.startup_timeout_ms = 1_500;
         nodes[1].stop().await;
         let endpoints = Endpoints::new(&config);
         let labels = [0, 1].map(|place| one(&endpoints, place).label().to_owned());
@@ -266,7 +267,7 @@ async fn a_chain_is_ready_when_one_endpoint_is_and_says_why_none_is() {
         assert_eq!(
             error.to_string(),
             format!(
-                "no endpoint of chain 11155111 could be used within 300 ms: {}: the endpoint serves chain 5, not chain \
+                "no endpoint of chain 11155111 could be used within 1500 ms: {}: the endpoint serves chain 5, not chain \
                  11155111; {}: the endpoint cannot be reached: connection refused",
                 labels[0], labels[1]
             )
