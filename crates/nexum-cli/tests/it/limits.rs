@@ -83,8 +83,9 @@ async fn each_limit_trips_alone_and_harms_nobody() {
         _ => true,
     };
     let meals = || MEALS.into_iter().filter(|(eats, ..)| has(eats));
+    // A busy machine may take ten seconds for the fuel of an event.
     let mut modules = format!(
-        "[http]\nallow = [\"localhost:{port}\"]\nallow_http = [\"localhost:{port}\"]\nallow_private = [\"localhost:{port}\"]\n\
+        "[engine.limits]\nevent_deadline_ms = 60000\n[http]\nallow = [\"localhost:{port}\"]\nallow_http = [\"localhost:{port}\"]\nallow_private = [\"localhost:{port}\"]\n\
          [[modules]]\npath = {:?}\n",
         guests::component("noop").display().to_string()
     );
