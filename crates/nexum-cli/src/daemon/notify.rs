@@ -18,9 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::command::Command;
-use self::delivery::{Failed, deliver_all};
+use self::delivery::deliver_all;
 use self::webhook::Webhook;
 use super::conditions::Change;
+use super::outgoing::Failed;
 use crate::configure::NotifyConfig;
 use crate::protocol::conditions::{ConditionKind, Notification, NotifyResult, Phase, Sender};
 

@@ -1,9 +1,9 @@
-//! HTTP requests of the daemon to servers that the operator chose.
+//! Deliveries of the daemon to receivers that the operator chose, over HTTP.
 
 use std::time::Duration;
 
 use nexum_net::{HTTP_PROTOCOLS, TlsFault, io_cause, tls_config};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 
 use crate::configure::SecretUrl;
 
@@ -32,23 +32,54 @@ pub(super) fn client(url: &SecretUrl, use_proxy: bool) -> Result<Client, String>
     client.map_err(|_| "nexum cannot create an HTTP client".to_owned())
 }
 
-/// The reason of a failed request, for the log. The text of reqwest contains the URL, so only its cause is kept.
-pub(super) fn failure(url: &SecretUrl, timeout: Duration, error: &reqwest::Error) -> String {
-    match TlsFault::of(error) {
-        Some(fault) => format!("{url} {fault}"),
-        None if error.is_timeout() => format!("{url} did not answer within {timeout:?}"),
-        None => match io_cause(error) {
-            Some(cause) => format!("{url} cannot be reached: {cause}"),
-            None => format!("{url} cannot be reached"),
-        },
+/// A failed attempt at a delivery.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// The reason, without secrets.
+    pub(super) text: String,
+    /// Whether another attempt would fail too.
+    pub(super) is_final: bool,
+}
+
+impl Failed {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_final: false,
+        }
+    }
+
+    pub(super) fn last(self) -> Self {
+        Self { is_final: true, ..self }
     }
 }
 
-/// Whether a later request can succeed where this status was the answer.
-pub(super) fn is_temporary(status: StatusCode) -> bool {
-    status.is_server_error()
+/// Sends a request to this server, with a timeout. Any 2xx response is a success.
+///
+/// # Errors
+///
+/// If there is no such response. The text of reqwest contains the URL, so the error has only its cause.
+pub(super) async fn send(request: RequestBuilder, url: &SecretUrl, timeout: Duration) -> Result<Response, Failed> {
+    let response = request.timeout(timeout).send().await;
+    let response = response.map_err(|error| {
+        Failed::new(match TlsFault::of(&error) {
+            Some(fault) => format!("{url} {fault}"),
+            None if error.is_timeout() => format!("{url} did not answer within {timeout:?}"),
+            None => match io_cause(&error) {
+                Some(cause) => format!("{url} cannot be reached: {cause}"),
+                None => format!("{url} cannot be reached"),
+            },
+        })
+    })?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let failed = Failed::new(format!("{url} answered with the status {}", status.as_u16()));
+    let is_temporary = status.is_server_error()
         || matches!(
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
-        )
+        );
+    Err(if is_temporary { failed } else { failed.last() })
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command as Program};
 use tokio::time::timeout;
 
-use super::delivery::Failed;
+use super::super::outgoing::Failed;
 use crate::process::without_service;
 
 /// The most bytes of a program's stderr that an error shows: a few lines.

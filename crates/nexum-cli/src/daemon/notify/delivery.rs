@@ -18,28 +18,6 @@ const ATTEMPTS_MAX: u32 = 6;
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A failed attempt.
-#[derive(Debug)]
-pub(super) struct Failed {
-    /// The reason, without secrets.
-    pub(super) text: String,
-    /// Whether another attempt would fail too.
-    pub(super) is_final: bool,
-}
-
-impl Failed {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            is_final: false,
-        }
-    }
-
-    pub(super) fn last(self) -> Self {
-        Self { is_final: true, ..self }
-    }
-}
-
 /// Delivers the messages of a queue, in order, until the queue is closed.
 pub(super) async fn deliver_all(receiver: Arc<Receiver>, mut queue: mpsc::Receiver<Arc<String>>) {
     let begun = Instant::now();

@@ -6,8 +6,7 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
-use super::super::outgoing;
-use super::delivery::Failed;
+use super::super::outgoing::{self, Failed};
 use crate::configure;
 
 /// A server that gets messages by POST.
@@ -43,19 +42,8 @@ impl Webhook {
             .post(url.url().clone())
             .headers(self.config.headers.map().clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .timeout(self.timeout)
             .body(body.to_owned());
         // The body of the response is of no interest, and can have any size.
-        let response = request.send().await;
-        let response = response.map_err(|error| Failed::new(outgoing::failure(url, self.timeout, &error)))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let failed = Failed::new(format!("{} answered with the status {}", self.label, status.as_u16()));
-        Err(match outgoing::is_temporary(status) {
-            true => failed,
-            false => failed.last(),
-        })
+        outgoing::send(request, url, self.timeout).await.map(drop)
     }
 }

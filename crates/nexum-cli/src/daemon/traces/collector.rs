@@ -1,7 +1,6 @@
 //! The requests to a collector.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use nexum_net::read_bounded;
@@ -14,7 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use parking_lot::Mutex;
 use reqwest::Client;
 
-use super::super::outgoing;
+use super::super::outgoing::{self, Failed};
 use crate::configure::{SecretUrl, TracesConfig};
 use crate::report::Refusal;
 
@@ -29,15 +28,6 @@ pub(super) struct Collector {
     exporter: opentelemetry_otlp::SpanExporter,
     failure: Failure,
     config: TracesConfig,
-}
-
-/// A failed request.
-#[derive(Debug)]
-pub(super) struct Failed {
-    /// The reason, without secrets.
-    pub(super) text: String,
-    /// Whether another attempt would fail too.
-    pub(super) is_final: bool,
 }
 
 /// The reason why the last request failed, which the exporter's error omits.
@@ -88,12 +78,7 @@ impl Collector {
     pub(super) async fn send(&self, spans: Vec<SpanData>) -> Result<(), Failed> {
         let sent = self.exporter.export(spans).await;
         let failure = self.failure.lock().take();
-        sent.map_err(|error| {
-            failure.unwrap_or_else(|| Failed {
-                text: error.to_string(),
-                is_final: true,
-            })
-        })
+        sent.map_err(|error| failure.unwrap_or_else(|| Failed::new(error.to_string()).last()))
     }
 }
 
@@ -126,38 +111,22 @@ struct Requests {
 impl HttpClient for Requests {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
-        let mut headers = head.headers;
-        headers.extend(self.config.headers.map().clone());
-        self.send(headers, body).await.map_err(|failed| {
-            let text = failed.text.clone();
-            *self.failure.lock() = Some(failed);
-            text.into()
-        })
-    }
-}
-
-impl Requests {
-    async fn send(&self, headers: reqwest::header::HeaderMap, body: Bytes) -> Result<Response<Bytes>, Failed> {
-        let url = &self.config.url;
-        let timeout: Duration = self.config.timeout;
-        let temporary = |text| Failed { text, is_final: false };
-        let request = self
-            .client
-            .post(url.url().clone())
-            .headers(headers)
-            .timeout(timeout)
-            .body(body);
-        let response = request.send().await;
-        let response = response.map_err(|error| temporary(outgoing::failure(url, timeout, &error)))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(Failed {
-                text: format!("{url} answered with the status {}", status.as_u16()),
-                is_final: !outgoing::is_temporary(status),
-            });
+        let TracesConfig {
+            url, headers, timeout, ..
+        } = &self.config;
+        let request = self.client.post(url.url().clone()).headers(head.headers);
+        let request = request.headers(headers.map().clone()).body(body);
+        match outgoing::send(request, url, *timeout).await {
+            Ok(response) => {
+                let answer = read_bounded(response, ANSWER_BYTES_MAX).await;
+                // The collector has the spans, whatever the rest of its answer says.
+                Ok(Response::new(answer.unwrap_or_default().into()))
+            }
+            Err(failed) => {
+                let text = failed.text.clone();
+                *self.failure.lock() = Some(failed);
+                Err(text.into())
+            }
         }
-        let answer = read_bounded(response, ANSWER_BYTES_MAX).await;
-        // The collector has the spans, whatever the rest of its answer says.
-        Ok(Response::new(answer.unwrap_or_default().into()))
     }
 }
