@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use nexum_net::HttpHeaders;
+use nexum_net::{HEADER_VALUE_BYTES_MAX, HttpHeaders, HttpHeadersError};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
@@ -126,10 +126,10 @@ impl Variables<'_> {
             let value = percent_decode_str(value.trim()).decode_utf8();
             let value = value.map_err(|_| refused("has a value that is not valid UTF-8"))?;
             if headers.insert(key.trim().to_owned(), value.into_owned()).is_some() {
-                return Err(refused("is there twice"));
+                return Err(refused("repeats an earlier one"));
             }
         }
-        HttpHeaders::new(&headers).map_err(|error| Refusal::of(&error).about(name))
+        HttpHeaders::new(&headers).map_err(|error| Refusal::new(format!("{name}: {}", fault(&error))))
     }
 
     fn timeout(&self) -> Result<Duration, Refusal> {
@@ -149,6 +149,20 @@ impl Variables<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Why headers cannot be sent. A comma in a value makes a part of it look like a name, so no text has a name.
+fn fault(error: &HttpHeadersError) -> String {
+    match error {
+        HttpHeadersError::Name { .. } => "a name is not valid in HTTP".to_owned(),
+        HttpHeadersError::Reserved { .. } => "a header is one that nexum sets itself".to_owned(),
+        HttpHeadersError::Twice { .. } => "a header is there twice".to_owned(),
+        HttpHeadersError::Value { .. } => {
+            format!("a value has control characters, or more than {HEADER_VALUE_BYTES_MAX} bytes")
+        }
+        // Too many, without a name.
+        error => error.to_string(),
     }
 }
 
@@ -206,7 +220,11 @@ mod tests {
             ),
             (
                 vec![endpoint, (HEADERS[0], "a=secret%0A")],
-                "OTEL_EXPORTER_OTLP_TRACES_HEADERS: the value of the header `a` must be",
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS: a value has control characters",
+            ),
+            (
+                vec![endpoint, (HEADERS[1], "a=b,my secret=c")],
+                "OTEL_EXPORTER_OTLP_HEADERS: a name is not valid in HTTP",
             ),
             (
                 vec![endpoint, (TIMEOUT[1], "secret")],

@@ -22,36 +22,26 @@ impl Place {
     /// The first span of a trace. `trace` and `span` are texts that no other trace, and no other first span of the
     /// trace, has.
     pub(super) fn root(trace: &str, span: &str) -> Self {
-        let [trace_id, _] = halves(trace);
-        let mut place = Self {
-            trace: TraceId::from_bytes(trace_id),
+        let trace = Self {
+            trace: TraceId::from_bytes(id(trace)),
             span: SpanId::INVALID,
         };
-        place.span = place.child(span).span;
-        place
+        trace.child(span)
     }
 
     /// A span below this one. `name` is a text that no other child has.
     pub(super) fn child(self, name: &str) -> Self {
-        let [id, _] = halves(&format!("{} {} {name}", self.trace, self.span));
-        let [id, _] = id.as_chunks::<8>().0 else {
-            return self;
-        };
         Self {
-            span: SpanId::from_bytes(*id),
+            span: SpanId::from_bytes(id(&format!("{} {} {name}", self.trace, self.span))),
             ..self
         }
     }
 }
 
-/// The digest of a text, in two halves. Digests make ids that a restart does not change.
-fn halves(text: &str) -> [[u8; 16]; 2] {
+/// The first bytes of a text's digest: an id that a restart does not change.
+fn id<const N: usize>(text: &str) -> [u8; N] {
     let digest = Digest::of(text.as_bytes());
-    let mut halves = [[0; 16]; 2];
-    for (half, bytes) in halves.iter_mut().zip(digest.as_bytes().as_chunks::<16>().0) {
-        *half = *bytes;
-    }
-    halves
+    digest.as_bytes().first_chunk().copied().unwrap_or([0; N])
 }
 
 /// A time span, in microseconds since the Unix epoch.
