@@ -121,13 +121,25 @@ fn config(node: &Node) -> String {
     format!("{chain}{}", module("noop"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_screen_shows_a_module_and_a_key_leaves() {
+/// A daemon with a module, and `nexum top`, which shows the module.
+async fn watched() -> (Node, Dir, Exporting, Top) {
     let node = Node::start().await;
     let dir = Dir::new();
-    let _running = Exporting::start(&dir, &config(&node));
-    let mut top = Top::start(&dir);
+    let running = Exporting::start(&dir, &config(&node));
+    let top = Top::start(&dir);
     top.until("noop").await;
+    (node, dir, running, top)
+}
+
+/// Sends a signal to a process.
+fn signal(name: &str, id: &str) {
+    let sent = Command::new("kill").args([name, id]).status().expect("kill");
+    assert!(sent.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_screen_shows_a_module_and_a_key_leaves() {
+    let (_node, dir, _running, mut top) = watched().await;
     top.until(&format!("chain {TEST_CHAIN_ID}")).await;
     top.press("\r");
     top.until("capabilities").await;
@@ -139,24 +151,27 @@ async fn the_screen_shows_a_module_and_a_key_leaves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_leaves_the_terminal_as_it_was() {
-    let node = Node::start().await;
-    let dir = Dir::new();
-    let _running = Exporting::start(&dir, &config(&node));
-    let top = Top::start(&dir);
-    top.until("noop").await;
+    let (_node, dir, _running, top) = watched().await;
     let id = std::fs::read_to_string(dir.path().join("id")).expect("an id");
-    let sent = Command::new("kill").args(["-TERM", id.trim()]).status().expect("kill");
-    assert!(sent.success());
+    signal("-TERM", id.trim());
+    top.end(&dir).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stands_still_is_named_and_the_keys_work() {
+    let (_node, dir, running, mut top) = watched().await;
+    // It accepts connections, and never answers.
+    signal("-STOP", &running.id().to_string());
+    top.until("The daemon has not answered for").await;
+    top.press("?");
+    top.until("show this help").await;
+    top.press("q");
     top.end(&dir).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_restarts_is_found_again() {
-    let node = Node::start().await;
-    let dir = Dir::new();
-    let running = Exporting::start(&dir, &config(&node));
-    let mut top = Top::start(&dir);
-    top.until("noop").await;
+    let (node, dir, running, mut top) = watched().await;
     running.stop();
     top.until("The daemon has not answered for").await;
     let _running = Exporting::start(&dir, &config(&node));
