@@ -47,11 +47,6 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 impl Exporting {
-    /// The id of the daemon's process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Starts a daemon with this configuration, and waits until its modules run and follow the chain.
     pub(crate) fn start(dir: &Dir, config: &str) -> Self {
         let [follows, loaded] = RUNNING;
