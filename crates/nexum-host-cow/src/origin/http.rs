@@ -46,7 +46,9 @@ impl Http {
     ) -> Result<String, RequestError> {
         let client = self.client.get_or_init(|| {
             // A redirect would let an order book choose the destination.
-            let client = nexum_net::http_client().redirect(redirect::Policy::none()).referer(false);
+            let client = nexum_net::http_client()
+                .redirect(redirect::Policy::none())
+                .referer(false);
             let client = if self.use_proxy { client } else { client.no_proxy() };
             let client = match request.url.scheme() {
                 "https" => client.tls_backend_preconfigured(tls_config(HTTP_PROTOCOLS).map_err(RequestError::Tls)?),

@@ -64,7 +64,9 @@ impl Webhook {
 
     fn client(&self) -> Result<Client, String> {
         // A redirect would let the server choose the destination.
-        let client = nexum_net::http_client().redirect(redirect::Policy::none()).referer(false);
+        let client = nexum_net::http_client()
+            .redirect(redirect::Policy::none())
+            .referer(false);
         let client = if self.config.use_proxy {
             client
         } else {

@@ -38,7 +38,9 @@ impl BoundedHttp {
     ) -> Result<Self, RequestError> {
         // JSON-RPC has no redirects of a POST, and a redirect would let an endpoint choose the
         // destination.
-        let client = nexum_net::http_client().redirect(redirect::Policy::none()).referer(false);
+        let client = nexum_net::http_client()
+            .redirect(redirect::Policy::none())
+            .referer(false);
         let client = if use_proxy { client } else { client.no_proxy() };
         let client = client.default_headers(headers.map().clone());
         let client = match url.scheme() {
