@@ -17,6 +17,7 @@ mod directory;
 mod disk;
 mod full;
 mod history;
+mod journal;
 mod killed;
 mod model;
 mod postgres;
