@@ -14,7 +14,7 @@ const BINARY: &[&str] = &["--package=nexum-cli", "--edges=normal,build"];
 
 /// Packages whose features differ between the binary and the tests, because the difference would add packages or code to
 /// the binary. Few packages depend on them.
-const DIFFERENT: [&str; 17] = [
+const DIFFERENT: [&str; 16] = [
     // Fake servers speak WebSocket.
     "axum",
     // The tests compare nexum with the HTTP client of `cowprotocol`, which brings its own root certificates.
@@ -33,8 +33,6 @@ const DIFFERENT: [&str; 17] = [
     "hex",
     "jiff",
     "jiff-core",
-    // A macro below the library of AWS, in the build that has no other macro with it.
-    "once_cell",
     // Snapshots are filtered by regular expressions with Unicode tables.
     "regex-automata",
     "regex-syntax",

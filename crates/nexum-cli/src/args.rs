@@ -153,6 +153,10 @@ pub(crate) enum Command {
     /// Show what the modules of the running daemon do, and why
     #[command(after_help = help::STATUS)]
     Status(Status),
+    /// Show the running daemon in this terminal, live
+    #[cfg(feature = "top")]
+    #[command(after_help = help::TOP)]
+    Top(Running),
     /// Show the chains of the running daemon, with their endpoints
     #[command(after_help = help::CHAINS)]
     Chains {

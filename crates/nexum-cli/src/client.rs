@@ -15,6 +15,8 @@ mod show;
 mod state;
 pub(crate) mod status;
 mod stream;
+#[cfg(feature = "top")]
+pub(crate) mod top;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -100,15 +102,7 @@ impl<'a> Client<'a> {
     /// else.
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
-        let (is_success, body) = self.exchange_here(method, path, JSON, body.into())?;
-        let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
-        match is_success {
-            true => Ok(serde_json::from_slice(&body).map_err(read)?),
-            false => {
-                let error: ErrorBody = serde_json::from_slice(&body).map_err(read)?;
-                Err(error.into())
-            }
-        }
+        read(self.exchange_here(method, path, JSON, body.into())?)
     }
 
     /// Sends bytes. Returns the body of the response, and whether the request succeeded.
@@ -203,6 +197,18 @@ impl<'a> Client<'a> {
 
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
+    }
+}
+
+/// Reads the body of a response, or the error in it.
+fn read<T: DeserializeOwned>((is_success, body): (bool, Bytes)) -> Result<T, Refusals> {
+    let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
+    match is_success {
+        true => Ok(serde_json::from_slice(&body).map_err(read)?),
+        false => {
+            let error: ErrorBody = serde_json::from_slice(&body).map_err(read)?;
+            Err(error.into())
+        }
     }
 }
 

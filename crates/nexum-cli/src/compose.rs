@@ -277,6 +277,12 @@ const SLED: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
 const SLED: &[&str] = &[];
 
+/// The feature of the view in a terminal.
+#[cfg(feature = "top")]
+const TOP: &[&str] = &["top"];
+#[cfg(not(feature = "top"))]
+const TOP: &[&str] = &[];
+
 /// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
 /// of compiled components, of `--watch`, and of the state.
 const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "fjall", "lsm_tree", "sled"];
@@ -351,6 +357,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         FJALL,
         POSTGRES,
         SLED,
+        TOP,
     ]
     .concat()
 }

@@ -49,7 +49,7 @@ use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{Letters, add, dead_letter, dead_letters, find_dead_letter};
 pub(crate) use effect::{effect, effects, effects_of, read_effects};
 pub(crate) use headers::{HeaderStore, ancestors};
-pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError};
+pub(crate) use module::{Change, Changes, EffectChanges, ModuleState, RevertError, reaches_first_event};
 pub(crate) use transcript::{Part, Stored};
 pub(crate) use undo::{Settled, passed};
 

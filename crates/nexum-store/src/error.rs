@@ -84,7 +84,16 @@ pub enum OpenError {
 impl OpenError {
     /// Whether a later attempt can succeed without a change by the operator.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Postgres(error) if error.is_temporary())
+        match self {
+            Self::Postgres(error) => error.is_temporary(),
+            Self::State {
+                source: StoreError::Backend(source),
+                ..
+            } => source
+                .downcast_ref::<PostgresError>()
+                .is_some_and(PostgresError::is_temporary),
+            _ => false,
+        }
     }
 
     /// The error without the content of variables in the path of the state directory.
@@ -151,5 +160,32 @@ impl fmt::Display for Holder {
             Some(purpose) => write!(f, " ({purpose})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn while_reading(source: PostgresError) -> OpenError {
+        OpenError::State {
+            path: PathBuf::from("postgres on db"),
+            source: StoreError::backend(source),
+        }
+    }
+
+    #[test]
+    fn a_database_that_stops_while_the_state_is_opened_is_waited_for() {
+        let database = || "postgres on db".to_owned();
+        let lost = PostgresError::Connect {
+            database: database(),
+            source: "connection closed".into(),
+        };
+        assert!(while_reading(lost).is_temporary());
+        let refused = PostgresError::Request {
+            database: database(),
+            source: "permission denied".into(),
+        };
+        assert!(!while_reading(refused).is_temporary());
     }
 }

@@ -367,6 +367,19 @@ No command opens a key. Only `sync` needs the running daemon.
 
 Exit codes: 0 done, 1 `show` found a halted account, 2 refused.";
 
+#[cfg(feature = "top")]
+pub(super) const TOP: &str = "\
+Examples:
+  nexum top                            the daemon of ./engine.toml
+  nexum top --config /etc/nexum.toml   the daemon of another file
+
+The screen says what needs you, with the command to copy. The key ? lists the
+keys, and q leaves. NO_COLOR turns the colours off. Without a terminal, use
+`nexum status`.
+
+Exit codes: 0 you left or the command got SIGTERM, 2 no daemon answered, or
+this is no terminal.";
+
 #[cfg(feature = "store-postgres")]
 pub(super) const CLUSTER: &str = "\
 Examples:

@@ -4,7 +4,8 @@ use comfy_table::Table;
 use nexum_config::harmless::harmless;
 
 use super::Client;
-use super::status::{WIDE_COLUMNS_MIN, next_try, now_ms};
+use super::problem::next_try;
+use super::status::{WIDE_COLUMNS_MIN, now_ms};
 use crate::args::Format;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::CHAINS;

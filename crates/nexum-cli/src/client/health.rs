@@ -4,8 +4,8 @@
 use nexum_config::harmless::harmless;
 
 use super::Client;
-use super::problem::about;
-use super::status::{next_try, now_ms};
+use super::problem::{about, about_now};
+use super::status::now_ms;
 use crate::args;
 use crate::args::HealthFormat;
 use crate::configure::{Configuration, HealthBounds};
@@ -72,17 +72,13 @@ fn look(client: &Client<'_>, args: &args::Health) -> Result<Health, Refusals> {
 }
 
 fn lines(health: &Health, now_ms: u64) -> Vec<String> {
-    let problem = |problem: &Problem| {
-        let since = problem
-            .since_ms
-            .map(|since| format!(", for {}", span(now_ms.saturating_sub(since))));
-        let next = problem.next_try_ms.map(|next| next_try(next, now_ms));
-        let (since, next) = (since.unwrap_or_default(), next.unwrap_or_default());
-        format!("{}{since}{next}", harmless(&about(problem)))
-    };
     let mut lines: Vec<_> = match health.is_healthy {
         true => vec![format!("healthy: {}", harmless(&numbers(health)))],
-        false => health.problems.iter().map(problem).collect(),
+        false => health
+            .problems
+            .iter()
+            .map(|problem| about_now(problem, now_ms))
+            .collect(),
     };
     if !health.is_healthy {
         let idle = health.idle.iter();

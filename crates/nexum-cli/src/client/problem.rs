@@ -1,7 +1,9 @@
 //! A problem of the daemon in one line, for several commands.
 
+use nexum_config::harmless::harmless;
+
 use crate::protocol::health::Problem;
-use crate::report::list;
+use crate::report::{list, span};
 
 /// The most modules in the line of the chain for which they wait: more than most operators run. The JSON names all.
 const WAITING_NAMED_MAX: usize = 16;
@@ -17,6 +19,21 @@ pub(super) fn about(problem: &Problem) -> String {
         (None, Some(chain)) => format!("chain {chain}: {reason}{}", waiting(&problem.waiting)),
         (None, None) => reason.to_owned(),
     }
+}
+
+/// The problem in one line that is safe for a terminal, with its age and the time until nexum's next try.
+pub(super) fn about_now(problem: &Problem, now_ms: u64) -> String {
+    let since = problem
+        .since_ms
+        .map(|since| format!(", for {}", span(now_ms.saturating_sub(since))));
+    let next = problem.next_try_ms.map(|next| next_try(next, now_ms));
+    let (since, next) = (since.unwrap_or_default(), next.unwrap_or_default());
+    format!("{}{since}{next}", harmless(&about(problem)))
+}
+
+/// The end of a reason: the time until the next try.
+pub(super) fn next_try(next_ms: u64, now_ms: u64) -> String {
+    format!("; next try in {}", span(next_ms.saturating_sub(now_ms)))
 }
 
 /// The modules that wait for a chain: `; module noop waits`.

@@ -1,7 +1,7 @@
 //! `nexum status`: what the modules of the running daemon do, and why.
 
-mod details;
-mod overview;
+pub(super) mod details;
+pub(super) mod overview;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +23,7 @@ use crate::protocol::health::Health;
 use crate::protocol::modules::Module;
 use crate::protocol::stage::Stage;
 use crate::report::print::{json_on_stdout, outln};
-use crate::report::{Refusal, Refusals, span, table, time};
+use crate::report::{Refusal, Refusals, table, time};
 
 /// The interval of `--watch`: an eye reads a table in this time.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -107,7 +107,7 @@ fn exit_code(needs_operator: bool) -> u8 {
 }
 
 /// Whether the module does not do what it should, does not start in time, or has dead letters or effects in doubt.
-fn needs_operator(module: &Module, now_ms: u64) -> bool {
+pub(super) fn needs_operator(module: &Module, now_ms: u64) -> bool {
     let is_late = || {
         let age_ms = module.reason_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
         age_ms.is_some_and(|age_ms| Duration::from_millis(age_ms) > START_TIME_MAX)
@@ -131,11 +131,6 @@ fn needs_operator(module: &Module, now_ms: u64) -> bool {
     };
     let queries = module.queries.as_ref().map(|queries| queries.stage());
     needs(module.stage) || queries.is_some_and(needs) || module.dead_letters > 0 || module.effects_in_doubt > 0
-}
-
-/// The end of a reason: the time until the next try.
-pub(super) fn next_try(next_ms: u64, now_ms: u64) -> String {
-    format!("; next try in {}", span(next_ms.saturating_sub(now_ms)))
 }
 
 pub(super) fn now_ms() -> u64 {

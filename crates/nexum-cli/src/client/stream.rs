@@ -19,7 +19,7 @@ use crate::report::{Refusal, Refusals};
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// The wait before a reader connects to a daemon that has ended: it may be restarting.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// A message of a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct Message {
 }
 
 /// The end of a connection.
-enum End {
+pub(super) enum End {
     /// The daemon refused the request.
     Refused(Refusals),
     /// The daemon closed the connection.
@@ -71,7 +71,7 @@ impl Client<'_> {
     }
 
     /// Reads a stream until its end. `last_id` is the id of the last message.
-    async fn stream<T: DeserializeOwned>(
+    pub(super) async fn stream<T: DeserializeOwned>(
         &self,
         path: &str,
         last_id: &mut Option<String>,

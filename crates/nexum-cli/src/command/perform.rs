@@ -41,6 +41,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Status(args) => ask(&args.running, |client| status::status(client, &args)),
+        #[cfg(feature = "top")]
+        Command::Top(running) => ask(&running, client::top::top),
         Command::Chains { running, format } => ask(&running, |client| chains::chains(client, format)),
         Command::Health(args) => health::health(&args, || configure_state_dir(args.running.config.as_deref())),
         Command::Explain { of, running, format } => explain::explain(&running, &of, format),

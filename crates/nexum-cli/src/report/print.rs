@@ -68,6 +68,12 @@ pub(crate) fn stderr_has_colours() -> bool {
     has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref())
 }
 
+/// Whether the operator lets a terminal have colours.
+#[cfg(feature = "top")]
+pub(crate) fn terminal_has_colours() -> bool {
+    has_colours(true, std::env::var_os("NO_COLOR").as_deref())
+}
+
 /// Whether text has colours, on a terminal or not and with this value of `NO_COLOR`.
 pub(crate) fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)

@@ -68,7 +68,8 @@ fn every_command_has_a_help_of_80_columns() {
     if cfg!(all(
         feature = "author",
         feature = "identity",
-        feature = "store-postgres"
+        feature = "store-postgres",
+        feature = "top"
     )) {
         insta::assert_snapshot!("help", help(&dir, &[], COLUMNS));
     }

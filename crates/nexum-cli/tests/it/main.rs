@@ -123,6 +123,8 @@ mod state_format;
 mod status;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod systemd;
+#[cfg(all(feature = "chain", feature = "store", feature = "top"))]
+mod top;
 #[cfg(all(feature = "store", feature = "tx"))]
 mod transactions;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]

@@ -48,6 +48,7 @@ impl Log {
 }
 
 /// The address in the first of these lines that has the record.
+#[cfg(all(feature = "chain", feature = "store"))]
 pub(crate) fn address(lines: &[String], record: &str) -> String {
     let line = lines.iter().find(|line| line.contains(record)).expect("the record");
     let (_, address) = line.split_once("address=").expect("an address");

@@ -318,6 +318,13 @@ impl ModuleState {
     }
 }
 
+/// Whether a revert can restore the module's state from before its first event of a topic: nexum has
+/// removed none of the topic's undo records.
+pub(crate) fn reaches_first_event(view: &dyn View, id: ModuleId, topic: Topic) -> Result<bool, StoreError> {
+    let progress = ProgressRow::read(view, id)?;
+    Ok(undo::reach_of(&progress.forgotten, topic).is_none())
+}
+
 /// Whether the module has handled the event, or does not follow its topic any more.
 fn is_passed(event: &EventId, cursors: &Cursors) -> bool {
     cursors.get(event.topic).is_none_or(|cursor| {

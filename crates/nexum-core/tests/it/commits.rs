@@ -328,6 +328,53 @@ async fn a_module_that_replayed_a_fork_which_no_log_ever_saw_finds_back_by_its_o
 }
 
 #[tokio::test]
+async fn a_module_whose_every_block_was_replaced_starts_again() {
+    for first in [0, 1, 10] {
+        let chain = ScriptedSource::new(TEST_CHAIN_ID);
+        chain.mine(30);
+        let chain = chain.at_head();
+        // The log contains only block 30, while replays return a fork from block 1 on.
+        chain.mine(1);
+        chain.reorg(30);
+        chain.mine(30);
+        chain.hide_after(1);
+        let journals = Journals::new().from("journal", &[TEST_CHAIN_ID], first);
+        let store = journals.store.clone();
+        let run = journals.setup.start_at_head(chain.clone()).await;
+        let reached = || blocks(&store, "journal").contains(&(28, 1));
+        run.until("the fork to be replayed", reached).await;
+        drop(run);
+        chain.reorg(30);
+        chain.mine(30);
+        let journals = Journals::over(store.clone()).from("journal", &[TEST_CHAIN_ID], first);
+        let run = journals.setup.start_on(chain, 0).await;
+        let genesis = first.min(1)..1;
+        let expected = [row(genesis, 0), row(first.max(1)..32, 2)].concat();
+        until_blocks(&run, &store, "journal", &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_module_whose_first_events_cannot_be_reverted_does_not_start_again() {
+    let journals = Journals::new().from("journal", &[TEST_CHAIN_ID], 0);
+    let store = journals.store.clone();
+    let run = journals.setup.start().await;
+    run.chain.mine(2_500);
+    until_blocks(&run, &store, "journal", &row(0..2_500, 0)).await;
+    drop(run);
+    let other = ScriptedSource::new(TEST_CHAIN_ID);
+    other.mine(2);
+    other.reorg(1);
+    other.mine(2_500);
+    let journals = Journals::over(store.clone()).from("journal", &[TEST_CHAIN_ID], 0);
+    let run = journals.setup.start_on(other, 0).await;
+    run.stage("journal", Stage::Dead).await;
+    let reason = run.status("journal").reason().text;
+    assert!(reason.contains("they have no known common ancestor"), "{reason}");
+    assert_eq!(blocks(&store, "journal"), row(0..2_500, 0));
+}
+
+#[tokio::test]
 async fn a_reorganisation_of_one_chain_takes_back_the_later_events_of_another() {
     let (journals, other) = Journals::new()
         .module("both", &[TEST_CHAIN_ID, OTHER_CHAIN_ID])

@@ -166,12 +166,22 @@ impl Connector {
         }
     }
 
-    /// A refused request.
+    /// A refused request, or one whose connection ended.
     pub(super) fn request(&self, error: impl Into<BoxError>) -> PostgresError {
         let (source, database) = (error.into(), self.database.clone());
-        let code = source
-            .downcast_ref::<tokio_postgres::Error>()
-            .and_then(|error| error.code());
+        let error = source.downcast_ref::<tokio_postgres::Error>();
+        let code = error.and_then(tokio_postgres::Error::code);
+        let has_stopped = code.is_some_and(|code| {
+            [
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::CANNOT_CONNECT_NOW,
+            ]
+            .contains(code)
+        });
+        if has_stopped || error.is_some_and(tokio_postgres::Error::is_closed) {
+            return PostgresError::Connect { database, source };
+        }
         let is_missing = code.is_some_and(|code| {
             [
                 SqlState::UNDEFINED_TABLE,

@@ -9,7 +9,7 @@ use crate::protocol::modules::Module;
 use crate::report::{count, list, span, time};
 
 /// Everything about one module, in lines.
-pub(super) fn details(module: &Module, now_ms: u64) -> Vec<String> {
+pub(in crate::client) fn details(module: &Module, now_ms: u64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut fact = |name: &str, value: String| lines.push(format!("{name:<16}{value}"));
     let ago = |at_ms: u64| format!("{} ({} ago)", time(at_ms), span(now_ms.saturating_sub(at_ms)));

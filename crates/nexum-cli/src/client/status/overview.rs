@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use nexum_config::harmless::{harmless, harmless_lines};
 
-use super::next_try;
+use crate::client::problem::next_try;
 use crate::client::show::stage;
 use crate::protocol::event_part::ChainPosition;
 use crate::protocol::modules::Module;
@@ -83,7 +83,7 @@ pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
 }
 
 /// The reason of the stage in one line, if the stage needs one, and what to do about dead letters and effects in doubt.
-fn why(module: &Module, now_ms: u64) -> String {
+pub(in crate::client) fn why(module: &Module, now_ms: u64) -> String {
     let mut parts = Vec::new();
     if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
         parts.push(format!(
@@ -118,13 +118,13 @@ fn why(module: &Module, now_ms: u64) -> String {
 }
 
 /// The dead letters of the module, with the command that lists them.
-fn dead_letters(module: &Module) -> Option<String> {
+pub(in crate::client) fn dead_letters(module: &Module) -> Option<String> {
     let (letters, name) = (module.dead_letters, harmless(&module.name));
     (letters > 0).then(|| format!("{}: `nexum dead-letter list {name}`", count(letters, "dead letter")))
 }
 
 /// The effects in doubt of the module, with the command that lists them.
-pub(super) fn effects_in_doubt(module: &Module) -> Option<String> {
+pub(in crate::client) fn effects_in_doubt(module: &Module) -> Option<String> {
     let (effects, name) = (module.effects_in_doubt, harmless(&module.name));
     let command = format!("`nexum effect list {name} --unknown`");
     (effects > 0).then(|| format!("{} in doubt: {command}", count(effects, "effect")))
@@ -141,7 +141,7 @@ pub(super) fn is_cut(module: &Module) -> bool {
 }
 
 /// The whole reasons of a module that does not work as usual, its dead letters and its effects in doubt.
-pub(super) fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
+pub(in crate::client) fn reasons(module: &Module, now_ms: u64) -> Vec<String> {
     let safe = |text: &str| harmless_lines(text, "  ").into_owned();
     let mut lines = Vec::new();
     if let (Some(reason), false) = (
