@@ -2,7 +2,10 @@
 //!
 //! A commit appends its batch to the journal and syncs it once. fjall's own threads move the rows into
 //! tables later. After a failed write or sync, fjall refuses every further write until the database is
-//! opened again. Opening reads the journal, and removes the incomplete batch at its end.
+//! opened again. Before that, [`repair`] makes the journals whole.
+
+pub(crate) mod journal;
+mod repair;
 
 use std::fmt;
 use std::ops::Bound;
@@ -102,6 +105,7 @@ impl FjallStore {
 
 impl Database {
     fn open(path: &Path, cache_bytes: usize) -> Result<Self, BoxError> {
+        repair::repair(path)?;
         let database = ::fjall::Database::builder(path)
             .cache_size(cache_bytes as u64)
             .max_journaling_size(JOURNAL_BYTES_MAX)

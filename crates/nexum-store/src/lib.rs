@@ -66,6 +66,12 @@ pub use transfer::{
     ExportError, Imported, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, export_accounts, import,
 };
 
+/// The content of fjall's journals, which are files of other processes until they are checked.
+#[cfg(feature = "fjall")]
+pub mod journal {
+    pub use crate::fjall::journal::{Journal, Rest};
+}
+
 /// One installation of several processes that share a PostgreSQL database: the keys of `[cluster]`, and the
 /// operator's view.
 pub mod cluster {
