@@ -112,7 +112,7 @@ impl Written {
 }
 
 /// A copy of a closed state.
-fn copy(from: &Fixture) -> Fixture {
+pub(crate) fn copy(from: &Fixture) -> Fixture {
     let to = Fixture::new(Backend::Fjall);
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {

@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod directory;
 mod disk;
+mod failing_sync;
 mod full;
 mod history;
 mod journal;
