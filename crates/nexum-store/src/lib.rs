@@ -66,7 +66,7 @@ pub use transfer::{
     ExportError, Imported, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, export_accounts, import,
 };
 
-/// The content of fjall's journals, which are files of other processes until they are checked.
+/// The content of fjall's journals, which nexum reads before fjall does.
 #[cfg(feature = "fjall")]
 pub mod journal {
     pub use crate::fjall::journal::{Journal, Rest};

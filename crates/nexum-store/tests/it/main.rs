@@ -10,6 +10,7 @@
 mod backup;
 mod child;
 mod cluster;
+mod compaction;
 mod config;
 mod conformance;
 mod crash;
