@@ -61,16 +61,18 @@ pub(crate) struct Options {
 pub(crate) enum Backend {
     Redb,
     Sled,
+    Fjall,
 }
 
 impl Backend {
-    const ALL: [Self; 2] = [Self::Redb, Self::Sled];
+    const ALL: [Self; 3] = [Self::Redb, Self::Sled, Self::Fjall];
 
     /// The back-end's name in a configuration.
     fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
             Self::Sled => "sled",
+            Self::Fjall => "fjall",
         }
     }
 }

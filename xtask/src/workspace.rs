@@ -11,7 +11,7 @@ use crate::{paths, process};
 const BINARY: &str = "nexum-cli";
 
 /// The builds of the binary that are checked: cargo's arguments that select the features of each.
-pub(crate) const BUILDS: [&[&str]; 10] = [
+pub(crate) const BUILDS: [&[&str]; 11] = [
     &["--no-default-features"],
     &["--no-default-features", "--features=author"],
     &["--no-default-features", "--features=runtime"],
@@ -19,6 +19,7 @@ pub(crate) const BUILDS: [&[&str]; 10] = [
     WITH_COW,
     &["--features=identity-aws"],
     &["--features=identity-gcp"],
+    &["--features=store-fjall"],
     &["--features=top"],
     &["--features=otel"],
     &["--all-features"],

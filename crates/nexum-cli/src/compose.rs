@@ -268,6 +268,10 @@ const POSTGRES: &[&str] = &[];
 const DESCRIBE_CLUSTER_METRICS: fn() = nexum_store::cluster::describe_metrics;
 #[cfg(not(feature = "store-postgres"))]
 const DESCRIBE_CLUSTER_METRICS: fn() = || {};
+#[cfg(feature = "store-fjall")]
+const FJALL: &[&str] = &["store-fjall"];
+#[cfg(not(feature = "store-fjall"))]
+const FJALL: &[&str] = &[];
 #[cfg(feature = "store-sled")]
 const SLED: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
@@ -287,7 +291,7 @@ const OTEL: &[&str] = &[];
 
 /// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
 /// of compiled components, of `--watch`, and of the state.
-const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
+const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "fjall", "lsm_tree", "sled"];
 
 /// Log targets of the database's client, which logs the values of rows.
 const DATABASE_LOG_TARGETS: &[&str] = &["tokio_postgres"];
@@ -356,6 +360,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         IDENTITY_GCP,
         store::FEATURES,
         tx::FEATURES,
+        FJALL,
         POSTGRES,
         SLED,
         TOP,

@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = match backend.as_str() {
         "redb" => open(Backend::Redb, state_dir)?,
         "sled" => open(Backend::Sled, state_dir)?,
+        "fjall" => open(Backend::Fjall, state_dir)?,
         "rows" => read(std::io::stdin().lock())?,
         other => return Err(format!("{other} is no back-end that keeps a file").into()),
     };

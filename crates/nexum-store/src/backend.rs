@@ -17,6 +17,8 @@ pub enum Backend {
     /// A directory of files. A commit in a large batch costs less than with redb, but a power
     /// failure can lose more.
     Sled,
+    /// A directory of files. Each commit is synced, with one sync.
+    Fjall,
     /// A PostgreSQL database.
     Postgres,
     /// No file: the state ends with the process.
@@ -25,13 +27,14 @@ pub enum Backend {
 
 impl Backend {
     /// The back-ends with a file in a state directory.
-    pub(crate) const IN_A_DIRECTORY: [Self; 2] = [Self::Redb, Self::Sled];
+    pub(crate) const IN_A_DIRECTORY: [Self; 3] = [Self::Redb, Self::Sled, Self::Fjall];
 
     /// The name in `[store] backend`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
             Self::Sled => "sled",
+            Self::Fjall => "fjall",
             Self::Postgres => "postgres",
             Self::Memory => "memory",
         }
@@ -42,6 +45,7 @@ impl Backend {
         match self {
             Self::Redb => cfg!(feature = "redb"),
             Self::Sled => cfg!(feature = "sled"),
+            Self::Fjall => cfg!(feature = "fjall"),
             Self::Postgres => cfg!(feature = "postgres"),
             Self::Memory => true,
         }
@@ -52,6 +56,7 @@ impl Backend {
         match self {
             Self::Redb => Some(REDB_FILE),
             Self::Sled => Some("state.sled"),
+            Self::Fjall => Some("state.fjall"),
             Self::Postgres | Self::Memory => None,
         }
     }
@@ -61,6 +66,7 @@ impl Backend {
         let feature = match self {
             Self::Redb => "runtime",
             Self::Sled => "store-sled",
+            Self::Fjall => "store-fjall",
             Self::Postgres => "store-postgres",
             Self::Memory => return None,
         };

@@ -30,10 +30,16 @@ const SLED: Option<Open> = Some(crate::sled::open);
 #[cfg(not(feature = "sled"))]
 const SLED: Option<Open> = None;
 
+#[cfg(feature = "fjall")]
+const FJALL: Option<Open> = Some(crate::fjall::open);
+#[cfg(not(feature = "fjall"))]
+const FJALL: Option<Open> = None;
+
 fn opener(backend: Backend) -> Option<Open> {
     match backend {
         Backend::Redb => REDB,
         Backend::Sled => SLED,
+        Backend::Fjall => FJALL,
         Backend::Postgres | Backend::Memory => None,
     }
 }

@@ -3,10 +3,9 @@
 //!
 //! # How data flows
 //!
-//! The core commits to the store that the embedder chooses. [`StoreConfig::open`] opens it: redb or
-//! sled in a state directory (the features `redb` and `sled`), PostgreSQL (the feature `postgres`),
-//! or memory. The store contains the
-//! cursors of all modules, and the values that modules write through the crate `nexum-host-store`.
+//! The core commits to the store that the embedder chooses. [`StoreConfig::open`] opens it: redb, sled
+//! or fjall in a state directory (the features `redb`, `sled` and `fjall`), PostgreSQL (the feature
+//! `postgres`), or memory. The store contains the cursors of all modules, and the values that modules write through the crate `nexum-host-store`.
 //! A program without that capability still needs a durable back-end for the cursors.
 //!
 //! # Invariants
@@ -23,15 +22,17 @@ mod node_config;
 
 mod backend;
 mod directory;
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(any(feature = "fjall", feature = "redb", feature = "sled"))]
 mod location;
 mod lock;
 
+#[cfg(feature = "fjall")]
+mod fjall;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(any(feature = "fjall", feature = "redb", feature = "sled"))]
 mod reopening;
 #[cfg(feature = "sled")]
 mod sled;
@@ -42,6 +43,8 @@ mod backup;
 mod restore;
 mod transfer;
 
+#[cfg(feature = "fjall")]
+pub use self::fjall::FjallStore;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 #[cfg(feature = "sled")]
@@ -62,6 +65,12 @@ pub use restore::{Commands, REPLACED, RestoreError, Restored, restore};
 pub use transfer::{
     ExportError, Imported, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, export_accounts, import,
 };
+
+/// The content of fjall's journals, which nexum reads before fjall does.
+#[cfg(feature = "fjall")]
+pub mod journal {
+    pub use crate::fjall::journal::{Journal, Rest};
+}
 
 /// One installation of several processes that share a PostgreSQL database: the keys of `[cluster]`, and the
 /// operator's view.

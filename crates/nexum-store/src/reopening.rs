@@ -1,6 +1,6 @@
 //! Reopens a database after a failure.
 //!
-//! After one I/O error, both libraries refuse every further operation. So each use of a database
+//! After one I/O error, each library refuses every further operation. So each use of a database
 //! records whether it failed. After a failure, the next use closes and reopens the database:
 //! committed data is there, uncommitted data is not.
 

@@ -153,6 +153,12 @@ async fn commands_survive_a_restart_and_a_kill_with_sled() {
     check_restarts("sled").await;
 }
 
+#[cfg(feature = "store-fjall")]
+#[tokio::test]
+async fn commands_survive_a_restart_and_a_kill_with_fjall() {
+    check_restarts("fjall").await;
+}
+
 #[tokio::test]
 async fn a_command_says_that_a_state_in_memory_ends_with_nexum() {
     let anvil = Anvil::start();

@@ -175,6 +175,7 @@ fn the_version_names_the_features() {
         ("identity-gcp", cfg!(feature = "identity-gcp")),
         ("store", cfg!(feature = "store")),
         ("tx", cfg!(feature = "tx")),
+        ("store-fjall", cfg!(feature = "store-fjall")),
         ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),
         ("top", cfg!(feature = "top")),

@@ -1,4 +1,5 @@
-//! The state's format: this nexum opens a state that nexum 0.1.0 wrote with redb 4 or sled 0.34, and continues from its cursors.
+//! The state's format: this nexum opens a state that nexum 0.1.0 wrote with redb 4, sled 0.34 or fjall 3, and continues from
+//! its cursors.
 //!
 //! `tests/fixtures/state-format-2/README.md` says how the states were made. A change of the format adds a directory beside it.
 
@@ -52,6 +53,13 @@ const SLED: Written = Written {
     attempts: [1_795_939_067_689, 1_795_939_067_691],
 };
 
+/// The rows of the state with redb.
+#[cfg(feature = "store-fjall")]
+const FJALL: Written = Written {
+    backend: "fjall",
+    ..REDB
+};
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-format-2")
 }
@@ -59,6 +67,15 @@ fn fixture() -> PathBuf {
 impl Written {
     fn file(&self, name: &str) -> PathBuf {
         fixture().join(self.backend).join(name)
+    }
+
+    /// The output of `nexum state export` for a module of the state.
+    fn export(&self, module: &str) -> String {
+        let name = format!("{module}.jsonl");
+        let of_redb = REDB.file(&name);
+        // The state with fjall was imported from that with redb.
+        let path = Some(self.file(&name)).filter(|path| path.exists()).unwrap_or(of_redb);
+        fs::read_to_string(path).expect("an export")
     }
 
     /// The table of `engine.toml` that selects the back-end.
@@ -74,7 +91,8 @@ impl Written {
         fs::create_dir(&data).expect("a directory");
         match self.backend {
             "redb" => drop(fs::copy(self.file("state.redb"), data.join("state.redb")).expect("a copy")),
-            _ => copy_sled(&self.file(""), &data.join("state.sled")),
+            "sled" => copy_sled(&self.file(""), &data.join("state.sled")),
+            _ => copy_fjall(&self.file(""), &data.join("state.fjall")),
         }
         dir
     }
@@ -117,6 +135,22 @@ fn copy_sled(from: &Path, to: &Path) {
     db.set_len(DB_BYTES).expect("space");
 }
 
+/// Copies a fjall directory, and adds the empty directory that the fixture lacks.
+fn copy_fjall(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("the fixture").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_fjall(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a copy");
+        }
+    }
+    if to.join("current").exists() {
+        fs::create_dir_all(to.join("tables")).expect("a directory");
+    }
+}
+
 /// Checks that commands can read every row of the state, without a daemon.
 fn check_rows(written: &Written) {
     let dir = written.copied();
@@ -132,8 +166,7 @@ fn check_rows(written: &Written) {
     let tick = format!("tick {}\n", written.last_tick);
     assert_eq!(stdout(&["state", "get", "journal", "0000000010", "--utf8"]), tick);
     for module in ["journal", "keeper"] {
-        let before = fs::read_to_string(written.file(&format!("{module}.jsonl"))).expect("an export");
-        assert_eq!(stdout(&["state", "export", module]), before);
+        assert_eq!(stdout(&["state", "export", module]), written.export(module));
     }
     assert_eq!(stdout(&["state", "verify"]), "all is well\n");
 }
@@ -243,6 +276,18 @@ fn reads_every_row_of_a_sled_state_of_format_2() {
 #[tokio::test]
 async fn a_daemon_continues_from_a_sled_state_of_format_2() {
     check_daemon(&SLED).await;
+}
+
+#[cfg(feature = "store-fjall")]
+#[test]
+fn reads_every_row_of_a_fjall_state_of_format_2() {
+    check_rows(&FJALL);
+}
+
+#[cfg(feature = "store-fjall")]
+#[tokio::test]
+async fn a_daemon_continues_from_a_fjall_state_of_format_2() {
+    check_daemon(&FJALL).await;
 }
 
 /// Replaces a text in the rows of a state by another of its length, as an older nexum recorded it from a guest.

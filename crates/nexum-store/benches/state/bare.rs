@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
 use nexum_core::store::StateStore;
 use nexum_store::{Backend, StoreConfig};
 use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
@@ -11,7 +12,15 @@ use sled::Db;
 
 use crate::Result;
 
-const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new(KEYSPACE);
+
+/// The name of fjall's keyspace, and of redb's table.
+const KEYSPACE: &str = "rows";
+
+/// The size of fjall's journals, its memory for new rows, and its threads, as nexum sets them.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
+const WORKERS: usize = 2;
 
 /// The size of the segments of sled's log, with which nexum creates its databases.
 const SEGMENT_BYTES: usize = 4 << 20;
@@ -23,6 +32,7 @@ pub(crate) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 pub(crate) enum Bare {
     Redb(Database),
     Sled(Db, File),
+    Fjall(fjall::Database, Keyspace),
 }
 
 impl Bare {
@@ -37,6 +47,16 @@ impl Bare {
                 .cache_capacity(cache_bytes as u64)
                 .open()?;
             return Ok(Self::Sled(database, File::open(path.join("db"))?));
+        }
+        if backend == Backend::Fjall {
+            let database = fjall::Database::builder(&path)
+                .cache_size(cache_bytes as u64)
+                .max_journaling_size(JOURNAL_BYTES_MAX)
+                .worker_threads(WORKERS)
+                .open()?;
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX);
+            let rows = database.keyspace(KEYSPACE, options)?;
+            return Ok(Self::Fjall(database, rows));
         }
         let database = redb::Builder::new().set_cache_size(cache_bytes).create(path)?;
         let transaction = database.begin_write()?;
@@ -73,6 +93,16 @@ impl Bare {
                 database.flush()?;
                 log.sync_data()?;
             }
+            Self::Fjall(database, rows) => {
+                let mut batch = database.batch().durability(Some(PersistMode::SyncData));
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => batch.insert(rows, key, value),
+                        None => batch.remove(rows, key),
+                    }
+                }
+                batch.commit()?;
+            }
         }
         Ok(())
     }
@@ -82,6 +112,7 @@ impl Bare {
         Ok(match self {
             Self::Redb(database) => database.begin_read()?.open_table(ROWS)?.first()?.is_some(),
             Self::Sled(database, _) => database.first()?.is_some(),
+            Self::Fjall(_, rows) => rows.first_key_value().is_some(),
         })
     }
 
@@ -98,6 +129,11 @@ impl Bare {
             Self::Sled(database, _) => {
                 for _ in 0..times {
                     bytes += database.get(key)?.map_or(0, |value| value.to_vec().len());
+                }
+            }
+            Self::Fjall(_, rows) => {
+                for _ in 0..times {
+                    bytes += rows.get(key)?.map_or(0, |value| value.to_vec().len());
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The overhead of nexum over its back-ends: durable events, reads, reverts, starts and a long
+//! The overhead of nexum over its back-ends: commits, durable events, reads, reverts, starts and a long
 //! replay. The baseline is the back-end alone, which writes and reads the same rows with nexum's
 //! settings.
 //!
@@ -14,6 +14,7 @@
 
 mod bare;
 mod blocks;
+mod commits;
 mod events;
 mod host;
 mod native;
@@ -36,7 +37,7 @@ use tokio::runtime::Builder;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// The back-ends with a file.
-const BACKENDS: [Backend; 2] = [Backend::Redb, Backend::Sled];
+const BACKENDS: [Backend; 3] = [Backend::Redb, Backend::Sled, Backend::Fjall];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().collect();
@@ -53,12 +54,13 @@ fn main() -> Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut figures = Vec::new();
     for backend in BACKENDS {
+        figures.extend(commits::figures(backend)?);
         figures.extend(events::figures(&runtime, backend)?);
         figures.push(blocks::figure(&runtime, backend)?);
         figures.extend(reads::figures(&runtime, backend)?);
         figures.push(revert::figure(&runtime, backend)?);
         figures.extend(start::figures(backend)?);
-        figures.push(replay::figure(backend)?);
+        figures.extend(replay::figures(backend)?);
     }
     bench::publish("state", &figures);
     Ok(())

@@ -1,6 +1,7 @@
-//! The memory of a process that replays a long history.
+//! The memory of a process that replays a long history, and the space of its state.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,13 +35,34 @@ const WORK: Work = Work {
     bytes: 100,
 };
 
-pub(crate) fn figure(backend: Backend) -> Result<Figure> {
+pub(crate) fn figures(backend: Backend) -> Result<[Figure; 2]> {
     let place = directory()?;
     let late = in_child("replay", backend, place.path())?;
     let early: f64 = fs::read_to_string(place.path().join("early"))?.parse()?;
     let name = format!("resident memory after replaying {EVENTS} events, of {EARLY}, {backend}");
-    Ok(Figure::new(name, "MB", late, early).at_most_times_baseline(TIMES_EARLY))
+    let memory = Figure::new(name, "MB", late, early).at_most_times_baseline(TIMES_EARLY);
+    let values = (EVENTS * WORK.bytes) as f64 / 1e6;
+    let name = format!("space on the disk after {EVENTS} events, of their values, {backend}");
+    let space = Figure::new(name, "MB", allocated_mb(place.path())?, values);
+    Ok([memory, space])
 }
+
+/// The allocated space of the files in a directory.
+fn allocated_mb(directory: &Path) -> Result<f64> {
+    let mut megabytes = 0.0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            megabytes += allocated_mb(&entry.path())?;
+        } else {
+            megabytes += (entry.metadata()?.blocks() * BLOCK_BYTES) as f64 / 1e6;
+        }
+    }
+    Ok(megabytes)
+}
+
+/// The unit of [`MetadataExt::blocks`].
+const BLOCK_BYTES: u64 = 512;
 
 /// Replays the history. Prints the memory at the end, and writes the first measurement to a file.
 pub(crate) fn child(backend: Backend, directory: &Path) -> Result<()> {

@@ -18,7 +18,7 @@ fn entries(directory: &Path) -> usize {
 
 #[test]
 fn a_backup_holds_what_there_was_when_it_began() {
-    for backend in [Backend::Memory, Backend::Redb, Backend::Sled] {
+    for backend in [Backend::Memory, Backend::Redb, Backend::Sled, Backend::Fjall] {
         let fixture = Fixture::new(backend);
         let store = fixture.open();
         let mut model = Model::default();

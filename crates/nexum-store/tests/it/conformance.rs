@@ -20,6 +20,7 @@ macro_rules! on_every_backend {
         on_every_backend!(@ memory Memory $($test)*);
         on_every_backend!(@ redb Redb $($test)*);
         on_every_backend!(@ sled Sled $($test)*);
+        on_every_backend!(@ fjall Fjall $($test)*);
 
         /// A test for each would start a server for each.
         #[test]

@@ -9,7 +9,7 @@ use nexum_store::{Backend, OpenError};
 use crate::child::{Other, directory, say};
 use crate::support::{FORMAT as FORMAT_KEY, Fixture, config, open, rows, set};
 
-const DURABLE: [Backend; 2] = [Backend::Redb, Backend::Sled];
+const DURABLE: [Backend; 3] = [Backend::Redb, Backend::Sled, Backend::Fjall];
 
 fn refused(fixture: &Fixture, backend: Backend) -> OpenError {
     match config(backend).open(&fixture.path().into(), "a second test") {
@@ -85,6 +85,9 @@ fn whatever_is_in_the_lock_file_is_shown_without_harm() {
 fn another_back_end_is_refused_with_the_remedy() {
     for (found, wanted) in [
         (Backend::Redb, Backend::Sled),
+        (Backend::Redb, Backend::Fjall),
+        (Backend::Fjall, Backend::Redb),
+        (Backend::Fjall, Backend::Memory),
         (Backend::Sled, Backend::Redb),
         (Backend::Redb, Backend::Memory),
         (Backend::Sled, Backend::Memory),
@@ -147,6 +150,10 @@ fn what_was_left_when_a_new_state_was_cut_off_is_made_anew() {
             Backend::Sled => {
                 fs::create_dir(&unfinished).unwrap();
                 fs::write(unfinished.join("conf"), "segment_size: 5").unwrap();
+            }
+            Backend::Fjall => {
+                fs::create_dir(&unfinished).unwrap();
+                fs::write(unfinished.join("0.jnl"), [0; 10_000]).unwrap();
             }
             _ => fs::write(&unfinished, [0; 10_000]).unwrap(),
         }
@@ -276,6 +283,10 @@ fn a_fifo_in_place_of_a_file_of_the_state_is_refused() {
     for (backend, files) in [
         (Backend::Redb, &["state.redb"][..]),
         (Backend::Sled, &["state.sled", "state.sled/db", "state.sled/conf"]),
+        (
+            Backend::Fjall,
+            &["state.fjall", "state.fjall/0.jnl", "state.fjall/version"],
+        ),
     ] {
         for file in files {
             let fixture = Fixture::new(backend);

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use crate::support::{Rows, rows};
 
 /// The key of the last batch's number.
-const NUMBER: &[u8] = b"n";
+pub(crate) const NUMBER: &[u8] = b"n";
 
 /// The number of keys.
 const KEYS: u16 = 300;

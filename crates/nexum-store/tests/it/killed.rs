@@ -35,6 +35,11 @@ fn sled_holds_whole_batches_when_it_is_killed() {
     check(Backend::Sled, "killed::sled_holds_whole_batches_when_it_is_killed");
 }
 
+#[test]
+fn fjall_holds_whole_batches_when_it_is_killed() {
+    check(Backend::Fjall, "killed::fjall_holds_whole_batches_when_it_is_killed");
+}
+
 fn check(backend: Backend, test: &str) {
     if let Some(directory) = directory() {
         return write(backend, &directory);

@@ -10,13 +10,16 @@
 mod backup;
 mod child;
 mod cluster;
+mod compaction;
 mod config;
 mod conformance;
 mod crash;
 mod directory;
 mod disk;
+mod failing_sync;
 mod full;
 mod history;
+mod journal;
 mod killed;
 mod model;
 mod postgres;

@@ -126,6 +126,11 @@ proptest! {
     fn sled_holds_what_a_map_would(steps in vec(step(), 0..40)) {
         check(&Fixture::new(Backend::Sled), steps);
     }
+
+    #[test]
+    fn fjall_holds_what_a_map_would(steps in vec(step(), 0..40)) {
+        check(&Fixture::new(Backend::Fjall), steps);
+    }
 }
 
 #[test]
