@@ -1,4 +1,4 @@
-//! What callgrind counts: `instructions CASE` prepares a case, and performs it inside [`measured`], whose
+//! The cases that callgrind counts. `instructions CASE` prepares a case, and performs it inside [`measured`], whose
 //! instructions `cargo xtask instructions` divides by the number of operations that the program prints.
 #![allow(
     clippy::expect_used,
