@@ -27,11 +27,11 @@ const JOURNAL: &str = "jnl";
 const LOCK_TRIES: u32 = 3;
 const LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// The journals of a database are damaged.
+/// The journals of a database are damaged. Names a journal without its directory, which may be secret.
 #[derive(Debug, thiserror::Error)]
-#[error("the journal {} is damaged at byte {at}, and acknowledged batches follow", path.display())]
+#[error("the journal {name} is damaged at byte {at}, and acknowledged batches follow")]
 struct Damaged {
-    path: PathBuf,
+    name: String,
     at: usize,
 }
 
@@ -109,7 +109,7 @@ impl Journals {
         let journal = Journal::read(&bytes, self.number);
         let is_empty = journal.last.is_none() && journal.rest == Rest::Empty;
         if let Some(Position { path, at }) = self.incomplete.take_if(|_| !is_empty) {
-            return Err(Damaged { path, at }.into());
+            return Err(damaged(&path, at));
         }
         let end = journal.end();
         if let Some(last) = journal.last {
@@ -123,7 +123,7 @@ impl Journals {
         match journal.rest {
             Rest::Empty => {}
             Rest::Incomplete => self.incomplete = Some(Position { path, at: end }),
-            Rest::Damaged => return Err(Damaged { path, at: end }.into()),
+            Rest::Damaged => return Err(damaged(&path, end)),
         }
         Ok(())
     }
@@ -148,6 +148,11 @@ impl Journals {
         }
         Ok(())
     }
+}
+
+fn damaged(path: &Path, at: usize) -> BoxError {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Damaged { name, at }.into()
 }
 
 /// Syncs a directory and those in it: a file that fjall renamed must not return to its old name.

@@ -106,7 +106,11 @@ impl Written {
         let Err(OpenError::Database { source, .. }) = opened else {
             panic!("a damaged journal opened, or failed otherwise");
         };
-        assert!(source.to_string().contains("is damaged at byte"), "{source}");
+        let message = source.to_string();
+        assert!(
+            message.starts_with("the journal 0.jnl is damaged at byte "),
+            "{message}"
+        );
         assert!(files() == before, "nexum changed a damaged journal");
     }
 }

@@ -16,6 +16,7 @@ mod conformance;
 mod crash;
 mod directory;
 mod disk;
+#[cfg(target_os = "linux")]
 mod failing_sync;
 mod full;
 mod history;
