@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Send transactions and HTTP requests instead, through connections that break.
     #[arg(long, conflicts_with_all = ["backend", "no_full_disk"])]
     pub(crate) effects: bool,
-    /// The back-end to test. The default is both, one after the other.
+    /// The back-end to test. The default is all, one after the other.
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
     /// The seed of all random decisions. The default is a random seed.

@@ -81,6 +81,8 @@ async fn check_restarts(backend: &str) {
     let row = row.expect("a state");
     assert_eq!((&row["wanted"], &row["keys"]), (&value!("stopped"), &value!(4)));
     anvil.mine(1).await;
+    // The chain has answered.
+    until(&dir, &LIST, |list| module(list, "noop")["handled"].as_u64() >= Some(1)).await;
     done(
         &dir,
         &["module", "start", "journal"],
