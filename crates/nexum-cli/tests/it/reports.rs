@@ -179,6 +179,7 @@ fn the_version_names_the_features() {
         ("store-postgres", cfg!(feature = "store-postgres")),
         ("store-sled", cfg!(feature = "store-sled")),
         ("top", cfg!(feature = "top")),
+        ("otel", cfg!(feature = "otel")),
     ];
     let features: Vec<_> = all.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
     let features = if features.is_empty() {
