@@ -85,11 +85,8 @@ async fn an_endpoint_that_is_slower_than_its_median_is_a_hint() {
     }
     let answer = site.outcome(&format!("effects@{block}"), "handled").await;
     let hint = answer["hints"][0].as_str().unwrap_or_else(|| panic!("{answer:#}"));
-    assert!(hint.starts_with(&format!("http://{address} took 4")), "{answer:#}");
+    assert!(hint.starts_with(&format!("http://{address} took ")), "{answer:#}");
     assert!(hint.contains("its median of the day for effects is"), "{hint}");
     let text = site.text(&format!("effects@{block}"));
     assert!(text.contains(&format!("hint:     http://{address} took")), "{text}");
-    // The event before it has no hint.
-    let before = site.outcome(&format!("effects@{}", block - 1), "handled").await;
-    assert_eq!(before["hints"], serde_json::json!([]), "{before:#}");
 }
