@@ -87,8 +87,10 @@ async fn a_replay_gives_the_recorded_answers_of_effects_and_reads_the_chain_at_e
     let hosts = format!("allow = [{address:?}]\nallow_http = [{address:?}]\nallow_private = [{address:?}]\n");
     let rest = format!("[http]\n{hosts}{}{}", table("effects"), table("chain-caller"));
     let (_child, _log) = start_logged(&dir, &anvil, &rest, &["run"]);
-    for _ in 0..6 {
+    for block in 1..=6 {
         pay(&anvil).await;
+        // No block is mined while the module reads.
+        until_handled(&dir, "chain-caller", block).await;
     }
     for (module, effects) in [("effects", 6), ("chain-caller", 0)] {
         until_handled(&dir, module, 6).await;
